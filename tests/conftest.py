@@ -1,0 +1,99 @@
+"""The three levels of tests: which test is in which, and a count of each before the closing line.
+
+A skipped test fails the run, and so does a level that ran nothing in a full run.
+Kept to Python 3.6 and pytest 7.0: the unit level loads this file on every Python.
+"""
+
+import platform
+
+import pytest
+
+from tests.pythons import SUPPORTED, missing_pythons
+
+LEVELS = ("unit", "fakes", "lab")
+OUTCOMES = ("passed", "failed", "skipped")
+
+
+def level_of(nodeid):
+    """The level a test belongs to by its folder; tests directly in tests/ are unit tests."""
+    folder = nodeid.split("/")[1]
+    return folder if folder in LEVELS else "unit"
+
+
+def pytest_itemcollected(item):
+    item.add_marker(level_of(item.nodeid))
+
+
+def pytest_configure(config):
+    config.left_out = []
+
+
+def pytest_deselected(items):
+    for item in items:
+        item.config.left_out.append(bool(item.get_closest_marker("long")))
+
+
+def is_full_run(config):
+    """True if nothing narrows the run: no path, and only long tests left out."""
+    everything = config.args == config.getini("testpaths")
+    return everything and all(config.left_out) and not config.option.collectonly
+
+
+def count_levels(reporter):
+    """How many tests of each level passed, failed (errors too) and were skipped (xfail too)."""
+    counts = {level: dict.fromkeys(OUTCOMES, 0) for level in LEVELS}
+    outcome_of = {"error": "failed", "xfailed": "skipped", "xpassed": "failed"}
+    for status, reports in reporter.stats.items():
+        outcome = outcome_of.get(status, status)
+        if outcome in OUTCOMES:
+            for report in reports:
+                counts[level_of(report.nodeid)][outcome] += 1
+    return counts
+
+
+def complaints(config, counts):
+    """Why a run whose tests all passed is a failure all the same."""
+    found = []
+    for level in LEVELS:
+        count = counts[level]
+        if count["skipped"]:
+            found.append("{}: a skipped test is a failure".format(level))
+        if is_full_run(config) and not count["passed"] + count["failed"]:
+            found.append("{}: ran nothing".format(level))
+    return found
+
+
+def pytest_sessionfinish(session, exitstatus):
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if exitstatus == pytest.ExitCode.OK and complaints(session.config, count_levels(reporter)):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pythons_of_unit_level(reporter):
+    """The Python versions on which the unit level ran to its end."""
+    proven = [
+        value
+        for report in reporter.stats.get("passed", [])
+        for name, value in getattr(report, "user_properties", [])
+        if name == "python"
+    ]
+    return [platform.python_version() + " (this one)"] + proven
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter, config):
+    yield
+    counts = count_levels(terminalreporter)
+    terminalreporter.section("levels")
+    for level in LEVELS:
+        numbers = ", ".join("{} {}".format(counts[level][name], name) for name in OUTCOMES)
+        terminalreporter.write_line("{:<6}{}".format(level + ":", numbers))
+    pythons = ", ".join(pythons_of_unit_level(terminalreporter))
+    terminalreporter.write_line("unit level ran on Python " + pythons)
+    if is_full_run(config):
+        missing = ", ".join(missing_pythons()) or "none of " + ", ".join(SUPPORTED)
+        terminalreporter.write_line("Python versions not found here: " + missing)
+    if any(config.left_out):
+        terminalreporter.write_line("deselected: {} long".format(sum(config.left_out)))
+    for complaint in complaints(config, counts):
+        terminalreporter.write_line("FAILED " + complaint, red=True)

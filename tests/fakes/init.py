@@ -1,0 +1,53 @@
+"""The first process of a node on fakes, started in namespaces of its own (see node.py).
+
+It makes the node's file system, says its process ID, and then reaps orphans until its standard
+input closes: so nothing of a node outlives the tests, however they end.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+
+def mount(*argv):
+    subprocess.run(["mount", *argv], check=True)
+
+
+def make_file_system(home):
+    """A private view of this machine below the node's own files, with its own /proc and /run."""
+    root = home + "/root"
+    layers = f"lowerdir=/,upperdir={home}/upper,workdir={home}/work"
+    mount("-t", "overlay", "overlay", "-o", layers, root)
+    mount("-t", "proc", "proc", root + "/proc")
+    mount("-t", "sysfs", "sysfs", root + "/sys")
+    mount("--rbind", "/dev", root + "/dev")
+    mount("-t", "tmpfs", "tmpfs", root + "/run")
+    mount("--bind", home + "/share", root + "/HA")
+    os.makedirs(root + "/run/systemd/system")
+    os.chdir(root)
+    subprocess.run(["pivot_root", ".", "mnt"], check=True)
+    os.chroot(".")
+    subprocess.run(["umount", "-l", "/mnt"], check=True)
+
+
+def reap(*_):
+    """Collect every process that has ended."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass
+
+
+def main():
+    outer_pid = os.readlink("/proc/self")
+    make_file_system(sys.argv[1])
+    socket.sethostname(sys.argv[2])
+    signal.signal(signal.SIGCHLD, reap)
+    print(outer_pid, flush=True)
+    sys.stdin.read()
+
+
+main()

@@ -1,0 +1,293 @@
+"""A node on fakes: the real script in namespaces of its own, among stand-ins for what it calls.
+
+The node sees this machine's files through an overlay and writes to a directory of its own; eth0 is
+a real veth on a real bridge. Its verbs are those of the lab's hosts (tests/lab/host.py).
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+
+REPOSITORY = pathlib.Path(__file__).parents[2]
+COMMAND = pathlib.Path(__file__).with_name("command")
+INIT = pathlib.Path(__file__).with_name("init.py")
+LIMIT = 60
+
+# What a node has of its own; what the machine has there is hidden from it.
+OWN_DIRECTORIES = """
+    etc/xcat etc/postgresql etc/systemd/system home install opt root tftpboot
+    usr/lib/systemd/system usr/local/lib/fakes var/lib/fakes var/lib/mysql var/lib/pgsql
+    var/lib/postgresql var/log var/lib/xcatha
+""".split()
+# Real tools, called through the recording stand-in so that faults reach them too.
+REAL_TOOLS = "arping getent hostname ip ping rsync sysctl".split()
+STAND_INS = """
+    apt-cache apt-get exportfs journalctl psql runuser su systemctl
+""".split()
+XCAT_COMMANDS = """
+    chdef chtab dumpxCATdb lsdef lsxcatd makeconservercf makedhcp makedns makegocons makehosts
+    pgsqlsetup restartxcatd tabdump
+""".split()
+
+DAEMON_UNIT = """\
+[Unit]
+Description={name} on fakes
+[Service]
+WorkingDirectory={folder}
+{settings}ExecStart=/usr/local/lib/fakes/{name} infinity
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+class Switch:
+    """A network namespace that holds a bridge; it ends with the process that made it."""
+
+    def __init__(self):
+        make = "ip link add br0 type bridge && ip link set br0 up && echo ready && exec cat"
+        self.process = subprocess.Popen(
+            ["unshare", "-n", "sh", "-c", make], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        assert self.process.stdout.readline() == b"ready\n"
+
+    def ip(self, *argv):
+        space = f"--net=/proc/{self.process.pid}/ns/net"
+        subprocess.run(["nsenter", space, "ip", *argv], check=True)
+
+    def connect(self, name, pid):
+        """Give the namespace of this process an eth0 that is plugged in here."""
+        self.ip("link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", str(pid))
+        self.ip("link", "set", name, "master", "br0", "up")
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.stdout.close()
+        self.process.wait(LIMIT)
+
+
+class Node:
+    """One management node on fakes."""
+
+    def __init__(self, home, switch, share, name="host1", address="10.5.106.4"):
+        self.home, self.switch, self.share = pathlib.Path(home), switch, pathlib.Path(share)
+        self.name, self.address = name, address
+        self.upper = self.home / "upper"
+        self.process = self.pid = None
+        for folder in ("work", "root"):
+            (self.home / folder).mkdir(parents=True)
+        (self.home / "share").symlink_to(self.share)
+        self.lay_out()
+
+    # ---- What the node's disk holds ----
+
+    def write(self, path, text, mode=0o644):
+        """Write a file of the node, before its first boot."""
+        file = self.upper / path.lstrip("/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        file.chmod(mode)
+
+    def link(self, path, target):
+        file = self.upper / path.lstrip("/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.symlink_to(target)
+
+    def lay_out(self):
+        """A fresh node: neither xCAT nor a database is installed."""
+        for name in OWN_DIRECTORIES:
+            folder = self.upper / name
+            folder.mkdir(parents=True)
+            os.setxattr(folder, "trusted.overlay.opaque", b"y")
+        for name in ("install", "tftpboot", "etc/xcat", "var/lib/mysql", "var/lib/pgsql"):
+            (self.upper / name).rmdir()
+        (self.upper / "HA").mkdir()
+        self.write("/etc/hostname", self.name + "\n")
+        self.write("/etc/hosts", "127.0.0.1 localhost\n10.5.106.4 host1\n10.5.106.5 host2\n")
+        self.write("/etc/resolv.conf", "nameserver 10.0.0.1\n")
+        self.write("/var/lib/fakes/log", "")
+        self.write("/var/lib/fakes/fault", "")
+        shutil.copy2(REPOSITORY / "xcatha.py", self.upper / "root/xcatha.py")
+        self.lay_out_commands()
+        self.lay_out_packages()
+
+    def lay_out_commands(self):
+        real = self.upper / "usr/local/lib/fakes/real"
+        real.mkdir()
+        for name in REAL_TOOLS:
+            shutil.copy2(shutil.which(name), real)
+        for name in REAL_TOOLS + STAND_INS:
+            self.link("/usr/bin/" + name, COMMAND)
+            if os.path.lexists("/usr/sbin/" + name):
+                self.link("/usr/sbin/" + name, COMMAND)
+        self.link("/root/go-xcat", COMMAND)
+
+    def lay_out_packages(self):
+        """What go-xcat and the package manager of the node will install."""
+        packages = "/usr/local/lib/fakes/packages/"
+        for name in XCAT_COMMANDS:
+            self.link(f"{packages}xcat/opt/xcat/bin/{name}", COMMAND)
+        for name in ("xcatd", "named", "dhcpd", "conserver"):
+            self.lay_out_daemon(packages + "xcat", name, "/")
+        settings = "ExecStartPre=/usr/bin/test -s /var/lib/pgsql/data/PG_VERSION\n"
+        folder = "/var/lib/pgsql/data"
+        self.lay_out_daemon(packages + "postgresql", "postgres", folder, settings)
+
+    def lay_out_daemon(self, package, name, folder, settings=""):
+        unit = {"postgres": "postgresql"}.get(name, name)
+        text = DAEMON_UNIT.format(name=name, folder=folder, settings=settings)
+        self.write(f"{package}/usr/lib/systemd/system/{unit}.service", text)
+        self.link(f"{package}/usr/local/lib/fakes/{name}", "/bin/sleep")
+
+    # ---- Power ----
+
+    def boot(self):
+        """Start the node: its file system, its host name, its network."""
+        self.process = subprocess.Popen(
+            ["unshare", "-m", "-n", "-u", "-p", "-f", "--kill-child", sys.executable]
+            + ["-IS", INIT, self.home, self.name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.pid = int(self.process.stdout.readline())
+        self.switch.connect(self.name, self.pid)
+        for line in (
+            f"address add {self.address}/8 broadcast + dev eth0",
+            "link set eth0 up",
+            "link set lo up",
+            "route add default via 10.0.0.1",
+        ):
+            self.succeed("/usr/local/lib/fakes/real/ip", *line.split())
+
+    def power_off(self):
+        """The power goes: every process of the node is gone at once, its disk stays."""
+        self.switch.ip("link", "del", self.name)
+        os.kill(self.pid, signal.SIGKILL)
+        self.process.wait(LIMIT)
+        self.process.stdin.close()
+        self.process.stdout.close()
+        self.process = self.pid = None
+
+    # ---- Verbs ----
+
+    def run(self, *argv, timeout=LIMIT, env=None, input=""):
+        """Run a command on the node; its result, output as text."""
+        environment = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+        environment.update({"HOME": "/root", "LANG": "C.UTF-8"}, **(env or {}))
+        return subprocess.run(
+            ["nsenter", "-t", str(self.pid), "-m", "-n", "-u", "-p", *map(str, argv)],
+            input=input,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env=environment,
+            check=False,
+        )
+
+    def succeed(self, *argv, **options):
+        """Run a command that must exit 0; its standard output."""
+        done = self.run(*argv, **options)
+        assert done.returncode == 0, (argv, done.returncode, done.stdout, done.stderr)
+        return done.stdout
+
+    def fail(self, *argv, code=None, **options):
+        """Run a command that must not exit 0 (or exit with this code); its result."""
+        done = self.run(*argv, **options)
+        right = done.returncode != 0 if code is None else done.returncode == code
+        assert right, (argv, done.returncode, done.stdout, done.stderr)
+        return done
+
+    def xcatha(self, *argv, code=0, **options):
+        """Run the script, which must exit with this code; its result."""
+        done = self.run(sys.executable, "/root/xcatha.py", *argv, **options)
+        assert done.returncode == code, (argv, done.returncode, done.stdout, done.stderr)
+        return done
+
+    def plan(self, fault, at):
+        """Plan a fault: FAIL_AT, FAIL_FROM, HANG_AT or KILL_CALLER_AT the at-th call from now."""
+        position = len(self.calls()) + at
+        self.succeed("tee", "/var/lib/fakes/fault", input=f"{fault} {position}\n")
+
+    def heal(self):
+        """No fault is planned any more."""
+        self.succeed("tee", "/var/lib/fakes/fault", input="")
+
+    # ---- What can be seen of the node from outside ----
+
+    def path(self, path):
+        """A file of the running node."""
+        return pathlib.Path(f"/proc/{self.pid}/root{path}")
+
+    def calls(self):
+        """Every external command so far, as lists of words."""
+        lines = self.path("/var/lib/fakes/log").read_text().splitlines()
+        return [[call["command"], *call["argv"]] for call in map(json.loads, lines)]
+
+    def addresses(self):
+        shown = self.succeed("/usr/local/lib/fakes/real/ip", "-j", "-4", "address")
+        return [a["local"] for nic in json.loads(shown) for a in nic["addr_info"]]
+
+    def picture(self):
+        """All that a run could change: files, addresses, routes, host name, units, processes."""
+        ip = "/usr/local/lib/fakes/real/ip"
+        return {
+            "files": dict(files_below(self.upper), **files_below(self.path("/run"))),
+            "share": files_below(self.share),
+            "addresses": self.succeed(ip, "-o", "-4", "address"),
+            "routes": self.succeed(ip, "-4", "route"),
+            "host name": self.succeed("/usr/local/lib/fakes/real/hostname"),
+        }
+
+
+# What every run may write, and what the lease holder keeps writing.
+NOT_PICTURED = ("var/log/", "var/lib/fakes/", "__pycache__", ".xcatha/lease", "xcatha.lock")
+
+
+def files_below(folder):
+    """{path: what identifies its content} of a tree, less what is no change of the node."""
+    found = {}
+    for parent, folders, files in os.walk(folder):
+        for name in folders + files:
+            path = os.path.join(parent, name)
+            relative = os.path.relpath(path, folder)
+            if not any(part in relative for part in NOT_PICTURED):
+                found[relative] = describe(path)
+    return found
+
+
+def describe(path):
+    """Type, mode, owner and content of a file."""
+    status = os.lstat(path)
+    content = ""
+    if stat.S_ISREG(status.st_mode):
+        with open(path, "rb") as file:
+            content = hashlib.sha256(file.read()).hexdigest(), status.st_ino, status.st_mtime_ns
+    elif stat.S_ISLNK(status.st_mode):
+        content = os.readlink(path)
+    return stat.filemode(status.st_mode), status.st_uid, status.st_gid, content
+
+
+@contextlib.contextmanager
+def cluster(home, names=("host1",)):
+    """Booted nodes on one switch, with one share, all gone at the end."""
+    share = pathlib.Path(home) / "share"
+    share.mkdir(parents=True)
+    switch, nodes = Switch(), []
+    try:
+        for name in names:
+            address = {"host1": "10.5.106.4", "host2": "10.5.106.5"}[name]
+            nodes.append(Node(pathlib.Path(home) / name, switch, share, name, address))
+            nodes[-1].boot()
+        yield nodes
+    finally:
+        for node in nodes:
+            if node.process:
+                node.power_off()
+        switch.close()

@@ -1,0 +1,3 @@
+XCATROOT=/opt/xcat
+PATH=$XCATROOT/bin:$XCATROOT/sbin:$PATH
+export XCATROOT PATH

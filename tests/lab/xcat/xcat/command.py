@@ -1,0 +1,88 @@
+"""From a command's name to its function, by way of the daemon or, with XCATBYPASS, without it."""
+import json
+import os
+import socket
+import sys
+
+from xcat import VERSION, console, dhcp, dns, dump, hosts, objects, pgsqlsetup, xcatconfig, xcatd
+from xcat.database import Database
+from xcat.reply import CommandError, Reply
+
+PORT = 3001
+
+
+def lsxcatd(db, reply, args):
+    """-v version, -t kind of node, -d database, -a all."""
+    flags = set("vtd") if "-a" in args else {arg.lstrip("-") for arg in args}
+    if not flags or flags - set("vtd"):
+        reply.say("Usage: lsxcatd [-v] [-t] [-d] [-a]")
+        reply.status = 1
+        return
+    if "v" in flags:
+        reply.say(VERSION)
+    if "t" in flags and os.path.exists("/etc/xCATMN"):
+        reply.say("This is a Management Node")
+    if "d" in flags:
+        for line in db.engine.description():
+            reply.say(line)
+
+
+# Carried out by the daemon, in the database.
+REQUESTS = {function.__name__: function for function in (
+    objects.chdef, objects.chtab, objects.lsdef, objects.mkdef, objects.rmdef, objects.tabdump,
+    objects.tabrestore, hosts.makehosts, dns.makedns, dhcp.makedhcp, console.makeconservercf,
+    console.makegocons, lsxcatd)}
+
+# Carried out where they are called.
+PROGRAMS = {"dumpxCATdb": dump.dump, "restorexCATdb": dump.restore, "xcatd": xcatd.main,
+            "pgsqlsetup": pgsqlsetup.main, "restartxcatd": xcatd.restart,
+            "xcatconfig": xcatconfig.main}
+
+
+def main(name, args):
+    """Run a command; gives back its exit code."""
+    if name in PROGRAMS:
+        return PROGRAMS[name](args)
+    return request(name, args, show)
+
+
+def show(stream, text):
+    print(text, file=getattr(sys, stream), flush=True)
+
+
+def request(name, args, send):
+    """Have a request carried out and its lines sent; gives back the exit code."""
+    if os.environ.get("XCATBYPASS"):
+        reply = Reply(send)
+        carry_out(Database(), reply, name, args)
+        return reply.status
+    return ask_daemon(name, args, send)
+
+
+def carry_out(db, reply, name, args):
+    """Run the request's function; what goes wrong becomes an error for the caller."""
+    try:
+        REQUESTS[name](db, reply, args)
+    except (CommandError, db.error) as error:
+        reply.error(str(error).strip())
+
+
+def ask_daemon(name, args, send):
+    try:
+        connection = socket.create_connection(("localhost", PORT), timeout=15)
+    except OSError as error:
+        send("stdout", "Unable to open socket connection to xcatd daemon on localhost:3001.")
+        send("stdout", "Verify that the xcatd daemon is running and that your SSL setup is"
+                       " correct.")
+        send("stderr", f"Connection failure: {error.strerror or error}")
+        return 111
+    connection.settimeout(None)
+    with connection, connection.makefile("rw") as talk:
+        print(json.dumps([name, args]), file=talk, flush=True)
+        for line in talk:
+            stream, content = json.loads(line)
+            if stream == "exit":
+                return content
+            send(stream, content)
+    send("stderr", "Error: xcatd went away.")
+    return 1

@@ -2,6 +2,7 @@
 
 The node sees this machine's files through an overlay and writes to a directory of its own; eth0 is
 a real veth on a real bridge. Its verbs are those of the lab's hosts (tests/lab/host.py).
+It is laid out as EL, whatever distribution the machine is.
 """
 
 import contextlib
@@ -28,9 +29,9 @@ OWN_DIRECTORIES = """
 """.split()
 # Real tools, called through the recording stand-in so that faults reach them too.
 REAL_TOOLS = "arping getent hostname ip ping rsync sysctl".split()
-STAND_INS = """
-    apt-cache apt-get exportfs journalctl psql runuser su systemctl
-""".split()
+STAND_INS = "dnf exportfs journalctl runuser systemctl".split()
+HIDDEN_FILES = "etc/debian_version usr/bin/apt-get usr/bin/perl usr/bin/psql".split()
+DATABASE_COMMANDS = "initdb perl psql".split()
 XCAT_COMMANDS = """
     chdef chtab dumpxCATdb lsdef lsxcatd makeconservercf makedhcp makedns makegocons makehosts
     pgsqlsetup restartxcatd tabdump
@@ -107,7 +108,13 @@ class Node:
             os.setxattr(folder, "trusted.overlay.opaque", b"y")
         for name in ("install", "tftpboot", "etc/xcat", "var/lib/mysql", "var/lib/pgsql"):
             (self.upper / name).rmdir()
+        for name in HIDDEN_FILES:
+            (self.upper / name).parent.mkdir(parents=True, exist_ok=True)
+            os.mknod(self.upper / name, stat.S_IFCHR)  # how overlayfs marks what is gone
         (self.upper / "HA").mkdir()
+        self.write("/etc/os-release", 'ID="rocky"\nVERSION_ID="9.4"\n')
+        self.write("/etc/passwd", "root:x:0:0::/root:/bin/sh\npostgres:x:26:26::/var/lib/pgsql:\n")
+        self.write("/etc/group", "root:x:0:\npostgres:x:26:\n")
         self.write("/etc/hostname", self.name + "\n")
         self.write("/etc/hosts", "127.0.0.1 localhost\n10.5.106.4 host1\n10.5.106.5 host2\n")
         self.write("/etc/resolv.conf", "nameserver 10.0.0.1\n")
@@ -135,6 +142,8 @@ class Node:
             self.link(f"{packages}xcat/opt/xcat/bin/{name}", COMMAND)
         for name in ("xcatd", "named", "dhcpd", "conserver"):
             self.lay_out_daemon(packages + "xcat", name, "/")
+        for name in DATABASE_COMMANDS:
+            self.link(f"{packages}postgresql/usr/bin/{name}", COMMAND)
         settings = "ExecStartPre=/usr/bin/test -s /var/lib/pgsql/data/PG_VERSION\n"
         folder = "/var/lib/pgsql/data"
         self.lay_out_daemon(packages + "postgresql", "postgres", folder, settings)
@@ -150,7 +159,7 @@ class Node:
     def boot(self):
         """Start the node: its file system, its host name, its network."""
         self.process = subprocess.Popen(
-            ["unshare", "-m", "-n", "-u", "-p", "-f", "--kill-child", sys.executable]
+            ["unshare", "-m", "-n", "-u", "-p", "-f", sys.executable]
             + ["-IS", INIT, self.home, self.name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -144,7 +144,7 @@ def test_bound_unit_needs_the_other_and_ends_with_it(node):
 def test_xcat_comes_with_go_xcat_and_moves_to_postgresql(node):
     node.succeed("/root/go-xcat", "--yes", "install")
     assert "dbengine=SQLite" in node.succeed("/opt/xcat/bin/lsxcatd", "-a")
-    node.succeed("apt-get", "install", "-y", "postgresql")
+    node.succeed("dnf", "-y", "install", "postgresql-server")
     node.succeed("/opt/xcat/bin/pgsqlsetup", "-i", "-a", "10.5.106.4")
     assert "dbengine=Pg" in node.succeed("/opt/xcat/bin/lsxcatd", "-a")
     pid = node.succeed("systemctl", "show", "postgresql", "-p", "MainPID", "--value").strip()

@@ -14,7 +14,7 @@ import units
 
 CFGLOC = "/etc/xcat/cfgloc"
 POSTGRES = "/var/lib/pgsql/data"
-SOURCE = "/usr/local/lib/fakes"  # where the harness laid out what go-xcat and apt-get install
+SOURCE = "/usr/local/lib/fakes"  # where the harness laid out what go-xcat and dnf install
 FRESH_TABLES = {
     "site": {"master": "", "nameservers": "", "domain": "cluster.test"},
     "policy": {"1": {"name": "root", "rule": "allow"}},
@@ -195,12 +195,12 @@ def pgsqlsetup(argv):
         return print("xcat database initialization will not take place.")
     master, tables = load()["site"]["master"], load()
     units.stop("xcatd.service")
-    write(POSTGRES + "/PG_VERSION", "15\n")
+    if not os.path.exists(POSTGRES + "/PG_VERSION"):
+        initdb(["-D", POSTGRES])
     access = [word for flag, word in zip(argv, argv[1:]) if flag == "-a"] + [master]
     rows = "".join(f"host    all          all        {address}/32      md5\n" for address in access)
-    write(POSTGRES + "/pg_hba.conf", "local all all peer\n" + rows)
+    write(POSTGRES + "/pg_hba.conf", read(POSTGRES + "/pg_hba.conf") + rows)
     write(POSTGRES + "/postgresql.conf", f"listen_addresses = 'localhost,{master}'\n")
-    shutil.chown(POSTGRES, "postgres", "postgres")
     units.restart("postgresql.service")
     units.enable("postgresql.service")
     password = os.environ.get("XCATPGPW", "cluster")
@@ -238,13 +238,34 @@ def go_xcat(argv):
     return units.start("xcatd.service")
 
 
-def apt_get(argv):
-    """Install the stand-ins for the database packages; enabled and started, as Debian does."""
-    if "install" in argv and any(word.startswith("postgresql") for word in argv):
+def dnf(argv):
+    """Install the stand-ins for the database packages: as on EL, neither enabled nor started."""
+    if "install" in argv and "postgresql-server" in argv:
         install("postgresql")
-        units.enable("postgresql.service")
+        shutil.chown("/var/lib/pgsql", "postgres", "postgres")
 
 
-apt_cache = dnf = zypper = exportfs = quiet
-runuser = su = psql = quiet
+def runuser(argv):
+    command = argv[argv.index("--") + 1 :]
+    os.execvp(command[0], command)
+
+
+def initdb(argv):
+    """What a new data directory has of configuration."""
+    data = argv[argv.index("-D") + 1]
+    write(data + "/PG_VERSION", "15\n")
+    write(data + "/pg_hba.conf", "local all all peer\n# IPv4 local connections:\n")
+    write(data + "/postgresql.conf", "#listen_addresses = 'localhost'\n")
+    shutil.chown(data, "postgres", "postgres")
+    os.chmod(data, 0o700)
+
+
+def psql(argv):
+    if "--version" in argv:
+        print("psql (PostgreSQL) 15.6")
+    elif not units.is_up("postgresql.service"):
+        fail("psql: error: connection to server on socket failed: No such file or directory", 2)
+
+
+exportfs = perl = quiet
 dumpxCATdb = dumpxcatdb  # noqa: N816

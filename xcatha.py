@@ -1,0 +1,2659 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: EPL-1.0
+"""xcatha: two xCAT management nodes, one data directory on a share, one of them active.
+
+    xcatha.py -s -p /HA -v 10.5.106.50 -i eth0:0 -n hamn -m 255.0.0.0 -t postgresql   set up (both)
+    xcatha.py -a -p /HA -v 10.5.106.50 -i eth0:0 -m 255.0.0.0 -t postgresql           become active
+    xcatha.py -d -v 10.5.106.50 -i eth0:0                                             stand by
+
+What it changes on this host: the virtual IP (VIP), the running host name, /etc/hosts and
+/etc/resolv.conf, the linked directories (/install, /etc/xcat, /root/.xcat, /tftpboot and the
+database's), the state of the services, drop-ins that bind them to a lease, and site.master,
+site.nameservers and the policy rows of xCAT.
+
+What it promises:
+  - A step looks, acts and looks again; what is right already is left as it is.
+  - All checks come before the first change; a refusal (exit 3) has changed nothing.
+  - A failed run is undone (exit 1); after a kill, the same command finishes the job.
+  - Nothing is deleted: what a link replaces is kept as NAME.xcatbak, and a half copy is never
+    taken for whole.
+  - Two active nodes are impossible while the lease file's lock reaches both.
+
+Reading order: messages, commands, files, the node, virtual IP, names, services, the share, lease
+and guard, linked directories, database, xCAT, optional services, checks, the commands, main.
+"""
+
+import argparse
+import concurrent.futures
+import contextlib
+import csv
+import datetime
+import errno
+import fcntl
+import glob
+import ipaddress
+import json
+import logging
+import os
+import pwd
+import re
+import shlex
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+
+try:
+    import netifaces
+    import psutil
+except ImportError as missing:
+    netifaces = psutil = None
+    MISSING_LIBRARY = missing.name
+
+VERSION = "1.0"
+
+DONE, FAILED, USAGE, REFUSED, DEGRADED, INCOMPLETE = 0, 1, 2, 3, 4, 5
+
+LOG_FILE = "/var/log/xcatha.log"
+RUN_LOCK = "/run/xcatha.lock"
+RUN_DIR = "/run/xcatha"
+STATE_DIR = "/var/lib/xcatha"
+LEASE_UNIT = "xcatha-lease.service"
+LEASE_UNIT_FILE = "/run/systemd/system/" + LEASE_UNIT
+GO_XCAT = ("https://raw.githubusercontent.com/xcat2/xcat-core/master/"
+           "xCAT-server/share/xcat/tools/go-xcat")
+XCAT_PATH = "/opt/xcat/bin:/opt/xcat/sbin:/opt/xcat/share/xcat/tools"
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PASSWORD_VARIABLES = ("XCATPGPW", "XCATMYSQLADMIN_PW", "XCATMYSQLROOT_PW")
+
+# Time limits, in seconds.
+ASK_LIMIT = 30
+DO_LIMIT = 120
+SERVICE_LIMIT = 180
+SHARE_LIMIT = 10
+INSTALL_LIMIT = 3600
+COPY_LIMIT = 7 * 24 * 3600
+HEARTBEAT = 10
+COUNTER_WATCH = 3 * HEARTBEAT
+LOCK_EXPIRY = 120
+LUSTRE_LOCK_EXPIRY = 180
+
+XCAT_DIRECTORIES = ["/install", "/etc/xcat", "/root/.xcat", "/tftpboot"]
+COPIED_WHILE_RUNNING = ["/install", "/tftpboot"]
+ENGINES = {
+    "postgresql": {"cfgloc": "Pg:", "lsxcatd": "Pg", "user": "postgres",
+                   "directories": ["/var/lib/pgsql", "/var/lib/postgresql", "/etc/postgresql"],
+                   "units": ["postgresql"], "client": "psql", "perl": "DBD::Pg"},
+    "mysql": {"cfgloc": "mysql:", "lsxcatd": "mysql", "user": "mysql",
+              "directories": ["/var/lib/mysql"],
+              "units": ["mariadb", "mysqld", "mysql"], "client": "mysql", "perl": "DBD::mysql"},
+    "sqlite": {"cfgloc": "SQLite:", "lsxcatd": "SQLite", "user": "root", "directories": [],
+               "units": [], "client": None, "perl": None},
+}
+DATABASE_PROCESSES = ("postgres", "postmaster", "mysqld", "mariadbd")
+# In the order in which deactivate stops them.
+SERVICES = {
+    "console": ["goconserver", "conserver", "conserver-server"],
+    "DHCP": ["dhcpd", "isc-dhcp-server", "kea-dhcp4", "kea-dhcp4-server"],
+    "DNS": ["named", "bind9"],
+    "xcatd": ["xcatd"],
+    "database": [unit for engine in ENGINES.values() for unit in engine["units"]],
+}
+GUARDED = ("database", "xcatd", "DHCP")
+# Filesystems whose flock(2) another node sees, or that only one node can mount.
+SHARED_LOCKS = ("nfs4", "ceph", "gfs2", "ocfs2", "lustre")
+BLOCK_FILESYSTEMS = ("ext2", "ext3", "ext4", "xfs", "btrfs")
+LOCAL_LOCKS = ("nolock", "local_lock=all", "local_lock=flock", "localflock")
+PACKAGES = {
+    "dnf": {"postgresql": ["postgresql-server", "perl-DBD-Pg"],
+            "mysql": ["mariadb-server", "perl-DBD-MySQL"]},
+    "zypper": {"postgresql": ["postgresql-server", "perl-DBD-Pg"],
+               "mysql": ["mariadb", "perl-DBD-mysql"]},
+    "apt-get": {"postgresql": ["postgresql", "libdbd-pg-perl"],
+                "mysql": ["mariadb-server", "libdbd-mysql-perl"]},
+}
+
+
+# ---- Messages and errors -------------------------------------------------------------------
+
+class HAError(Exception):
+    """What failed, the evidence, what to do next, and the exit code that says so."""
+
+    def __init__(self, what, evidence="", hint="", code=FAILED):
+        super().__init__(what)
+        self.what, self.evidence, self.hint, self.code = what, evidence, hint, code
+
+    def lines(self):
+        """The message as the administrator reads it."""
+        evidence = ["  evidence: " + self.evidence] if self.evidence else []
+        return [self.what] + evidence + (["  next: " + self.hint] if self.hint else [])
+
+
+# What this run is doing; the options of the command line travel separately, as `opts`.
+RUN = argparse.Namespace(dryrun=False, undo=contextlib.ExitStack(), children=[], threads=[],
+                         secrets=[], pretended={}, warnings=0, signal=None)
+
+log = logging.getLogger("xcatha")
+
+
+def say(text, stream=None):
+    """Print a line; a terminal that went away does not stop the run."""
+    stream = stream or sys.stdout
+    encoding = getattr(stream, "encoding", None) or "ascii"
+    try:
+        print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def warn(text):
+    """Say on stderr what the administrator should know, and count it."""
+    RUN.warnings += 1
+    log.warning(text)
+    say("WARNING: " + text, sys.stderr)
+
+
+def report(error):
+    """Show an HAError on stderr and in the log."""
+    for number, line in enumerate(error.lines()):
+        log.error(line.strip())
+        say(line if number else "ERROR: " + line, sys.stderr)
+
+
+def step(title, action, *args):
+    """Run one step and print its outcome (the sentence that action returns) and time."""
+    started = time.monotonic()
+    try:
+        outcome = action(*args)
+    except HAError:
+        outcome = "FAILED"
+        raise
+    finally:
+        seconds = time.monotonic() - started
+        line = "%-34s %s" % (title, outcome if "outcome" in locals() else "FAILED")
+        log.info("%s (%.1f s)", line, seconds)
+        say("%-78s %6.1f s" % (line, seconds))
+    return outcome
+
+
+def open_log(path):
+    """Append to the log, 0600; a log that cannot be written is a warning, never a failure."""
+    logging.raiseExceptions = False
+    log.setLevel(logging.INFO)
+    log.addHandler(logging.NullHandler())
+    log.propagate = False
+    if RUN.dryrun:
+        return
+    try:
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    except OSError as error:
+        warn("no log is kept: %s" % error)
+        return
+    handler = logging.StreamHandler(open(descriptor, "a", encoding="utf-8",
+                                         errors="backslashreplace"))
+    handler.setFormatter(logging.Formatter("%(asctime)s - %(levelname)s - %(message)s"))
+    log.addHandler(handler)
+
+
+def without_secrets(text):
+    """The text with every password of this run blanked out."""
+    for secret in RUN.secrets:
+        text = text.replace(secret, "********")
+    return text
+
+
+# ---- Running commands ----------------------------------------------------------------------
+
+def command_environment(extra):
+    """The caller's environment, with xCAT's and the system's directories and the C locale."""
+    kept = {name: value for name, value in os.environ.items()
+            if name not in ("XCATCFG", "XCATBYPASS", "LANGUAGE") + PASSWORD_VARIABLES}
+    path = ":".join(filter(None, [kept.get("PATH"), SYSTEM_PATH, XCAT_PATH]))
+    return dict(kept, PATH=path, LC_ALL="C", HOME="/root", XCATROOT="/opt/xcat", **extra)
+
+
+def kill_group(child):
+    """Kill a command and all that it started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+
+
+def run(argv, limit, env=None, show=False):
+    """Run a command to its end or its time limit; returns (exit status, stdout, stderr).
+
+    Output goes to unnamed files, not pipes: a daemon that the command leaves behind holds its
+    output open. The wait is a thread's, because a command that is stuck in the kernel never ends.
+    """
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        try:
+            child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=None if show else out,
+                                     stderr=err, start_new_session=True, cwd="/",
+                                     env=command_environment(env or {}))
+        except OSError as error:
+            return 127, "", "%s: %s" % (argv[0], error.strerror)
+        RUN.children.append(child)
+        waiter = threading.Thread(target=child.wait, daemon=True)
+        waiter.start()
+        waiter.join(limit)
+        in_time = not waiter.is_alive()
+        if not in_time:
+            kill_group(child)
+            waiter.join(1)
+        RUN.children.remove(child)
+        out.seek(0)
+        err.seek(0)
+        texts = [stream.read().decode("utf-8", "backslashreplace") for stream in (out, err)]
+    if not in_time:
+        return 124, texts[0], texts[1] + "\nno end within %d s" % limit
+    return child.returncode, texts[0], texts[1]
+
+
+def stop_if_asked():
+    """Turn a SIGINT or SIGTERM that came in the meantime into a failure of this run."""
+    if RUN.signal:
+        name = signal.Signals(RUN.signal).name
+        raise HAError("stopped by " + name, hint="the same command starts again")
+
+
+def ask(argv, limit=ASK_LIMIT, env=None):
+    """Run a command that changes nothing, also in a dry run; (exit status, stdout, stderr)."""
+    stop_if_asked()
+    return run(argv, limit, env)
+
+
+def do(argv, limit=DO_LIMIT, env=None, may_fail=False, show=False):
+    """Run a command that changes something; (exit status, stdout, stderr).
+
+    A dry run prints it instead. Any exit status but 0 is an HAError unless it may fail.
+    """
+    pasted = " ".join(shlex.quote(word) for word in argv)
+    if RUN.dryrun:
+        say("  would run: " + pasted)
+        return 0, "", ""
+    stop_if_asked()
+    started = time.monotonic()
+    status, out, err = run(argv, limit, env, show)
+    verdict = "Passed" if status == 0 else "Failed, OK to ignore" if may_fail else "Failed"
+    log.info("%s (%.1f s) [%s]", pasted, time.monotonic() - started, verdict)
+    if status:
+        for line in without_secrets(out + err).splitlines():
+            log.info("    %s", line)
+    stop_if_asked()
+    if status and not may_fail:
+        raise HAError("%s failed" % argv[0], "%s: exit %d, %s" % (
+            pasted, status, without_secrets(last_line(out, err))), "the log has all its output")
+    return status, out, err
+
+
+def last_line(out, err):
+    """The last line that a command had to say, preferably on stderr."""
+    lines = [line.strip() for line in (out + "\n" + err).splitlines() if line.strip()]
+    return lines[-1] if lines else "no output"
+
+
+def have(command):
+    """True if the command is installed."""
+    return shutil.which(command, path=command_environment({})["PATH"]) is not None
+
+
+def wait_until(condition, limit):
+    """True as soon as the condition holds, False when it did not within limit seconds."""
+    deadline = time.monotonic() + limit
+    while not condition():
+        stop_if_asked()
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def expect(condition, what, evidence="", hint=""):
+    """The second look of a step: an HAError unless the change is really there."""
+    if not RUN.dryrun and not condition:
+        raise HAError(what, evidence, hint)
+
+
+def on_failure(action, *args):
+    """Register how to put back what the next change changes; undone in reverse order."""
+    if not RUN.dryrun:
+        RUN.undo.callback(action, *args)
+
+
+def in_background(action, *args, **kwargs):
+    """Start what the next step need not wait for; main waits for it at the end."""
+    thread = threading.Thread(target=action, args=args, kwargs=kwargs)
+    RUN.threads.append(thread)
+    thread.start()
+
+
+def seen(kind, name, look):
+    """What look(name) shows; in a dry run, what the announced changes would have made of it."""
+    key = (kind, name)
+    return RUN.pretended[key] if key in RUN.pretended else look(name)
+
+
+def pretend(kind, name, value):
+    """In a dry run, remember what a change would have made of something."""
+    if RUN.dryrun:
+        RUN.pretended[(kind, name)] = value
+
+
+# ---- Files ---------------------------------------------------------------------------------
+
+def read_text(path, default=""):
+    """The text of a file, or the default where there is none."""
+    def look(name):
+        try:
+            with open(name, encoding="utf-8", errors="surrogateescape") as stream:
+                return stream.read()
+        except FileNotFoundError:
+            return default
+    return seen("text", path, look)
+
+
+def sync_directory(path):
+    """Make the names in a directory durable (rename(2) alone does not)."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_file(path, text, mode=0o644):
+    """Replace a file in one instant and durably; an existing one keeps owner, mode and labels."""
+    if RUN.dryrun:
+        say("  would write: " + path)
+        return pretend("text", path, text)
+    aside = path + ".xcatha-new"
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as stream:
+        os.fchmod(descriptor, mode)
+        if os.path.exists(path):
+            shutil.copystat(path, aside)
+            os.utime(aside)
+            os.fchown(descriptor, os.stat(path).st_uid, os.stat(path).st_gid)
+        stream.write(text)
+        stream.flush()
+        os.fsync(descriptor)
+    os.rename(aside, path)
+    sync_directory(os.path.dirname(path))
+    log.info("wrote %s", path)
+
+
+def change_file(path, text):
+    """Write a file unless it says so already, and put it back if the run fails; True if changed."""
+    before = read_text(path)
+    if before == text:
+        return False
+    on_failure(write_file, path, before)
+    write_file(path, text)
+    return True
+
+
+def make_directory(path, mode=0o755):
+    """Make a directory and those above it, with this mode whatever the umask."""
+    if os.path.isdir(path) or ("directory", path) in RUN.pretended:
+        return
+    if RUN.dryrun:
+        say("  would make: " + path)
+        return pretend("directory", path, True)
+    make_directory(os.path.dirname(path))
+    os.mkdir(path)
+    os.chmod(path, mode)
+    log.info("made %s", path)
+
+
+def rename(source, target):
+    """Rename, durably; an existing target is never replaced."""
+    if RUN.dryrun:
+        say("  would rename: %s -> %s" % (source, target))
+        pretend("exists", source, False)
+        return pretend("exists", target, True)
+    if os.path.lexists(target):
+        raise HAError("%s is in the way of %s" % (target, source), hint="move it away")
+    os.rename(source, target)
+    sync_directory(os.path.dirname(target))
+    if os.path.dirname(source) != os.path.dirname(target):
+        sync_directory(os.path.dirname(source))
+    log.info("renamed %s to %s", source, target)
+
+
+def make_link(path, target):
+    """Make a symbolic link."""
+    if RUN.dryrun:
+        say("  would link: %s -> %s" % (path, target))
+    else:
+        os.symlink(target, path)
+        sync_directory(os.path.dirname(path))
+        log.info("linked %s to %s", path, target)
+    pretend("link", path, target)
+    pretend("exists", path, True)
+
+
+def remove_file(path):
+    """Remove a link or a file that is this tool's own."""
+    if RUN.dryrun:
+        say("  would remove: " + path)
+    else:
+        os.unlink(path)
+        sync_directory(os.path.dirname(path))
+        log.info("removed %s", path)
+    pretend("link", path, "")
+    pretend("exists", path, False)
+
+
+def exists(path):
+    """True if the name exists, be it a dangling link."""
+    return seen("exists", path, os.path.lexists)
+
+
+def link_target(path):
+    """Where the symbolic link points, "" if the path is none."""
+    return seen("link", path, lambda name: os.readlink(name) if os.path.islink(name) else "")
+
+
+def time_stamp():
+    """The time of day as it is used in names: 20260131-235959."""
+    return datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+
+
+def move_aside(path, suffix):
+    """Rename to NAME+suffix, with a time stamp where that exists; returns the new name."""
+    aside = path + suffix
+    if backups_of(path, suffix):
+        aside += "-" + time_stamp()
+    rename(path, aside)
+    return aside
+
+
+def backups_of(path, suffix=".xcatbak"):
+    """What was moved aside from this name, oldest first."""
+    found = [name for name in glob.glob(glob.escape(path + suffix) + "*") if exists(name)]
+    planned = [name for (kind, name), there in RUN.pretended.items()
+               if kind == "exists" and there and name.startswith(path + suffix)]
+    return sorted(set(found + planned))
+
+
+# ---- The node ------------------------------------------------------------------------------
+
+def physical_host_name():
+    """The name this host boots with (hostname(5)), whatever name it has now."""
+    lines = [line.strip() for line in read_text("/etc/hostname").splitlines()]
+    names = [line for line in lines if line and not line.startswith("#")]
+    if not names:
+        raise HAError("/etc/hostname names no host", hint="write this host's own name into it",
+                      code=REFUSED)
+    return names[0]
+
+
+def host_name():
+    """The host name in use now."""
+    return seen("host name", "", lambda _: socket.gethostname())
+
+
+def boot_id():
+    """The kernel's identifier of this boot."""
+    return read_text("/proc/sys/kernel/random/boot_id").strip()
+
+
+def os_version():
+    """Distribution and version, as `debian 12`."""
+    fields = dict(line.split("=", 1) for line in read_text("/etc/os-release").splitlines()
+                  if "=" in line)
+    return "%s %s" % tuple(fields.get(key, "?").strip('"') for key in ("ID", "VERSION_ID"))
+
+
+def package_manager():
+    """The command that installs packages on this distribution, None where it is unknown."""
+    return next((name for name in ("dnf", "zypper", "apt-get") if have(name)), None)
+
+
+def install_command(packages):
+    """The line that installs packages here, for people."""
+    return "%s install %s" % (package_manager() or "install the package", " ".join(packages))
+
+
+def addresses():
+    """(label, address, netmask) of every IPv4 address of this host, alias labels included."""
+    return [(label, entry["addr"], entry.get("netmask", "255.255.255.255"))
+            for label in netifaces.interfaces()
+            for entry in netifaces.ifaddresses(label).get(netifaces.AF_INET, [])]
+
+
+def device_of(nic):
+    """The device of a NIC that may be an alias: eth0 for eth0:0."""
+    return nic.split(":")[0]
+
+
+def own_addresses(nic, vip):
+    """The NIC's IPv4 addresses other than the VIP; those of the VIP's own subnet first."""
+    def elsewhere(entry):
+        network = ipaddress.ip_network("%s/%s" % (entry[1], entry[2]), strict=False)
+        return ipaddress.ip_address(vip) not in network
+    mine = [entry for entry in addresses() if device_of(entry[0]) == device_of(nic)
+            and entry[1] != vip]
+    return [address for _, address, _ in sorted(mine, key=elsewhere)]
+
+
+def physical_address(opts):
+    """The address of this node on the VIP's NIC that stays when the VIP goes."""
+    mine = own_addresses(opts.nic, opts.vip)
+    if not mine:
+        raise HAError("%s has no address of its own" % opts.nic, "its only address is the VIP",
+                      "give the node an address next to the VIP", REFUSED)
+    return mine[0]
+
+
+# ---- Virtual IP ----------------------------------------------------------------------------
+
+def vip_here(vip):
+    """The label of the NIC that holds the VIP on this host, "" if none does."""
+    return seen("address", vip, lambda _: next(
+        (label for label, address, _ in addresses() if address == vip), ""))
+
+
+def own_macs():
+    """The hardware addresses of this host, in lower case."""
+    return [entry["addr"].lower() for nic in netifaces.interfaces()
+            for entry in netifaces.ifaddresses(nic).get(netifaces.AF_LINK, [])]
+
+
+def who_answers(address, nic, ping=True):
+    """Who else uses the address: a MAC, "a host that answers ping", or "" for nobody.
+
+    One ARP duplicate probe of a second (RFC 5227, 2.1.1; arping(8) -D), a ping alongside.
+    """
+    probe = ["arping", "-D", "-c", "2", "-w", "1", "-I", device_of(nic), address]
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        echo = pool.submit(ask, ["ping", "-n", "-c", "1", "-W", "1", address]) if ping else None
+        status, out, err = ask(probe)
+    macs = [mac.lower() for mac in re.findall(r"\[([0-9A-Fa-f:]{17})\]", out)]
+    others = [mac for mac in macs if mac not in own_macs()]
+    if status and not macs:
+        raise HAError("cannot probe for %s" % address, last_line(out, err),
+                      "make `%s` work on this host" % " ".join(probe))
+    if others:
+        return others[0]
+    return "a host that answers ping" if echo and echo.result()[0] == 0 else ""
+
+
+def check_vip_is_free(opts):
+    """Refuse when another machine uses the VIP."""
+    here = vip_here(opts.vip)
+    other = who_answers(opts.vip, opts.nic, ping=not here)
+    if other:
+        raise HAError("the VIP %s is used by another machine" % opts.vip, "%s answers" % other,
+                      "deactivate or power off that machine, then run this again", REFUSED)
+    return "used by nobody else"
+
+
+def broadcast_and_prefix(opts):
+    """The broadcast address and prefix length of the VIP's network."""
+    network = ipaddress.ip_network("%s/%s" % (opts.vip, opts.netmask), strict=False)
+    return str(network.broadcast_address), network.prefixlen
+
+
+def add_vip(opts):
+    """The VIP is on its NIC and the network knows."""
+    here = vip_here(opts.vip)
+    if here:
+        return "already on %s" % here
+    broadcast, prefix = broadcast_and_prefix(opts)
+    label = ["label", opts.nic] if ":" in opts.nic else []
+    on_failure(remove_vip, opts.vip)
+    if have("ip"):
+        do(["ip", "address", "add", "%s/%d" % (opts.vip, prefix), "broadcast", broadcast,
+            "dev", device_of(opts.nic)] + label)
+    else:
+        alias = opts.nic if label else opts.nic + ":ha"
+        do(["ifconfig", alias, opts.vip, "netmask", opts.netmask, "broadcast", broadcast, "up"])
+    pretend("address", opts.vip, opts.nic)
+    expect(vip_here(opts.vip), "the VIP is not on %s" % opts.nic, "netifaces does not list it")
+    announce_vip(opts)
+    return "%s/%d added to %s" % (opts.vip, prefix, opts.nic)
+
+
+def announce_vip(opts):
+    """Correct the neighbours' ARP tables in the background, as request and as reply.
+
+    Some switches learn from replies only; repeats cover a lost frame (RFC 5227, 2.3).
+    """
+    for form in ("-U", "-A"):
+        in_background(do, ["arping", form, "-c", "3", "-I", device_of(opts.nic), opts.vip],
+                      may_fail=True)
+
+
+def remove_vip(vip):
+    """The VIP is gone from wherever it is; other addresses and routes of the node stay."""
+    here = vip_here(vip)
+    if not here:
+        return "not on this host"
+    device, prefix, primary = find_address(vip)
+    routes = routes_from(vip)
+    kept = own_addresses(device, vip)
+    with secondaries_promoted(device if primary and kept else None):
+        if have("ip"):
+            do(["ip", "address", "del", "%s/%s" % (vip, prefix), "dev", device])
+        else:
+            do(["ifconfig", here, "down"])
+    pretend("address", vip, "")
+    expect(not vip_here(vip), "the VIP %s is still on %s" % (vip, here))
+    lost = [address for address in kept if address not in own_addresses(device, vip)]
+    expect(not lost, "removing the VIP took %s along" % ", ".join(lost),
+           hint="add them again with `ip address add`")
+    for route in routes if kept else []:
+        do(["ip", "-4", "route", "replace"] + [kept[0] if word == vip else word for word in route])
+    return "removed from %s" % here
+
+
+def find_address(vip):
+    """(device, prefix length, True if primary) of an address of this host, as ip(8) shows it."""
+    for line in ask(["ip", "-o", "-4", "address", "show"])[1].splitlines():
+        words = line.split()
+        if words[3].split("/")[0] == vip:
+            return words[1], (words[3] + "/32").split("/")[1], "secondary" not in words
+    return device_of(vip_here(vip)), "32", False
+
+
+def routes_from(vip):
+    """The routes, as ip(8) takes them, that the kernel drops together with their source address."""
+    shown = [line.split() for line in ask(["ip", "-4", "route", "show"])[1].splitlines()]
+    return [[word for word in route if word not in ("linkdown", "dead")] for route in shown
+            if "src" in route and route[route.index("src") + 1] == vip and "kernel" not in route]
+
+
+@contextlib.contextmanager
+def secondaries_promoted(device):
+    """Within it, removing a primary address keeps the others of its subnet (Linux ip-sysctl)."""
+    names = ["net/ipv4/conf/%s/promote_secondaries" % name for name in ("all", device)]
+    if device is None or any(read_text("/proc/sys/" + name).strip() == "1" for name in names):
+        yield
+        return
+    do(["sysctl", "-q", "-w", names[1] + "=1"])
+    try:
+        yield
+    finally:
+        do(["sysctl", "-q", "-w", names[1] + "=0"], may_fail=True)
+
+
+# ---- Names ---------------------------------------------------------------------------------
+
+def set_host_name(name):
+    """The running system has this host name; /etc/hostname is left as it is."""
+    before = host_name()
+    if before == name:
+        return "already " + name
+    on_failure(set_host_name, before)
+    do(["hostname", name])
+    pretend("host name", "", name)
+    expect(host_name() == name, "the host name is still " + host_name())
+    return "%s (was %s)" % (name, before)
+
+
+def parse_hosts(text):
+    """[(address, [names])] of the lines of a hosts file (hosts(5))."""
+    lines = [line.split("#")[0].split() for line in text.splitlines()]
+    return [(words[0], words[1:]) for words in lines if len(words) > 1]
+
+
+def merge_hosts(text, wanted):
+    """A hosts file in which every name of wanted has just the addresses that wanted gives it.
+
+    wanted is [(address, [names])]. Order and comments stay; a line that loses all its names to
+    another address becomes a comment. Only addresses of the same family compete for a name.
+    """
+    def family(address):
+        return ":" in address
+    homes, missing = {}, {}
+    for address, names in wanted:
+        missing.setdefault(address, []).extend(names)
+        for name in names:
+            homes.setdefault((name, family(address)), set()).add(address)
+    lines = []
+    for line in text.splitlines():
+        entry = parse_hosts(line)
+        if entry:
+            line = merged_line(line, entry[0], homes, missing)
+        lines.append(line)
+    for address, names in missing.items():
+        if names:
+            lines.append("%s %s" % (address, " ".join(dict.fromkeys(names))))
+    return "".join(line + "\n" for line in lines)
+
+
+def merged_line(line, entry, homes, missing):
+    """One line of merge_hosts; names that it provides are struck from missing."""
+    address, names = entry
+    kept = [name for name in names if address in homes.get((name, ":" in address), [address])]
+    absent = missing.get(address, [])
+    added = [name for name in dict.fromkeys(absent) if name not in kept]
+    if address in missing:
+        missing[address] = []
+    if kept + added == names:
+        return line
+    if not kept + added:
+        return "# %s   (xcatha: these names moved)" % line
+    comment = line[line.index("#"):] if "#" in line else ""
+    return " ".join(filter(None, [address] + kept + added + [comment]))
+
+
+def names_of(name, domain):
+    """A host's short and, where the domain is known, long name; the given one first."""
+    short = name.split(".")[0]
+    long_name = "%s.%s" % (short, domain) if domain else name
+    return list(dict.fromkeys([name, short, long_name]))
+
+
+def write_hosts(opts, domain=""):
+    """/etc/hosts gives the VIP and the physical address their names."""
+    wanted = [(opts.vip, names_of(opts.host_name, domain)),
+              (physical_address(opts), [physical_host_name()])]
+    changed = change_file("/etc/hosts", merge_hosts(read_text("/etc/hosts"), wanted))
+    return "VIP and physical address %s" % ("added" if changed else "already there")
+
+
+def with_nameserver(text, vip):
+    """A resolv.conf that asks the VIP first."""
+    return "nameserver %s\n" % vip + without_nameserver(text, vip)
+
+
+def without_nameserver(text, vip):
+    """A resolv.conf that does not ask the VIP."""
+    return "".join(line for line in text.splitlines(True) if line.split() != ["nameserver", vip])
+
+
+def set_nameserver(vip, wanted):
+    """/etc/resolv.conf asks the VIP first, or no longer asks it."""
+    path = "/etc/resolv.conf"
+    text = read_text(path)
+    present = ["nameserver", vip] in [line.split() for line in text.splitlines()]
+    if present == wanted:
+        return "already right"
+    if os.path.islink(path):
+        warn("%s is managed by another program (a link to %s); it was left alone: tell that "
+             "program to %s the nameserver %s" % (path, os.readlink(path),
+                                                  "add" if wanted else "drop", vip))
+        return "managed elsewhere, left alone"
+    change_file(path, (with_nameserver if wanted else without_nameserver)(text, vip))
+    return "nameserver %s %s" % (vip, "added" if wanted else "removed")
+
+
+# ---- Services ------------------------------------------------------------------------------
+
+def look_at_units(names):
+    """{unit: its systemctl(1) properties} of those that are installed, by their real names."""
+    wanted = ["Id", "LoadState", "ActiveState", "UnitFileState"]
+    status, out, err = ask(["systemctl", "show", "--property=" + ",".join(wanted)] +
+                           [name if "." in name else name + ".service" for name in names])
+    if status:
+        raise HAError("systemd does not answer", last_line(out, err), "see `systemctl status`")
+    found = {}
+    for block in out.split("\n\n"):
+        properties = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        if properties.get("LoadState", "not-found") != "not-found":
+            found[properties["Id"]] = properties
+    return found
+
+
+def units_of(kind):
+    """The installed units of a kind of service; Debian's database instances before the wrapper."""
+    units = list(look_at_units(SERVICES[kind])) if SERVICES[kind] else []
+    if "postgresql.service" in units:
+        instances = ask(["systemctl", "list-units", "--all", "--plain", "--no-legend",
+                         "postgresql@*.service"])[1]
+        units = [line.split()[0] for line in instances.splitlines() if line.strip()] + units
+    return units
+
+
+def managed_units():
+    """Every installed unit that belongs to the active node only."""
+    return [unit for kind in SERVICES for unit in units_of(kind)]
+
+
+def is_running(unit):
+    """True if the unit is up."""
+    return seen("running", unit, lambda name: any(
+        properties["ActiveState"] in ("active", "reloading")
+        for properties in look_at_units([name]).values()))
+
+
+def is_stopped(unit):
+    """True if the unit is down, neither on its way up nor down."""
+    return not seen("running", unit, lambda name: any(
+        properties["ActiveState"] not in ("inactive", "failed")
+        for properties in look_at_units([name]).values()))
+
+
+def is_enabled(unit):
+    """True if the unit starts at boot; init scripts are asked through systemctl(1) too."""
+    def look(name):
+        return ask(["systemctl", "is-enabled", name])[1].strip() in ("enabled", "enabled-runtime")
+    return seen("enabled", unit, look)
+
+
+def journal_of(unit):
+    """The unit's last journal lines, as evidence."""
+    out = ask(["journalctl", "--unit", unit, "--lines", "5", "--no-pager", "--output", "cat"])[1]
+    return " | ".join(out.split("\n")).strip(" |") or "its journal is empty"
+
+
+def start_unit(unit, limit=SERVICE_LIMIT):
+    """The unit is up; stopped again if the run fails. True if it had to be started."""
+    if is_running(unit):
+        return False
+    on_failure(stop_unit, unit)
+    do(["systemctl", "reset-failed", unit], may_fail=True)
+    do(["systemctl", "start", unit], limit, may_fail=True)
+    pretend("running", unit, True)
+    expect(is_running(unit), "%s did not start" % unit, journal_of(unit),
+           "mend the cause, see `systemctl status %s`" % unit)
+    return True
+
+
+def stop_unit(unit, limit=SERVICE_LIMIT):
+    """The unit is down. True if it had to be stopped."""
+    if is_stopped(unit):
+        return False
+    do(["systemctl", "stop", unit], limit, may_fail=True)
+    pretend("running", unit, False)
+    expect(wait_until(lambda: RUN.dryrun or is_stopped(unit), ASK_LIMIT),
+           "%s does not stop" % unit, journal_of(unit), "see `systemctl status %s`" % unit)
+    return True
+
+
+def set_boot(unit, wanted):
+    """The unit starts at boot, or does not. True if that had to be changed."""
+    if is_enabled(unit) == wanted:
+        return False
+    do(["systemctl", "enable" if wanted else "disable", unit], may_fail=True)
+    pretend("enabled", unit, wanted)
+    expect(is_enabled(unit) == wanted, "%s is still %s at boot" % (
+        unit, "disabled" if wanted else "enabled"), hint="see `systemctl status %s`" % unit)
+    return True
+
+
+def stop_services(kind):
+    """The services of a kind are stopped, by unit and by process, and do not start at boot."""
+    units = units_of(kind)
+    changed = [unit for unit in units if stop_unit(unit) | set_boot(unit, False)]
+    if kind == "database":
+        processes = database_processes()
+        expect(wait_until(lambda: RUN.dryrun or not database_processes(), ASK_LIMIT),
+               "a database server still runs", ", ".join(processes),
+               "end it, then run this again")
+    if not units:
+        return "not installed"
+    return "stopped: " + short_names(changed) if changed else "already stopped"
+
+
+def short_names(units):
+    """Unit names for people."""
+    return ", ".join(unit.replace(".service", "") for unit in units)
+
+
+def disable_services():
+    """No managed unit starts at boot; xCAT's own tools enable some of them now and then."""
+    changed = [unit for unit in managed_units() if set_boot(unit, False)]
+    return "disabled: " + short_names(changed) if changed else "already disabled"
+
+
+def unit_states():
+    """{unit: (running, enabled)} of every managed unit, to be restored by restore_units."""
+    return {unit: (not is_stopped(unit), is_enabled(unit)) for unit in managed_units()}
+
+
+def restore_units(states):
+    """Every managed unit is as unit_states found it; one installed since is stopped, disabled."""
+    units = managed_units()
+    for unit in units:
+        running, enabled = states.get(unit, (False, False))
+        set_boot(unit, enabled)
+        if not running:
+            stop_unit(unit)
+    for unit in reversed(units):
+        if states.get(unit, (False,))[0]:
+            start_unit(unit)
+
+
+# ---- The share -----------------------------------------------------------------------------
+
+def share_from_links():
+    """The share's path as the links of this node have it, "" without links."""
+    for directory in all_directories():
+        target = link_target(directory)
+        if target.endswith(directory) and target != directory:
+            return target[:-len(directory)]
+    return ""
+
+
+def find_share(opts):
+    """The share's path on this node: links, lease unit, setup's hint, then -p; "" if unknown."""
+    argument = re.search(r"--hold-lease (\S+)", read_text(LEASE_UNIT_FILE))
+    candidates = [share_from_links(), argument.group(1) if argument else "",
+                  link_target(os.path.join(STATE_DIR, "share")), opts.path or ""]
+    return next((path for path in candidates if path), "")
+
+
+def share_answers(share):
+    """True if the share can be read within its limit; the question is a child process's."""
+    status, out, err = ask(["stat", "--", share + "/."], SHARE_LIMIT)
+    if status == 124:
+        raise HAError("the share %s does not answer" % share, "stat: no end within %d s" %
+                      SHARE_LIMIT, "bring its server or network back", REFUSED)
+    return status == 0
+
+
+def mount_of(path):
+    """(mount point, filesystem, [options]) that the path lies on; reads /proc only."""
+    above = [part for part in psutil.disk_partitions(all=True)
+             if os.path.join(path, "").startswith(os.path.join(part.mountpoint, ""))]
+    longest = max(len(part.mountpoint) for part in above)
+    mount = [part for part in above if len(part.mountpoint) == longest][-1]
+    return mount.mountpoint, mount.fstype, mount.opts.split(",")
+
+
+def locks_reach(share):
+    """True if a lock on this filesystem holds on both nodes."""
+    _, fstype, options = mount_of(share)
+    if fstype == "lustre" and "flock" not in options:
+        return False
+    return (fstype in SHARED_LOCKS + BLOCK_FILESYSTEMS
+            and not any(option in LOCAL_LOCKS for option in options))
+
+
+def state_file(share, *names):
+    """The path of a file of xcatha's own state on the share."""
+    return os.path.join(share, ".xcatha", *names)
+
+
+def read_record(share):
+    """What the lease holder recorded in cluster.json; {} where there is no record."""
+    path = state_file(share, "cluster.json")
+    text = read_text(path)
+    if not text:
+        return {}
+    try:
+        record = json.loads(text)
+        known = record["format"] == 1
+    except (ValueError, TypeError, KeyError) as error:
+        raise HAError("the record %s cannot be read" % path, repr(error),
+                      "restore it from a backup of the share", REFUSED)
+    if not known:
+        raise HAError("the record %s is of format %s" % (path, record["format"]),
+                      "this version knows format 1", "use the newer xcatha.py on both nodes",
+                      REFUSED)
+    return record
+
+
+def write_record(share, **changes):
+    """Change cluster.json; only for the node that holds the lease."""
+    record = dict(read_record(share), format=1, **changes)
+    write_file(state_file(share, "cluster.json"), json.dumps(record, indent=1) + "\n", 0o600)
+
+
+def change_record(share, **changes):
+    """Change cluster.json and, if the run fails, change it back."""
+    before = read_record(share)
+    on_failure(lambda: write_record(share, **{key: before.get(key) for key in changes}))
+    write_record(share, **changes)
+
+
+def read_nodes(share):
+    """{host: what it recorded about itself} of the nodes that were set up."""
+    nodes = {}
+    for path in sorted(glob.glob(state_file(glob.escape(share), "nodes", "*.json"))):
+        with contextlib.suppress(ValueError):
+            nodes[os.path.basename(path)[:-len(".json")]] = json.loads(read_text(path))
+    return nodes
+
+
+def other_nodes(share):
+    """read_nodes without this node."""
+    mine = physical_host_name()
+    return {name: node for name, node in read_nodes(share).items() if name != mine}
+
+
+def write_node(share, opts):
+    """This node's own record is up to date."""
+    make_directory(state_file(share, "nodes"), 0o700)
+    name = physical_host_name()
+    node = dict(node_facts(opts), nic=opts.nic,
+                set_up=read_nodes(share).get(name, {}).get("set_up", now()))
+    text = json.dumps(node, indent=1, sort_keys=True) + "\n"
+    path = state_file(share, "nodes", name + ".json")
+    if read_text(path) == text:
+        return "already recorded"
+    write_file(path, text, 0o600)
+    return "recorded"
+
+
+def now():
+    """The time with its zone, to the second (RFC 3339)."""
+    return datetime.datetime.now(datetime.timezone.utc).astimezone().isoformat(timespec="seconds")
+
+
+def add_history(share, event):
+    """Append one line to the share's history; the last thousand are kept."""
+    path = state_file(share, "history")
+    line = "%s %s %s" % (now(), physical_host_name(), event)
+    write_file(path, "\n".join(read_text(path).splitlines()[-999:] + [line]) + "\n", 0o600)
+
+
+def active_node(share):
+    """The node that the record names as active or activating and not released, "" if none."""
+    record = read_record(share)
+    return "" if record.get("released", True) else (record.get("active") or {}).get("host", "")
+
+
+def save_hosts(share):
+    """The share has this node's /etc/hosts, for the node that takes over."""
+    text = read_text("/etc/hosts")
+    path = state_file(share, "hosts")
+    if text and read_text(path) != text:
+        write_file(path, text, 0o600)
+        return "saved"
+    return "already saved"
+
+
+def take_saved_hosts(share):
+    """/etc/hosts has the lines of the node that was active before: makedns builds on them."""
+    saved = [(address, names) for address, names in parse_hosts(
+        read_text(state_file(share, "hosts"))) if not is_loopback(address)]
+    if change_file("/etc/hosts", merge_hosts(read_text("/etc/hosts"), saved)):
+        return "lines of the share's hosts file added"
+    return "nothing missing"
+
+
+def is_loopback(address):
+    """True for addresses that mean this host, and for what is no address."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return True
+    return parsed.is_loopback or parsed.is_multicast or parsed.is_link_local
+
+
+# ---- Lease and guard -----------------------------------------------------------------------
+
+def read_lease(share):
+    """What the holder last wrote: host, boot, nonce, counter; {} where nobody ever held it."""
+    try:
+        return json.loads(read_text(state_file(share, "lease"), "{}") or "{}")
+    except ValueError:
+        return {}
+
+
+def lease_held_here(share):
+    """True if this node's lease unit holds the lock."""
+    lease = seen("lease", share, read_lease)
+    return (is_running(LEASE_UNIT) and lease.get("boot") == boot_id()
+            and lease.get("host") == physical_host_name())
+
+
+def lock_file(descriptor):
+    """Try for the lease's lock: "ours", "held", or "refused" where the filesystem has no locks."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            return "held"
+        if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL):
+            return "refused"
+        raise
+    return "ours"
+
+
+@contextlib.contextmanager
+def brief_lock(share):
+    """The lease's lock for the length of the block; yields lock_file's verdict."""
+    try:
+        descriptor = os.open(state_file(share, "lease"), os.O_RDWR)
+    except FileNotFoundError:
+        yield "ours"
+        return
+    try:
+        yield lock_file(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def lock_state(share):
+    """Whether the lease's lock is free ("ours" for an instant), "held" or "refused"."""
+    with brief_lock(share) as state:
+        return state
+
+
+def wait_for_lease(share):
+    """Return once nobody holds the lease; refuse while its holder lives."""
+    lease = read_lease(share)
+    holder = lease.get("host", "another node")
+
+    def moved():
+        return read_lease(share).get("counter") != lease.get("counter")
+    state = lock_state(share)
+    if state == "held":
+        limit = LUSTRE_LOCK_EXPIRY if mount_of(share)[1] == "lustre" else LOCK_EXPIRY
+        say("  %s holds the lease; waiting up to %d s for a sign of life or the lock" % (
+            holder, limit))
+        wait_until(lambda: moved() or lock_state(share) != "held", limit)
+        held, evidence = lock_state(share) == "held", "the lock on %s is held" % state_file(
+            share, "lease")
+    elif (state == "refused" or not locks_reach(share)) and active_node(share):
+        say("  locks do not reach between the nodes here; watching %s's counter for %d s" % (
+            holder, COUNTER_WATCH))
+        held, evidence = wait_until(moved, COUNTER_WATCH), "its counter on the share moves"
+    else:
+        return
+    if held:
+        raise HAError("%s is active" % holder, evidence,
+                      "deactivate %s first: xcatha.py -d there" % holder, REFUSED)
+
+
+def replace_lease(share, opts):
+    """--peer-is-off: set the lease of a node that is surely off aside."""
+    before = read_lease(share)
+    for name, node in other_nodes(share).items():
+        if who_answers(node["address"], opts.nic):
+            raise HAError("--peer-is-off refused: %s is not off" % name,
+                          "%s answers" % node["address"], "power it off first", REFUSED)
+    if wait_until(lambda: read_lease(share) != before, COUNTER_WATCH):
+        raise HAError("--peer-is-off refused: the other node is not off",
+                      "its counter on the share moves", "power it off first", REFUSED)
+    if exists(state_file(share, "lease")):
+        move_aside(state_file(share, "lease"), ".replaced")
+
+
+def lease_unit_text(share, vip):
+    """The unit that holds the lease; it lives in /run, so that a reboot forgets it."""
+    script = "%s %s/xcatha.py" % (sys.executable, RUN_DIR)
+    drop = "ExecStopPost=%s --drop-vip %s\n" % (script, vip) if vip else ""
+    return ("[Unit]\nDescription=xcatha: this node's lease on %s\nRequiresMountsFor=%s\n"
+            "After=network.target\nStartLimitIntervalSec=0\n\n"
+            "[Service]\nType=notify\nExecStart=%s --hold-lease %s\n%s"
+            "WatchdogSec=%d\nWatchdogSignal=SIGKILL\nTimeoutStartSec=%d\nTimeoutStopSec=20\n"
+            "OOMScoreAdjust=-1000\n" % (share, share, script, share, drop, 3 * HEARTBEAT, DO_LIMIT))
+
+
+def take_lease(share, opts, vip):
+    """This node holds the lease; when it is lost, the VIP (if one is given) goes too."""
+    if lease_held_here(share):
+        return "already held by this node"
+    if opts.peer_is_off:
+        replace_lease(share, opts)
+    wait_for_lease(share)
+    make_directory(RUN_DIR, 0o700)
+    write_file(RUN_DIR + "/xcatha.py", read_text(os.path.abspath(__file__)))
+    write_file(RUN_DIR + "/ticket", "one start of the lease\n")
+    write_file(LEASE_UNIT_FILE, lease_unit_text(share, vip))
+    do(["systemctl", "daemon-reload"])
+    on_failure(release_lease)
+    start_unit(LEASE_UNIT, DO_LIMIT)
+    pretend("lease", share, {"boot": boot_id(), "host": physical_host_name()})
+    expect(lease_held_here(share), "the lease was not taken", journal_of(LEASE_UNIT),
+           "see `systemctl status %s`" % LEASE_UNIT)
+    return "held by this node"
+
+
+def release_lease():
+    """This node does not hold the lease, and nothing here can start it by dependency."""
+    stopped = stop_unit(LEASE_UNIT)
+    if exists(LEASE_UNIT_FILE):
+        remove_file(LEASE_UNIT_FILE)
+        do(["systemctl", "daemon-reload"])
+    return "released" if stopped else "not held by this node"
+
+
+def hold_lease(share):
+    """The lease unit's main loop: lock, say ready, then show life every HEARTBEAT seconds.
+
+    A ticket lets it start once: a dependency that pulls the unit in later cannot take the lease.
+    It ends when the path is another file (--peer-is-off elsewhere) or another node wrote to it.
+    """
+    os.unlink(RUN_DIR + "/ticket")
+    path = state_file(share, "lease")
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    if lock_file(descriptor) == "held":
+        raise HAError("the lease %s is held by another node" % path)
+    life = {"host": physical_host_name(), "boot": boot_id(), "nonce": os.urandom(8).hex()}
+    for counter in range(sys.maxsize):
+        os.pwrite(descriptor, json.dumps(dict(life, counter=counter)).ljust(255).encode() + b"\n",
+                  0)
+        os.fsync(descriptor)
+        notify_systemd("WATCHDOG=1" if counter else "READY=1")
+        time.sleep(HEARTBEAT)
+        if not os.path.samestat(os.stat(path), os.fstat(descriptor)):
+            raise HAError("the lease %s was replaced" % path)
+        if read_lease(share).get("nonce") != life["nonce"]:
+            raise HAError("another node wrote to the lease %s" % path)
+        if (read_record(share).get("active") or {}) .get("state") == "active":
+            save_hosts(share)
+
+
+def notify_systemd(message):
+    """Tell the service manager (sd_notify(3))."""
+    address = os.environ["NOTIFY_SOCKET"]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        channel.sendto(message.encode(), address.replace("@", "\0", 1))
+
+
+def guard_file(unit):
+    """The drop-in that binds a unit to the lease."""
+    return "/etc/systemd/system/%s.d/xcatha.conf" % re.sub(r"@.*\.", "@.", unit)
+
+
+def guarded_units(engine):
+    """The units of a member that must not run without the lease."""
+    names = ENGINES[engine]["units"] + SERVICES["xcatd"] + SERVICES["DHCP"]
+    units = list(look_at_units(names))
+    instances = ["postgresql@.service"] if "postgresql@" in " ".join(units_of("database")) else []
+    return units + (instances if engine == "postgresql" else [])
+
+
+def guard_services(share, engine):
+    """Database, xcatd and DHCP cannot start without the lease, whoever asks."""
+    text = "".join("%s\n" % line for line in (
+        "[Unit]", "BindsTo=" + LEASE_UNIT, "After=" + LEASE_UNIT, "RequiresMountsFor=" + share))
+    missing = [unit for unit in guarded_units(engine) if read_text(guard_file(unit)) != text]
+    for unit in missing:
+        make_directory(os.path.dirname(guard_file(unit)))
+        if not exists(guard_file(unit)):
+            on_failure(remove_file, guard_file(unit))
+        write_file(guard_file(unit), text)
+    if missing:
+        do(["systemctl", "daemon-reload"])
+    return "bound to the lease: " + short_names(missing) if missing else "already bound"
+
+
+# ---- Linked directories --------------------------------------------------------------------
+
+def all_directories():
+    """Every directory that may be a link, whatever the engine."""
+    return XCAT_DIRECTORIES + [path for engine in ENGINES.values()
+                               for path in engine["directories"]]
+
+
+def database_directories(engine):
+    """The engine's directories on this distribution: PostgreSQL has EL's layout or Debian's."""
+    if engine != "postgresql":
+        return ENGINES[engine]["directories"]
+    redhat = exists("/var/lib/pgsql") or not exists("/var/lib/postgresql")
+    return ENGINES[engine]["directories"][:1] if redhat else ENGINES[engine]["directories"][1:]
+
+
+def directories_to_link(opts, record):
+    """The directories that are links on the active node: as recorded, else by engine."""
+    chosen = record.get("directories") or XCAT_DIRECTORIES + database_directories(opts.dbtype)
+    return [path for path in chosen if path not in opts.exclude and not is_shared_mount(path)]
+
+
+def is_shared_mount(path):
+    """True if the directory is a mount of its own of storage that both nodes see."""
+    mount, fstype, _ = mount_of(path) if os.path.ismount(path) else ("", "", [])
+    return mount == path and fstype in SHARED_LOCKS + ("nfs",)
+
+
+def link_directory(share, path):
+    """The directory is a link into the share; what was there is kept. True if it was changed."""
+    target = share + path
+    if link_target(path) == target:
+        return False
+    expect(os.path.isdir(target), "%s is missing on the share" % target,
+           hint="restore it, or run setup again")
+    if exists(path):
+        on_failure(restore_directory, path)
+        move_aside(path, ".xcatbak")
+    on_failure(unlink_directory, share, path)
+    make_link(path, target)
+    return True
+
+
+def unlink_directory(share, path):
+    """The directory is no link into the share; what it was before is back. True if changed."""
+    target = link_target(path)
+    if target and target != share + path:
+        warn("%s is a link to %s, not into the share; left as it is" % (path, target))
+        return False
+    if target:
+        remove_file(path)
+    return restore_directory(path) or bool(target)
+
+
+def restore_directory(path):
+    """A directory that is missing gets its newest backup back. True if it was changed."""
+    backups = backups_of(path)
+    if exists(path) or not backups:
+        return False
+    rename(backups[-1], path)
+    return True
+
+
+def link_all(share, directories):
+    """All directories are links into the share."""
+    changed = [path for path in directories if link_directory(share, path)]
+    if "/etc/postgresql" in changed:
+        do(["systemctl", "daemon-reload"])
+    return "linked: " + " ".join(changed) if changed else "already links"
+
+
+def unlink_all(share):
+    """No directory is a link into the share, except one in which a database still works."""
+    busy = [path for path in all_directories() if share and any(
+        process_directory.startswith(share + path) for process_directory in
+        database_working_directories())]
+    changed = [path for path in all_directories()
+               if path not in busy and unlink_directory(share, path)]
+    if "/etc/postgresql" in changed:
+        do(["systemctl", "daemon-reload"])
+    expect(not busy, "%s stays linked" % ", ".join(busy), "a database server works there",
+           "end that server, then run this again")
+    return "local again: " + " ".join(changed) if changed else "already local"
+
+
+def partial_name(share, path):
+    """The name of a copy on the share until the whole set is complete."""
+    return share + path + ".xcatha-partial"
+
+
+def start_copies(share, directories):
+    """No copy on the share bears its final name, and those that must start empty do."""
+    for path in directories:
+        if exists(share + path):
+            rename(share + path, partial_name(share, path))
+        if path not in COPIED_WHILE_RUNNING and exists(partial_name(share, path)):
+            move_aside(partial_name(share, path), ".old")
+        make_directory(share + os.path.dirname(path),
+                       stat.S_IMODE(os.stat(os.path.dirname(path)).st_mode))
+        make_directory(partial_name(share, path))
+
+
+def copy_directory(share, path, running=False):
+    """The partial copy equals the directory, links, ACLs, attributes and holes included.
+
+    While the node is running, files may vanish during the copy (rsync(1), exit 24).
+    """
+    if not os.path.isdir(path):
+        return
+    progress = ["--info=progress2"] if sys.stdout.isatty() else []
+    status, out, err = do(["rsync", "-aHAXS", "--numeric-ids", "--one-file-system", "--delete"] +
+                          progress + [path + "/", partial_name(share, path) + "/"], COPY_LIMIT,
+                          may_fail=True, show=bool(progress))
+    if status and not (running and status == 24):
+        raise HAError("copying %s to the share failed" % path, "rsync: exit %d, %s" % (
+            status, last_line(out, err)), "mend the cause, then run setup again")
+
+
+def copy_while_running(share, directories):
+    """The bulk is copied while the services still run; a second pass follows."""
+    start_copies(share, directories)
+    first = [path for path in directories if path in COPIED_WHILE_RUNNING]
+    for path in first:
+        copy_directory(share, path, running=True)
+    return "copied: " + " ".join(first)
+
+
+def copy_all(share, directories):
+    """Every directory is on the share, complete and durable, before any gets its final name."""
+    for path in directories:
+        copy_directory(share, path)
+    do(["sync", "-f", share], COPY_LIMIT)
+    for path in directories:
+        on_failure(rename, share + path, partial_name(share, path))
+        rename(partial_name(share, path), share + path)
+    return "complete: " + " ".join(directories)
+
+
+# ---- Database ------------------------------------------------------------------------------
+
+def read_cfgloc():
+    """xCAT's database string, the first line of /etc/xcat/cfgloc."""
+    return (read_text("/etc/xcat/cfgloc").splitlines() or [""])[0].strip()
+
+
+def current_engine():
+    """The engine that xCAT uses on this node; an unknown one is an HAError."""
+    cfgloc = read_cfgloc()
+    if not cfgloc or ":" not in cfgloc:
+        return "sqlite"
+    for engine, facts in ENGINES.items():
+        if cfgloc.startswith(facts["cfgloc"]):
+            return engine
+    raise HAError("/etc/xcat/cfgloc names a database that xcatha cannot share",
+                  cfgloc.split("|")[0], "move xCAT to postgresql, mysql or sqlite first", REFUSED)
+
+
+def server_processes():
+    """(process, working directory) of every database server of this host."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.name() in DATABASE_PROCESSES:
+                found.append((process, process.cwd()))
+    return found
+
+
+def database_working_directories():
+    """Where the database servers of this host work."""
+    return [directory for _, directory in server_processes()]
+
+
+def database_processes():
+    """The database servers that work in a linked directory or its local place, for people."""
+    roots = [os.path.realpath(path) for engine in ENGINES.values()
+             for path in engine["directories"]]
+    return ["%s (pid %d) in %s" % (process.name(), process.pid, directory)
+            for process, directory in server_processes()
+            if any(os.path.join(directory, "").startswith(root + "/") for root in roots)]
+
+
+def database_unit(engine):
+    """The unit that starts the engine's server, "" for sqlite."""
+    units = ENGINES[engine]["units"]
+    return next(iter(look_at_units(units)), "") if units else ""
+
+
+def start_database(share, engine):
+    """The database server is up and works on the share."""
+    unit = database_unit(engine)
+    if engine == "sqlite":
+        return "sqlite needs no server"
+    expect(unit, "no unit of %s is installed" % engine, hint="run setup on this node")
+    started = start_unit(unit)
+
+    def on_share():
+        return any(directory.startswith(share + "/")
+                   for directory in database_working_directories())
+    expect(RUN.dryrun or wait_until(on_share, ASK_LIMIT),
+           "%s does not work on the share" % unit,
+           "working directories: %s" % ", ".join(database_working_directories()),
+           "see its data directory setting")
+    return "%s %s" % (short_names([unit]), "started" if started else "already running")
+
+
+def database_version(engine):
+    """The server's major.minor version, "" for sqlite or where it is not installed."""
+    client = ENGINES[engine]["client"]
+    return first_version(ask([client, "--version"])[1]) if client and have(client) else ""
+
+
+def first_version(text):
+    """The first major.minor in a text, "" without one."""
+    found = re.search(r"\d+\.\d+", text)
+    return found.group() if found else ""
+
+
+def postgres_settings():
+    """The directory of this node's pg_hba.conf and postgresql.conf."""
+    places = ["/var/lib/pgsql/data"] + sorted(glob.glob("/etc/postgresql/*/main"), reverse=True)
+    return next((path for path in places if os.path.exists(path + "/pg_hba.conf")), places[0])
+
+
+def with_access(text, allowed):
+    """A pg_hba.conf that admits every user from these addresses, with a password."""
+    fields = [line.split() for line in text.splitlines()]
+    missing = ["host    all          all        %s/32      md5" % address for address in allowed
+               if ["host", "all", "all", address + "/32"] not in [line[:4] for line in fields]]
+    lines = text.splitlines()
+    place = next((number + 1 for number, line in enumerate(lines)
+                  if "IPv4 local connections" in line), len(lines))
+    return "".join(line + "\n" for line in lines[:place] + missing + lines[place:])
+
+
+def with_listeners(text, wanted):
+    """A postgresql.conf whose listen_addresses, the last of which counts, name these too."""
+    pattern = re.compile(r"^\s*listen_addresses\s*=?\s*'([^']*)'", re.MULTILINE)
+    settings = list(pattern.finditer(text))
+    present = settings[-1].group(1) if settings else "localhost"
+    listed = [name.strip() for name in present.split(",") if name.strip()]
+    if "*" in listed or "0.0.0.0" in listed or set(wanted) <= set(listed):  # nosec: read only
+        return text
+    listed += [address for address in wanted if address not in listed]
+    line = "listen_addresses = '%s'" % ",".join(listed)
+    if not settings:
+        return text.rstrip("\n") + "\n%s\n" % line
+    return text[:settings[-1].start()] + line + text[settings[-1].end():]
+
+
+def admit_node(opts):
+    """The database admits connections from the VIP and this node's address, and listens there."""
+    wanted = [opts.vip, physical_address(opts)]
+    if opts.dbtype != "postgresql":
+        return "nothing to do for %s" % opts.dbtype
+    settings = postgres_settings()
+    access, listeners = settings + "/pg_hba.conf", settings + "/postgresql.conf"
+    changed = change_file(access, with_access(read_text(access), wanted))
+    changed |= change_file(listeners, with_listeners(read_text(listeners), wanted))
+    if changed and is_running(database_unit("postgresql")):
+        do(["systemctl", "reload", database_unit("postgresql")])
+    return "%s %s" % (" and ".join(wanted), "admitted" if changed else "already admitted")
+
+
+def install_database(engine):
+    """The engine's server and xCAT's driver for it are installed."""
+    perl = ENGINES[engine]["perl"]
+    if not perl:
+        return "sqlite needs none"
+    manager = package_manager()
+
+    def complete():
+        return database_unit(engine) and ask(["perl", "-M" + perl, "-e", "1"])[0] == 0
+    if complete():
+        return "already installed"
+    expect(manager, "%s is not installed" % engine, "no known package manager",
+           "install its server and perl-%s" % perl)
+    names = PACKAGES[manager or "dnf"][engine]
+    do([manager, "-y", "install"] + names, INSTALL_LIMIT,
+       env={"DEBIAN_FRONTEND": "noninteractive"})
+    expect(complete(), "%s is still not complete" % engine, "its unit or %s is missing" % perl,
+           install_command(names))
+    return "installed: " + " ".join(names)
+
+
+def pgsqlsetup_finds_paths():
+    """True if pgsqlsetup's fixed paths exist here: EL's, or on Debian those of version 9.1."""
+    if os.path.exists("/etc/debian_version"):
+        return os.path.exists("/usr/lib/postgresql/9.1/bin/initdb")
+    return have("initdb")
+
+
+def switch_database(opts):
+    """xCAT's tables live in the wanted engine, at the VIP."""
+    before = current_engine()
+    if before == opts.dbtype:
+        return name_vip_in_cfgloc(opts)
+    if opts.dbtype == "sqlite":
+        raise HAError("xCAT already uses %s on this node" % before, read_cfgloc().split("|")[0],
+                      "run setup with -t %s" % before, REFUSED)
+    save_dump()
+    on_failure(write_file, "/etc/xcat/cfgloc", read_text("/etc/xcat/cfgloc"), 0o600)
+    if opts.dbtype == "postgresql":
+        switch_to_postgresql(opts)
+    else:
+        raise HAError("switching to %s is not supported yet" % opts.dbtype, code=REFUSED)
+    expect(current_engine() == opts.dbtype, "the switch to %s did not happen" % opts.dbtype,
+           "/etc/xcat/cfgloc still names %s" % before, "the log has the tool's output")
+    return "%s -> %s" % (before, opts.dbtype)
+
+
+def name_vip_in_cfgloc(opts):
+    """cfgloc names the VIP as the database's host: the other node must reach it too."""
+    text = read_text("/etc/xcat/cfgloc")
+    changed = change_file("/etc/xcat/cfgloc", re.sub(r"host=[^|;\s]*", "host=" + opts.vip, text))
+    return "already %s%s" % (opts.dbtype, ", now at the VIP" if changed else "")
+
+
+def save_dump():
+    """All tables are dumped beforehand, and an older dump of the switching tools is kept."""
+    make_directory(STATE_DIR, 0o700)
+    do(["dumpxCATdb", "-p", "%s/dump-%s" % (STATE_DIR, time_stamp())], INSTALL_LIMIT)
+    if exists("/root/xcat-dbback"):
+        move_aside("/root/xcat-dbback", ".xcatbak")
+
+
+def as_postgres(argv):
+    """Run a command as the database's own user."""
+    return do(["runuser", "-u", "postgres", "--"] + argv)
+
+
+def switch_to_postgresql(opts):
+    """A server on the default directory, then xCAT's own pgsqlsetup.
+
+    PostgreSQL 15 took CREATE on schema public away from everyone (its release notes, E.1);
+    pgsqlsetup needs it and does not notice, so the template of new databases grants it first.
+    """
+    data = "/var/lib/pgsql/data"
+    if data == postgres_settings() and not os.path.exists(data + "/PG_VERSION"):
+        as_postgres(["initdb", "-D", data])
+    start_unit(database_unit("postgresql"))
+    as_postgres(["psql", "-X", "-q", "-d", "template1", "-c",
+                 "GRANT ALL ON SCHEMA public TO PUBLIC"])
+    do(["pgsqlsetup", "-i", "-V", "-a", opts.vip, "-a", physical_address(opts)], INSTALL_LIMIT,
+       env={"XCATPGPW": password("XCATPGPW")})
+
+
+def password(variable):
+    """A database password from the environment; the default is known to everybody."""
+    return os.environ.get(variable) or "cluster"
+
+
+# ---- xCAT ----------------------------------------------------------------------------------
+
+def xcat_installed():
+    """True if xCAT's management node packages are on this host."""
+    return os.path.exists("/opt/xcat/sbin/xcatd")
+
+
+def xcat_version():
+    """xCAT's major.minor version, "" where it is not installed."""
+    return first_version(ask(["lsxcatd", "-v"])[1]) if xcat_installed() else ""
+
+
+def install_xcat(opts):
+    """xCAT is installed, by go-xcat."""
+    if xcat_installed():
+        return "already installed (%s)" % xcat_version()
+    with tempfile.TemporaryDirectory(prefix="xcatha-") as private:
+        script = fetch_go_xcat(opts.go_xcat, private)
+        do(["bash", script, "--yes", "install"], INSTALL_LIMIT)
+    expect(xcat_installed() and xcat_version(), "go-xcat ended without an error, but xCAT is not "
+           "installed", "/opt/xcat/sbin/xcatd or lsxcatd -v is missing", "see /tmp/go-xcat.log")
+    return "installed (%s)" % xcat_version()
+
+
+def fetch_go_xcat(source, directory):
+    """The path of go-xcat: the given file, or the download of an https address."""
+    if not source.startswith("https://"):
+        return os.path.abspath(source)
+    target = os.path.join(directory, "go-xcat")
+    if RUN.dryrun:
+        say("  would download: " + source)
+        return target
+    try:
+        with urllib.request.urlopen(source, timeout=DO_LIMIT) as answer:  # nosec: https only
+            body = answer.read()
+    except (OSError, ValueError) as error:
+        raise HAError("go-xcat could not be downloaded", "%s: %s" % (source, error),
+                      "give a local copy with --go-xcat FILE")
+    with open(target, "wb") as stream:
+        stream.write(body)
+    log.info("downloaded %s", source)
+    return target
+
+
+def xcat(argv, action=ask):
+    """Run an xCAT command, past the daemon where that is down (XCATBYPASS); its stdout."""
+    daemon = is_running("xcatd.service")
+    status, out, err = action(argv, DO_LIMIT, None if daemon else {"XCATBYPASS": "1"})
+    if status:
+        raise HAError("%s failed" % " ".join(argv), "exit %d, %s" % (status, last_line(out, err)),
+                      "see `systemctl status xcatd`")
+    return out
+
+
+def site_attributes():
+    """The site table's attributes that matter here, as {name: value}; unset ones are absent."""
+    names = "domain,master,nameservers,externaldns,externaldhcpservers"
+    out = xcat(["lsdef", "-t", "site", "-o", "clustersite", "-i", names, "-c"])
+    pairs = [line.partition(": ")[2].split("=", 1) for line in out.splitlines() if "=" in line]
+    return {name: value for name, value in pairs if value}
+
+
+def table(name):
+    """The rows of an xCAT table as dictionaries, from `tabdump`."""
+    lines = xcat(["tabdump", name]).splitlines()
+    return list(csv.DictReader([line.lstrip("#") for line in lines]))
+
+
+def start_xcatd():
+    """xcatd is up and answers."""
+    started = start_unit("xcatd.service")
+    expect(RUN.dryrun or wait_until(lambda: ask(["lsxcatd", "-d"])[0] == 0, SERVICE_LIMIT),
+           "xcatd does not answer", last_line(*ask(["lsxcatd", "-d"])[1:]),
+           "see `systemctl status xcatd` and `lsxcatd -a`")
+    return "started, answers" if started else "already running"
+
+
+def verify_xcat(opts):
+    """xCAT uses the wanted engine at the VIP, and its tables are not empty."""
+    if RUN.dryrun:
+        return "would be verified"
+    out = xcat(["lsxcatd", "-a"])
+    shown = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
+    engine = ENGINES[opts.dbtype]["lsxcatd"]
+    expect(shown.get("dbengine") == engine, "xCAT does not use %s" % opts.dbtype,
+           "lsxcatd -a: dbengine=%s" % shown.get("dbengine"), "see /etc/xcat/cfgloc")
+    expect(opts.dbtype == "sqlite" or shown.get("dbhost") == opts.vip,
+           "xCAT's database is not at the VIP", "lsxcatd -a: dbhost=%s" % shown.get("dbhost"),
+           "see /etc/xcat/cfgloc")
+    expect(site_attributes().get("master"), "xCAT's tables are empty",
+           "lsdef -t site shows no master", "restore the dump in %s" % STATE_DIR)
+    return "lsxcatd shows %s%s" % (engine, "" if opts.dbtype == "sqlite" else " at " + opts.vip)
+
+
+def certificate_name():
+    """The name in xcatd's server certificate, "" if it cannot be read."""
+    out = ask(["openssl", "x509", "-noout", "-subject", "-nameopt", "RFC2253", "-in",
+               "/etc/xcat/cert/server-cert.pem"])[1]
+    found = re.search(r"CN=([^,\s]+)", out)
+    return found.group(1) if found else ""
+
+
+def trust_names(names):
+    """xCAT's policy trusts these names; each gets a free priority near xCAT's own rows."""
+    if RUN.dryrun:
+        say("  would run: chdef -t policy ... rule=trusted, where missing: %s" % ", ".join(names))
+        return "would be completed"
+    rows = table("policy")
+    trusted = [row["name"] for row in rows if row["rule"].startswith("trust")]
+    missing = [name for name in dict.fromkeys(names) if name and name not in trusted]
+    taken = [row["priority"] for row in rows]
+    free = ("1.%d" % number for number in range(2, 10000) if number % 10)
+    for name in missing:
+        priority = next(number for number in free if number not in taken)
+        xcat(["chdef", "-t", "policy", "-o", priority, "name=" + name, "rule=trusted"], do)
+    trusted = [row["name"] for row in table("policy") if row["rule"].startswith("trust")]
+    expect(set(missing) <= set(trusted), "xCAT's policy does not trust %s" % ", ".join(missing),
+           "tabdump policy", "add the rows with chdef -t policy")
+    return "trusted: " + ", ".join(missing) if missing else "already trusted"
+
+
+def set_master(opts):
+    """The site table's master and nameservers are the VIP."""
+    if RUN.dryrun:
+        say("  would run: chdef -t site master=%s nameservers=%s, where different" % (
+            opts.vip, opts.vip))
+        return "would be the VIP"
+    site = site_attributes()
+    wrong = [name for name in ("master", "nameservers")
+             if opts.vip not in site.get(name, "").split(",")]
+    if not wrong:
+        return "already the VIP"
+    xcat(["chdef", "-t", "site"] + ["%s=%s" % (name, opts.vip) for name in wrong], do)
+    site = site_attributes()
+    expect(all(site.get(name) == opts.vip for name in wrong), "chdef did not change site",
+           "lsdef -t site: master=%s" % site.get("master"))
+    return "%s = VIP" % " and ".join(wrong)
+
+
+def node_facts(opts):
+    """What a node records of itself and what must be alike on both."""
+    user = ENGINES[opts.dbtype]["user"]
+    try:
+        owner = pwd.getpwnam(user)
+        ids = {"uid": owner.pw_uid, "gid": owner.pw_gid}
+    except KeyError:
+        ids = {"uid": None, "gid": None}
+    keys = sorted(glob.glob("/root/.ssh/id_*.pub"))
+    key = ask(["ssh-keygen", "-l", "-f", keys[0]])[1].split() if keys else []
+    return dict(ids, address=physical_address(opts), os=os_version(), xcat=xcat_version(),
+                database=database_version(opts.dbtype), ssh_key=key[1] if len(key) > 1 else "")
+
+
+# ---- Optional services: DNS, DHCP, console -------------------------------------------------
+
+def run_maker(argv):
+    """Run one of xCAT's configuration makers; its failure is an HAError with its last line."""
+    status, out, err = do(argv, INSTALL_LIMIT, may_fail=True)
+    if status:
+        raise HAError("%s failed" % " ".join(argv), "exit %d, %s" % (status, last_line(out, err)),
+                      "mend the cause, then run `%s` by hand" % " ".join(argv))
+
+
+def running_units(kind):
+    """The running units of a kind of service."""
+    return [unit for unit in units_of(kind) if is_running(unit)]
+
+
+def start_dns(opts, site, fresh):
+    """The DNS server answers with zones made from this node's /etc/hosts."""
+    if not units_of("DNS"):
+        return "skipped: no DNS server is installed"
+    if not site.get("domain"):
+        return "skipped: site.domain is not set"
+    if site.get("externaldns"):
+        return "skipped: site.externaldns is set"
+    if running_units("DNS") and not fresh:
+        return "already running"
+    run_maker(["makedns", "-n"])
+    return ensure_running("DNS")
+
+
+def start_dhcp(opts, site, fresh):
+    """The DHCP server has the networks and nodes of the database."""
+    if not units_of("DHCP"):
+        return "skipped: no DHCP server is installed"
+    if site.get("externaldhcpservers"):
+        return "skipped: site.externaldhcpservers is set"
+    if not site.get("domain") and not all(row["domain"] for row in table("networks")):
+        return "skipped: neither site.domain nor every network's domain is set"
+    if running_units("DHCP") and not fresh:
+        return "already running"
+    run_maker(["makedhcp", "-n"])
+    outcome = ensure_running("DHCP")
+    run_maker(["makedhcp", "-a"])
+    return outcome
+
+
+def start_console(opts, site, fresh):
+    """The console server that was in use serves the consoles of the database."""
+    units = units_of("console")
+    if not units:
+        return "skipped: no console server is installed"
+    used = read_record(opts.path).get("console")
+    if not used and not any(row["cons"] or row.get("serialport") for row in table("nodehm")):
+        return "skipped: no console is defined"
+    unit = used if used in units else units[0]
+    if is_running(unit) and not fresh:
+        return "already running"
+    if unit.startswith("goconserver"):
+        start_unit(unit)
+        do(["makegocons"], may_fail=True)
+    else:
+        run_maker(["makeconservercf"])
+        start_unit(unit)
+    return "running: " + short_names([unit])
+
+
+def ensure_running(kind):
+    """A server of this kind is up: its maker's exit status proves nothing."""
+    if not running_units(kind):
+        start_unit(units_of(kind)[0])
+    return "running: " + short_names(running_units(kind))
+
+
+def start_optional(opts, fresh):
+    """DNS, DHCP and console, side by side; the titles of those that are not up.
+
+    makedns and makedhcp share one key of OMAPI and must not both create it.
+    """
+    if RUN.dryrun:
+        say("  would run, where configured: makedns -n; makedhcp -n; makedhcp -a; the console's")
+        return []
+    site = site_attributes()
+    keyed = any(row.get("key") == "omapi" for row in table("passwd"))
+    tasks = [("DNS", start_dns), ("DHCP", start_dhcp), ("Console server", start_console)]
+    with concurrent.futures.ThreadPoolExecutor(len(tasks) if keyed else 1) as pool:
+        up = [pool.submit(optional_step, title, action, opts, site, fresh)
+              for title, action in tasks]
+    return [title for (title, _), future in zip(tasks, up) if not future.result()]
+
+
+def optional_step(title, action, *args):
+    """A step whose failure is reported, but does not end the run; True if it went well."""
+    try:
+        step(title, action, *args)
+    except HAError as error:
+        report(error)
+        return False
+    return True
+
+
+def export_directories():
+    """What /etc/exports names is exported; an NFS share often cannot be, which is only a note."""
+    if not have("exportfs"):
+        return "skipped: no NFS server is installed"
+    status, out, err = do(["exportfs", "-r", "-a"], may_fail=True)
+    return "not all exported: %s" % last_line(out, err) if status else "exported"
+
+
+def withdraw_exports(share):
+    """No linked directory is exported, which would keep the share busy."""
+    exports = [line.split() for line in read_text("/var/lib/nfs/etab").splitlines()]
+    ours = [(words[0], words[1].split("(")[0]) for words in exports if len(words) > 1
+            and any((words[0] + "/").startswith(root + "/")
+                    for root in all_directories() + [share or "/nowhere"])]
+    for path, client in ours:
+        do(["exportfs", "-u", "%s:%s" % (client, path)], may_fail=True)
+    return "withdrawn: " + " ".join(path for path, _ in ours) if ours else "none"
+
+
+# ---- Checks --------------------------------------------------------------------------------
+
+def refuse(what, evidence, hint):
+    """Fail a check."""
+    raise HAError(what, evidence, hint, REFUSED)
+
+
+def check_nic(opts):
+    """The NIC exists and is up."""
+    device = device_of(opts.nic)
+    state = psutil.net_if_stats().get(device)
+    if state is None:
+        refuse("there is no NIC %s" % device, "NICs here: %s" % ", ".join(
+            sorted(psutil.net_if_stats())), "give the right one with -i")
+    if not state.isup:
+        refuse("the NIC %s is down" % device, "its link or its setting is down",
+               "bring it up: ip link set %s up" % device)
+
+
+def check_addresses(opts):
+    """The VIP is no node's physical address and not the NIC's only address."""
+    if vip_here(opts.vip) or own_addresses(opts.nic, opts.vip):
+        physical_address(opts)
+    else:
+        refuse("%s has no IPv4 address" % device_of(opts.nic), "netifaces lists none",
+               "give the node its own address on that NIC")
+
+
+def check_tools(opts):
+    """The host's own tools that a run needs are there."""
+    packages = {"systemctl": "systemd", "ping": "iputils-ping", "arping": "iputils-arping",
+                "hostname": "hostname", "rsync": "rsync"}
+    missing = [name for name in packages if not have(name)]
+    if missing:
+        refuse("not installed: " + ", ".join(missing), "not found in the PATH",
+               install_command([packages[name] for name in missing]))
+    if "iputils" not in "".join(ask(["arping", "-V"])[1:]):
+        refuse("arping is not that of iputils", "arping -V", install_command(["iputils-arping"]))
+
+
+def check_share(opts):
+    """PATH is a directory that can be written, on a mount other than /."""
+    if not share_answers(opts.path) or not os.path.isdir(opts.path):
+        refuse("the share %s is not there" % opts.path, "no such directory",
+               "is it mounted? Give its path with -p")
+    mount, _, options = mount_of(opts.path)
+    if mount == "/":
+        refuse("%s is not on a mount of its own" % opts.path, "it lies on /", "is it mounted?")
+    if "ro" in options:
+        refuse("%s is mounted read-only" % opts.path, "mount options of %s" % mount,
+               "mount -o remount,rw %s" % mount)
+
+
+def check_root_may_write(opts):
+    """Root's files on the share are root's: an NFS server must not squash root."""
+    if RUN.dryrun:
+        say("  would be tried: a file of root's on the share")
+        return
+    try:
+        with tempfile.TemporaryFile(dir=opts.path) as probe:
+            owner = os.fstat(probe.fileno()).st_uid
+    except OSError as error:
+        refuse("root cannot write to %s" % opts.path, str(error), "export it with no_root_squash")
+    if owner != 0:
+        refuse("%s squashes root" % opts.path, "a new file belongs to uid %d" % owner,
+               "export it with no_root_squash")
+
+
+def check_record(opts):
+    """The options agree with what the share records."""
+    record = read_record(opts.path)
+    pairs = [("-v", opts.vip, "vip"), ("-m", opts.netmask, "netmask"), ("-t", opts.dbtype,
+             "dbtype"), ("-n", opts.host_name, "host_name")]
+    for option, given, name in pairs:
+        if given and record.get(name) not in (None, given):
+            refuse("%s %s differs from the pair's %s" % (option, given, record[name]),
+                   "recorded in %s" % state_file(opts.path, "cluster.json"),
+                   "use %s %s, or leave it out" % (option, record[name]))
+    for name, node in other_nodes(opts.path).items():
+        if node.get("address") == opts.vip:
+            refuse("the VIP %s is %s's physical address" % (opts.vip, name),
+                   "recorded on the share", "choose an address that no node has")
+
+
+def check_directories(opts):
+    """Every directory to be linked can be: no foreign link, no mount of this node's own."""
+    for path in directories_to_link(opts, read_record(opts.path)):
+        target = link_target(path)
+        if target and target != opts.path + path:
+            refuse("%s is a link to %s" % (path, target), "it should point to " + opts.path + path,
+                   "remove that link, or leave the directory out with --exclude " + path)
+        if not target and os.path.ismount(path):
+            refuse("%s is a mount point of its own" % path, "it cannot be replaced by a link",
+                   "unmount it, or leave it out with --exclude " + path)
+
+
+def check_engine(opts):
+    """xCAT's database, where there is one, is known and can be switched."""
+    engine = current_engine()
+    if engine == opts.dbtype or share_has_data(opts.path):
+        return
+    if opts.dbtype == "sqlite":
+        refuse("xCAT already uses %s on this node" % engine, read_cfgloc().split("|")[0],
+               "run setup with -t %s" % engine)
+    if opts.dbtype == "postgresql" and database_unit("postgresql") and not pgsqlsetup_finds_paths():
+        refuse("xCAT's pgsqlsetup cannot work on this distribution",
+               "it looks for PostgreSQL 9.1 in /usr/lib/postgresql/9.1/bin",
+               "switch xCAT to PostgreSQL by hand first (a Pg: line in /etc/xcat/cfgloc), or use "
+               "-t mysql or -t sqlite")
+
+
+def check_passwords(opts):
+    """Passwords from the environment are of the kind that xCAT's tools accept."""
+    for name in PASSWORD_VARIABLES:
+        if not re.match(r"^[A-Za-z0-9]*$", os.environ.get(name, "")):
+            refuse("%s is not alphanumeric" % name, "xCAT's tools accept letters and digits only",
+                   "choose another password")
+
+
+def check_setup_elsewhere(opts):
+    """No other node's setup is unfinished."""
+    record = read_record(opts.path)
+    node = (record.get("active") or {}).get("host")
+    if record and not record.get("finished") and node != physical_host_name():
+        refuse("setup on %s is not finished" % node, "recorded on the share",
+               "run setup there again")
+
+
+def check_copies(opts):
+    """The first node's data can be copied: nothing in the way, nothing mounted below, room."""
+    if share_has_data(opts.path):
+        return
+    for path in directories_to_link(opts, {}):
+        if exists(opts.path + path) and not read_record(opts.path):
+            refuse("%s is in the way" % (opts.path + path), "the share holds no complete set",
+                   "move it away")
+        nested = [part.mountpoint for part in psutil.disk_partitions(all=True)
+                  if part.mountpoint.startswith(path + "/")]
+        if nested:
+            refuse("filesystems are mounted below %s" % path, ", ".join(nested), "unmount them")
+    needed = sum(size_of(path) for path in directories_to_link(opts, {}))
+    free = psutil.disk_usage(opts.path).free
+    if needed > free:
+        refuse("the share is too small", "%d MB to copy, %d MB free" % (
+            needed >> 20, free >> 20), "make room on %s" % opts.path)
+
+
+def size_of(path):
+    """The bytes that a local directory takes on its own filesystem."""
+    if link_target(path) or not os.path.isdir(path):
+        return 0
+    out = ask(["du", "-s", "-x", "--block-size=1", path], COPY_LIMIT)[1]
+    return int(out.split()[0]) if out.split() else 0
+
+
+def check_alike(opts):
+    """OS, xCAT, database and the database user's ids are as on the other node."""
+    mine = node_facts(opts)
+    for name, node in other_nodes(opts.path).items():
+        for fact in ("os", "xcat", "database", "uid", "gid"):
+            if mine[fact] and node.get(fact) and mine[fact] != node[fact]:
+                refuse("%s differs from %s" % (fact, name), "%s here, %s there" % (
+                    mine[fact], node[fact]), "make them alike, then run this again")
+
+
+def check_finished(opts):
+    """The share holds finished data and this node has what it takes to serve it."""
+    if not share_has_data(opts.path):
+        refuse("the share %s holds no finished setup" % opts.path, "no record says so",
+               "run setup first: xcatha.py -s")
+    if not xcat_installed():
+        refuse("xCAT is not installed on this node", "/opt/xcat/sbin/xcatd is missing",
+               "run setup on this node: xcatha.py -s")
+
+
+LOCAL_CHECKS = [check_nic, check_addresses, check_tools, check_share, check_passwords]
+SETUP_CHECKS = [check_record, check_directories, check_engine, check_setup_elsewhere,
+                check_copies, check_alike, check_root_may_write]
+ACTIVATE_CHECKS = [check_record, check_finished, check_directories, check_alike]
+
+
+def run_checks(opts, checks):
+    """All checks, in groups that build on one another; a refusal lists all that failed."""
+    for group in (LOCAL_CHECKS, checks):
+        failed = []
+        for check in group:
+            try:
+                check(opts)
+            except HAError as error:
+                failed.append(error)
+            if check is check_share and not failed:
+                fill_in_from_share(opts)
+        for error in failed[:-1]:
+            report(error)
+        if failed:
+            say("Nothing was changed.", sys.stderr)
+            raise failed[-1]
+
+
+def share_has_data(share):
+    """True if the share holds a finished set; one of the 2018 script has no record."""
+    record = read_record(share)
+    return record["finished"] if "finished" in record else os.path.isdir(share + "/etc/xcat")
+
+
+def fill_in_from_share(opts):
+    """Options that were not given come from the record, the shared cfgloc or the defaults."""
+    record = read_record(opts.path)
+    opts.vip = opts.vip or record.get("vip")
+    opts.netmask = opts.netmask or record.get("netmask") or "255.255.255.0"
+    if not opts.dbtype:
+        cfgloc = read_text(opts.path + "/etc/xcat/cfgloc")
+        shared = [name for name, facts in ENGINES.items() if cfgloc.startswith(facts["cfgloc"])]
+        found = shared[0] if shared else "sqlite" if share_has_data(opts.path) else "postgresql"
+        opts.dbtype = record.get("dbtype") or found
+    known = [names[0] for address, names in parse_hosts(read_text("/etc/hosts"))
+             if address == opts.vip]
+    opts.host_name = opts.host_name or record.get("host_name") or next(iter(known), None)
+
+
+# ---- The commands --------------------------------------------------------------------------
+
+def take_over_address(opts):
+    """VIP, host name and name resolution, in this order, once nobody else uses the VIP."""
+    step("Is the VIP free?", check_vip_is_free, opts)
+    step("Virtual IP", add_vip, opts)
+    step("Host name", set_host_name, opts.host_name)
+    step("/etc/hosts", write_hosts, opts)
+    step("/etc/resolv.conf", set_nameserver, opts.vip, True)
+
+
+def start_core(opts, directories):
+    """Links, database and xcatd: what makes a node the active one."""
+    share = opts.path
+    step("Linked directories", link_all, share, directories)
+    step("Database address", name_vip_in_cfgloc, opts)
+    step("Database access", admit_node, opts)
+    step("Database", start_database, share, opts.dbtype)
+    step("xcatd", start_xcatd)
+
+
+def stop_all_services():
+    """Every managed service is down, in the order of deactivate."""
+    return "; ".join(stop_services(kind) for kind in SERVICES)
+
+
+def setup(opts):
+    """This node is set up as a member of the pair and stands by; exit code."""
+    require(opts, "path", "vip", "nic", "host_name")
+    run_checks(opts, SETUP_CHECKS)
+    share, me = opts.path, physical_host_name()
+    if lease_held_here(share) and is_active(opts):
+        say("%s is the active node and set up already; nothing was changed." % me)
+        return DONE
+    if share_has_data(share) and is_set_up(opts):
+        say("%s is set up already; nothing was changed." % me)
+        return finish_standby([])
+    on_failure(restore_units, unit_states())
+    if not share_has_data(share):
+        return setup_first(opts)
+    if active_node(share) not in ("", me) and lock_state(share) == "held":
+        return setup_while_other_is_active(opts)
+    return setup_second(opts)
+
+
+def setup_first(opts):
+    """The first node: its data goes to the share, and counts once the record says finished."""
+    share = opts.path
+    directories = directories_to_link(opts, {})
+    step("State directory", prepare_share, share)
+    step("Lease", take_lease, share, opts, "" if vip_here(opts.vip) else opts.vip)
+    on_failure(write_record, share, released=True)
+    begin_record(opts, "setting up")
+    step("Earlier attempt", take_back, share)
+    take_over_address(opts)
+    step("xCAT", install_xcat, opts)
+    step("Database packages", install_database, opts.dbtype)
+    step("Database switch", switch_database, opts)
+    step("Copy while running", copy_while_running, share, directories)
+    step("Services", stop_all_services)
+    step("Copy", copy_all, share, directories)
+    start_core(opts, directories)
+    step("xCAT's database", verify_xcat, opts)
+    step("Policy", trust_names, [certificate_name(), physical_host_name(), opts.host_name])
+    step("Master and nameservers", set_master, opts)
+    return become_member(opts, directories)
+
+
+def setup_second(opts):
+    """A further node: everything is installed locally, then tried with the share's data."""
+    share = opts.path
+    step("State directory", prepare_share, share)
+    step("Lease", take_lease, share, opts, opts.vip)
+    directories = directories_to_link(opts, read_record(share))
+    on_failure(write_record, share, released=True)
+    begin_record(opts, "setting up")
+    take_over_address(opts)
+    install_locally(opts)
+    step("Services", stop_all_services)
+    start_core(opts, directories)
+    step("xCAT's database", verify_xcat, opts)
+    step("Policy", trust_names, [certificate_name(), physical_host_name(), opts.host_name])
+    return become_member(opts, directories)
+
+
+def setup_while_other_is_active(opts):
+    """A node that joins while the other one serves: nothing there is touched."""
+    share = opts.path
+    install_locally(opts)
+    step("Services", stop_all_services)
+    join_pair(opts)
+    RUN.undo.pop_all()
+    say("%s is active and was not disturbed. Access to the database and the policy row of this "
+        "node\nare left to its first activate." % active_node(share))
+    return finish_standby([])
+
+
+def install_locally(opts):
+    """xCAT and the database are installed on this node itself, and are of the pair's versions."""
+    if share_from_links():
+        step("Linked directories", unlink_all, opts.path)
+    step("xCAT", install_xcat, opts)
+    step("Database packages", install_database, opts.dbtype)
+    check_alike(opts)
+
+
+def join_pair(opts):
+    """This node is bound to the lease and known on the share."""
+    step("Guard", guard_services, opts.path, opts.dbtype)
+    step("Node record", write_node, opts.path, opts)
+    step("Hint", leave_hint, opts.path)
+
+
+def become_member(opts, directories):
+    """The point of no return of setup: the share's data counts, then this node stands by."""
+    join_pair(opts)
+    write_record(opts.path, finished=True, directories=directories)
+    RUN.undo.pop_all()
+    return finish_standby(stand_by(opts, opts.path))
+
+
+def prepare_share(share):
+    """The share has a directory for xcatha's own state, root's only."""
+    make_directory(state_file(share), 0o700)
+    return state_file(share)
+
+
+def begin_record(opts, state):
+    """The record names this node as the one at work, and what the pair is."""
+    record = read_record(opts.path)
+    pair = {name: getattr(opts, name) for name in ("vip", "netmask", "host_name", "dbtype")}
+    consoles = running_units("console")
+    write_record(opts.path, finished=record.get("finished", share_has_data(opts.path)),
+                 active={"host": physical_host_name(), "since": now(), "state": state},
+                 released=False, console=consoles[0] if consoles else record.get("console"), **pair)
+
+
+def take_back(share):
+    """Links of an earlier, unfinished setup are gone, so that the newest data is copied."""
+    if not share_from_links():
+        return "none"
+    stop_all_services()
+    return unlink_all(share)
+
+
+def leave_hint(share):
+    """This node remembers where the share is mounted; deactivate and status look there."""
+    hint = os.path.join(STATE_DIR, "share")
+    if link_target(hint) == share:
+        return "already in %s" % hint
+    make_directory(STATE_DIR, 0o700)
+    if exists(hint):
+        remove_file(hint)
+    make_link(hint, share)
+    return "in %s" % hint
+
+
+def is_set_up(opts):
+    """True if this node is a member and stands by."""
+    guards = [read_text(guard_file(unit)) for unit in guarded_units(opts.dbtype)]
+    return (physical_host_name() in read_nodes(opts.path) and xcat_installed() and all(guards)
+            and not share_from_links() and not vip_here(opts.vip)
+            and not lease_held_here(opts.path)
+            and not any(running or enabled for running, enabled in unit_states().values()))
+
+
+def is_active(opts):
+    """True if this node is the active one and nothing is left to do."""
+    record = read_record(opts.path)
+    state = record.get("active") or {}
+    core = [unit for unit in [database_unit(opts.dbtype), "xcatd.service"] if unit]
+    console = [record["console"]] if record.get("console") else []
+    return ((state.get("host"), state.get("state")) == (physical_host_name(), "active")
+            and lease_held_here(opts.path) and bool(vip_here(opts.vip))
+            and host_name() == opts.host_name
+            and all(link_target(path) == opts.path + path
+                    for path in directories_to_link(opts, record))
+            and all(is_running(unit) for unit in core + console)
+            and not any(enabled for _, enabled in unit_states().values()))
+
+
+def activate(opts):
+    """This node is the active one; exit code."""
+    require(opts, "path", "vip", "nic")
+    run_checks(opts, ACTIVATE_CHECKS)
+    require(opts, "host_name")
+    share, started = opts.path, time.monotonic()
+    fresh = not (lease_held_here(share) and running_units("xcatd"))
+    planned = not active_node(share)
+    if is_active(opts) and not optional_services_down(opts):
+        say("%s is the active node already; nothing was changed." % physical_host_name())
+        return finish_active([])
+    on_failure(restore_units, unit_states())
+    step("State directory", prepare_share, share)
+    step("Lease", take_lease, share, opts, opts.vip)
+    record = read_record(share)
+    if record:
+        on_failure(write_record, share, **{key: record[key] for key in ("active", "released")
+                                           if key in record})
+    begin_record(opts, "activating")
+    take_over_address(opts)
+    if fresh:
+        step("Services", stop_all_services)
+    start_core(opts, directories_to_link(opts, record))
+    return finish_activation(opts, fresh, "%s, %.0f s" % (
+        "planned" if planned else "unplanned", time.monotonic() - started))
+
+
+def finish_activation(opts, fresh, event):
+    """The rest of activate, after which this node counts as active."""
+    share = opts.path
+    step("Policy", trust_names, [physical_host_name()])
+    step("Saved hosts file", take_saved_hosts, share)
+    down = start_optional(opts, fresh)
+    if fresh:
+        step("NFS exports", export_directories)
+    step("Boot", disable_services)
+    write_node(share, opts)
+    write_record(share, active={"host": physical_host_name(), "since": now(), "state": "active"},
+                 directories=directories_to_link(opts, read_record(share)), released=False,
+                 finished=True)
+    save_hosts(share)
+    add_history(share, "active (%s)" % event)
+    RUN.undo.pop_all()
+    return finish_active(down)
+
+
+def optional_services_down(opts):
+    """True if DNS or DHCP should run on the active node and does not."""
+    site = site_attributes()
+    kinds = [kind for kind in ("DNS", "DHCP") if units_of(kind) and site.get("domain")]
+    return any(not running_units(kind) for kind in kinds)
+
+
+def finish_active(down):
+    """The closing lines of activate; exit code."""
+    if down:
+        say("Active, but not up: %s." % ", ".join(down), sys.stderr)
+    say("This machine is set to primary management node successfully...")
+    return DEGRADED if down else DONE
+
+
+def deactivate(opts):
+    """This node stands by; every step that is still safe is done; exit code."""
+    share = os.path.realpath(find_share(opts)) if find_share(opts) else ""
+    opts.path, problems = share, []
+    try:
+        alive = bool(share) and share_answers(share)
+    except HAError as error:
+        report(error)
+        return finish_hung(opts, share)
+    if alive:
+        check_record(opts)
+        fill_in_from_share(opts)
+    require(opts, "vip")
+    return finish_standby(stand_by(opts, share if alive else ""))
+
+
+def stand_by(opts, share):
+    """The steps of deactivate; the titles of those that failed. Nothing is rolled back."""
+    failed = []
+
+    def attempt(title, action, *args):
+        if RUN.signal:
+            return failed.append(title)
+        try:
+            step(title, action, *args)
+        except (HAError, OSError) as error:
+            report(error if isinstance(error, HAError) else HAError(title, str(error)))
+            failed.append(title)
+    if share and lease_held_here(share):
+        attempt("Saved hosts file", save_hosts, share)
+        attempt("Console in use", remember_console, share)
+    for kind in SERVICES:
+        attempt("Stop " + kind, stop_services, kind)
+    attempt("NFS exports", withdraw_exports, share)
+    attempt("Linked directories", unlink_all, share)
+    attempt("Virtual IP", remove_vip, opts.vip)
+    attempt("Host name", set_host_name, physical_host_name())
+    attempt("/etc/resolv.conf", set_nameserver, opts.vip, False)
+    if share:
+        attempt("Record", release_record, share)
+    attempt("Lease", let_lease_go, share)
+    RUN.undo.pop_all()
+    return failed
+
+
+def finish_hung(opts, share):
+    """deactivate on a share that does not answer: only what is local, and say so."""
+    text = re.search(r"--drop-vip (\S+)", read_text(LEASE_UNIT_FILE))
+    opts.vip = opts.vip or (text.group(1) if text else None)
+    require(opts, "vip")
+    for kind in SERVICES:
+        optional_step("Stop " + kind, stop_services, kind)
+    optional_step("Virtual IP", remove_vip, opts.vip)
+    optional_step("Host name", set_host_name, physical_host_name())
+    RUN.undo.pop_all()
+    raise HAError("the share does not answer: links, record and lease are as they were",
+                  share, "power this node off before activating the other", INCOMPLETE)
+
+
+def remember_console(share):
+    """The record names the console server in use, for the node that takes over."""
+    running = running_units("console")
+    if running and read_record(share).get("console") != running[0]:
+        write_record(share, console=running[0])
+    return short_names(running[:1]) or "none"
+
+
+def release_record(share):
+    """The record no longer names this node as active; another node's word is left alone."""
+    if active_node(share) != physical_host_name():
+        return "already released" if not active_node(share) else (
+            "names %s, left alone" % active_node(share))
+    with contextlib.ExitStack() as stack:
+        if not lease_held_here(share) and stack.enter_context(brief_lock(share)) == "held":
+            return "another node is at work, left alone"
+        write_record(share, released=True)
+        add_history(share, "standby")
+    return "released"
+
+
+def let_lease_go(share):
+    """The lease is free for the other node, unless a database still works on the share."""
+    busy = [directory for directory in database_working_directories()
+            if share and directory.startswith(share + "/")]
+    expect(not busy, "the lease is kept", "a database server works in %s" % ", ".join(busy),
+           "end that server, then run this again")
+    return release_lease()
+
+
+def finish_standby(failed):
+    """The closing lines of setup and deactivate; exit code."""
+    if failed:
+        raise HAError("this node is not a clean standby yet: %s" % ", ".join(failed),
+                      "the errors above", "mend them, then run: xcatha.py -d", INCOMPLETE)
+    say("This machine is set to standby management node successfully...")
+    return DONE
+
+
+# ---- Command line --------------------------------------------------------------------------
+
+def ipv4(text):
+    """An IPv4 address of a host."""
+    try:
+        return str(ipaddress.IPv4Address(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError("%r is not an IPv4 address" % text)
+
+
+def netmask(text):
+    """A netmask as 255.255.255.0."""
+    try:
+        network = ipaddress.IPv4Network("0.0.0.0/" + ipv4(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError("%r is not a netmask" % text)
+    if str(network.netmask) != text:
+        raise argparse.ArgumentTypeError("%r is not a netmask" % text)
+    return text
+
+
+def nic(text):
+    """A NIC or an alias of one, which becomes an address label of at most 15 characters."""
+    if not re.match(r"^[A-Za-z0-9][A-Za-z0-9_.-]*(:[A-Za-z0-9_.-]+)?$", text) or "\n" in text:
+        raise argparse.ArgumentTypeError("%r is not the name of a NIC" % text)
+    if len(text) > 15:
+        raise argparse.ArgumentTypeError("%r is longer than 15 characters" % text)
+    return text
+
+
+def host(text):
+    """A host name (RFC 1123, 2.1)."""
+    label = r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)"
+    if not re.match(r"^%s(\.%s)*\Z" % (label, label), text) or len(text) > 253:
+        raise argparse.ArgumentTypeError("%r is not a host name" % text[:70])
+    return text
+
+
+def directory(text):
+    """An absolute path of plain characters, without links and doubled slashes."""
+    if not re.match(r"^/[A-Za-z0-9/._+@:=,-]*\Z", text):
+        raise argparse.ArgumentTypeError("%r is not an absolute path of plain characters" %
+                                         text[:70])
+    return os.path.realpath(text)
+
+
+def engine(text):
+    """A database engine; mysql and mariadb are the same."""
+    name = {"mariadb": "mysql"}.get(text, text)
+    if name not in ENGINES:
+        raise argparse.ArgumentTypeError("%r is none of postgresql, mysql, mariadb, sqlite" % text)
+    return name
+
+
+def build_parser():
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="xcatha.py", formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=__doc__.split("\n\nWhat it changes")[0],
+        epilog="exit: 0 done, 1 failed and undone, 2 usage, 3 refused, 4 done but a service is "
+               "down,\n      5 stopped part-way. Log: " + LOG_FILE)
+    command = parser.add_mutually_exclusive_group(required=True)
+    for flags, words in ((("-s", "--setup"), "set this node up as a member of the pair"),
+                         (("-a", "--activate"), "make this node the active one"),
+                         (("-d", "--deactivate"), "make this node a standby")):
+        command.add_argument(*flags, dest="command", action="store_const",
+                             const=flags[1].strip("-"), help=words)
+    command.add_argument("--hold-lease", metavar="PATH", type=directory, help=argparse.SUPPRESS)
+    command.add_argument("--drop-vip", metavar="VIP", type=ipv4, help=argparse.SUPPRESS)
+    parser.add_argument("-p", "--path", type=directory, help="the shared directory, mounted")
+    parser.add_argument("-v", "--vip", "--virtual-ip", type=ipv4, help="the virtual IP")
+    parser.add_argument("-i", "--nic", type=nic, help="its NIC, or an alias such as eth0:0")
+    parser.add_argument("-n", "--host-name", type=host, help="its host name")
+    parser.add_argument("-m", "--netmask", type=netmask, help="its netmask")
+    parser.add_argument("-t", "--dbtype", type=engine, metavar="ENGINE",
+                        help="postgresql (default), mysql, mariadb or sqlite")
+    parser.add_argument("--dryrun", action="store_true", help="check and say, change nothing")
+    parser.add_argument("--peer-is-off", action="store_true",
+                        help="you have powered the other node off; take its lease")
+    parser.add_argument("--exclude", type=directory, action="append", default=[], metavar="DIR",
+                        help="a directory that is shared otherwise and not linked")
+    parser.add_argument("--go-xcat", default=GO_XCAT, metavar="URL|FILE",
+                        help="where to get xCAT's installer, go-xcat")
+    parser.add_argument("--log", default=LOG_FILE, metavar="FILE", help="the log to append to")
+    parser.add_argument("--version", action="version", version="xcatha " + VERSION)
+    return parser
+
+
+def require(opts, *names):
+    """End with the usage exit code when an option is missing that nothing else could supply."""
+    flags = {"path": "-p", "vip": "-v", "nic": "-i", "host_name": "-n"}
+    missing = [flags[name] for name in names if not getattr(opts, name)]
+    if missing:
+        raise HAError("missing: " + " ".join(missing), "neither given nor recorded",
+                      "xcatha.py --help shows whole lines", USAGE)
+
+
+@contextlib.contextmanager
+def one_run_at_a_time():
+    """Refuse while another run is at work on this node; a dry run may look on."""
+    if RUN.dryrun:
+        yield
+        return
+    descriptor = os.open(RUN_LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    if lock_file(descriptor) != "ours":
+        raise HAError("another run of xcatha.py is at work on this node", RUN_LOCK + " is locked",
+                      "wait for its end", REFUSED)
+    yield
+    os.close(descriptor)
+
+
+def note_signal(number, frame):
+    """SIGINT and SIGTERM end the command at work; the run then stops at its next command."""
+    if RUN.signal is None:
+        RUN.signal = number
+        for child in list(RUN.children):
+            kill_group(child)
+
+
+def watch_signals():
+    """A closed terminal does not stop a run: the administrator may be logged in at the VIP."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, note_signal)
+
+
+def put_back(error):
+    """Undo a failed run in reverse order; its exit code, or INCOMPLETE where that failed too."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    RUN.signal = None
+    undone = error.code not in (USAGE, INCOMPLETE)
+    if undone:
+        say("Putting this node back as it was found ...", sys.stderr)
+    try:
+        RUN.undo.close()
+    except (HAError, OSError) as second:
+        report(second if isinstance(second, HAError) else HAError("undo failed", str(second)))
+        say("This node is NOT as it was found; next: xcatha.py -d", sys.stderr)
+        return INCOMPLETE
+    return error.code
+
+
+def run_command(opts):
+    """Run the command, undo it if it fails; exit code."""
+    commands = {"setup": setup, "activate": activate, "deactivate": deactivate}
+    try:
+        with one_run_at_a_time():
+            try:
+                return commands[opts.command](opts)
+            except OSError as error:
+                raise HAError("a file operation failed", str(error),
+                              "mend the cause, then run this again")
+            finally:
+                for thread in RUN.threads:
+                    thread.join()
+    except HAError as error:
+        report(error)
+        return put_back(error)
+
+
+def missing_library():
+    """Say which package is missing; exit code."""
+    say("xcatha.py needs the Python library %s; next: %s" % (
+        MISSING_LIBRARY, install_command(["python3-" + MISSING_LIBRARY])), sys.stderr)
+    return USAGE
+
+
+def main(argv=None):
+    """Parse the command line and run; exit code."""
+    opts = build_parser().parse_args(argv)
+    if netifaces is None:
+        return missing_library()
+    if os.geteuid() != 0:
+        say("xcatha.py must run as root; next: sudo xcatha.py ...", sys.stderr)
+        return USAGE
+    RUN.dryrun = opts.dryrun
+    os.umask(0o022)
+    RUN.secrets = [os.environ[name] for name in PASSWORD_VARIABLES if os.environ.get(name)]
+    if opts.hold_lease or opts.drop_vip:
+        return serve_lease(opts)
+    open_log(opts.log)
+    log.info("%s", " ".join(shlex.quote(word) for word in sys.argv))
+    watch_signals()
+    return run_command(opts)
+
+
+def serve_lease(opts):
+    """What the lease unit runs: hold the lease, or drop the VIP when it is lost; exit code."""
+    try:
+        if opts.hold_lease:
+            hold_lease(opts.hold_lease)
+        remove_vip(opts.drop_vip)
+    except (HAError, OSError) as error:
+        say(str(error), sys.stderr)
+        return FAILED
+    return DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

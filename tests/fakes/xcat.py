@@ -242,7 +242,9 @@ def dnf(argv):
     """Install the stand-ins for the database packages: as on EL, neither enabled nor started."""
     if "install" in argv and "postgresql-server" in argv:
         install("postgresql")
-        shutil.chown("/var/lib/pgsql", "postgres", "postgres")
+        os.makedirs(POSTGRES, exist_ok=True)
+        for folder in (os.path.dirname(POSTGRES), POSTGRES):
+            shutil.chown(folder, "postgres", "postgres")
 
 
 def runuser(argv):

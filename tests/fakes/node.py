@@ -28,12 +28,12 @@ OWN_DIRECTORIES = """
     var/lib/postgresql var/log var/lib/xcatha
 """.split()
 # Real tools, called through the recording stand-in so that faults reach them too.
-REAL_TOOLS = "arping getent hostname ip ping rsync sysctl".split()
+REAL_TOOLS = "arping du hostname ip openssl ping rsync ssh-keygen stat sync sysctl".split()
 STAND_INS = "dnf exportfs journalctl runuser systemctl".split()
 HIDDEN_FILES = "etc/debian_version usr/bin/apt-get usr/bin/perl usr/bin/psql".split()
 DATABASE_COMMANDS = "initdb perl psql".split()
 XCAT_COMMANDS = """
-    chdef chtab dumpxCATdb lsdef lsxcatd makeconservercf makedhcp makedns makegocons makehosts
+    chdef dumpxCATdb lsdef lsxcatd makeconservercf makedhcp makedns makegocons makehosts
     pgsqlsetup restartxcatd tabdump
 """.split()
 
@@ -133,13 +133,15 @@ class Node:
             self.link("/usr/bin/" + name, COMMAND)
             if os.path.lexists("/usr/sbin/" + name):
                 self.link("/usr/sbin/" + name, COMMAND)
-        self.link("/root/go-xcat", COMMAND)
+        self.link("/usr/local/lib/fakes/go-xcat", COMMAND)
+        self.write("/root/go-xcat", 'exec /usr/local/lib/fakes/go-xcat "$@"\n')
 
     def lay_out_packages(self):
         """What go-xcat and the package manager of the node will install."""
         packages = "/usr/local/lib/fakes/packages/"
         for name in XCAT_COMMANDS:
             self.link(f"{packages}xcat/opt/xcat/bin/{name}", COMMAND)
+        self.link(packages + "xcat/opt/xcat/sbin/xcatd", COMMAND)
         for name in ("xcatd", "named", "dhcpd", "conserver"):
             self.lay_out_daemon(packages + "xcat", name, "/")
         for name in DATABASE_COMMANDS:

@@ -142,7 +142,7 @@ def test_bound_unit_needs_the_other_and_ends_with_it(node):
 
 
 def test_xcat_comes_with_go_xcat_and_moves_to_postgresql(node):
-    node.succeed("/root/go-xcat", "--yes", "install")
+    node.succeed("sh", "/root/go-xcat", "--yes", "install")
     assert "dbengine=SQLite" in node.succeed("/opt/xcat/bin/lsxcatd", "-a")
     node.succeed("dnf", "-y", "install", "postgresql-server")
     node.succeed("/opt/xcat/bin/pgsqlsetup", "-i", "-a", "10.5.106.4")
@@ -152,7 +152,7 @@ def test_xcat_comes_with_go_xcat_and_moves_to_postgresql(node):
 
 
 def test_xcat_clients_fail_as_the_real_ones_without_xcatd(node):
-    node.succeed("/root/go-xcat", "--yes", "install")
+    node.succeed("sh", "/root/go-xcat", "--yes", "install")
     node.succeed("systemctl", "stop", "xcatd")
     assert "localhost:3001" in node.fail("/opt/xcat/bin/lsdef", "-t", "site", code=111).stdout
 

@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import shutil
+import subprocess
 import sys
 
 import units
@@ -18,7 +19,12 @@ SOURCE = "/usr/local/lib/fakes"  # where the harness laid out what go-xcat and d
 FRESH_TABLES = {
     "site": {"master": "", "nameservers": "", "domain": "cluster.test"},
     "policy": {"1": {"name": "root", "rule": "allow"}},
-    "node": {},
+}
+COLUMNS = {
+    "policy": "priority name host commands noderange parameters time rule comments disable",
+    "networks": "netname net mask mgtifname gateway dhcpserver tftpserver domain",
+    "nodehm": "node power mgt cons serialport",
+    "passwd": "key username password cryptmethod authdomain",
 }
 
 
@@ -75,76 +81,64 @@ def need_xcatd():
 def lsxcatd(argv):
     need_xcatd()
     print("Version 2.19.0 (git commit 0000000, built Mon Jan  1 00:00:00 UTC 2026)")
-    if "-a" in argv:
-        print("This is a Management Node")
-        if engine() != "SQLite":
-            print("cfgloc=" + read(CFGLOC).strip().rpartition("|")[0])
-        print("dbengine=" + engine())
+    if "-v" in argv:
+        return
+    print("This is a Management Node")
+    cfgloc = read(CFGLOC).strip()
+    if engine() != "SQLite":
+        print("cfgloc=" + cfgloc.rpartition("|")[0])
+    print("dbengine=" + engine())
+    if engine() != "SQLite":
+        print("dbhost=" + cfgloc.partition("host=")[2].partition("|")[0])
 
 
-def selected(argv, option):
-    """The comma-separated value after an option, or None."""
-    return argv[argv.index(option) + 1].split(",") if option in argv else None
+def after(argv, option, default=""):
+    """The word after an option."""
+    return argv[argv.index(option) + 1] if option in argv else default
 
 
 def lsdef(argv):
+    """lsdef -t site alone; without -c an attribute that is not set has no line at all."""
     need_xcatd()
-    if "site" not in argv:
+    if after(argv, "-t") != "site":
         return print("Could not find any object definitions to display.")
-    site, wanted = load()["site"], selected(argv, "-i")
+    site = load()["site"]
     if "-c" not in argv:
         print("Object name: clustersite")
-    for name in wanted or sorted(site):
+    for name in after(argv, "-i", ",".join(sorted(site))).split(","):
         if name in site:
             print(("clustersite: " if "-c" in argv else "    ") + f"{name}={site[name]}")
-    return 0
+    return None
 
 
 def chdef(argv):
     need_xcatd()
     tables = load()
-    tables["site"].update(word.split("=", 1) for word in argv if "=" in word)
+    table = tables.setdefault(after(argv, "-t"), {})
+    row = table if after(argv, "-t") == "site" else table.setdefault(after(argv, "-o"), {})
+    row.update(word.split("=", 1) for word in argv if "=" in word)
     save(tables)
     print("1 object definitions have been created or modified.")
 
 
 def tabdump(argv):
     need_xcatd()
-    table = load().get(argv[-1], {})
-    if argv[-1] == "site":
-        print("#key,value,comments,disable")
-        rows = [f'"{key}","{value}",,' for key, value in table.items()]
+    name = argv[-1]
+    table = load().get(name, {})
+    if name == "site":
+        columns, rows = ["key", "value"], table.items()
     else:
-        columns = "priority name host commands noderange parameters time rule comments disable"
-        print("#" + ",".join(columns.split()))
-        rows = [
-            ",".join(
-                f'"{value}"' if value else ""
-                for value in (dict(row, priority=key).get(c, "") for c in columns.split())
-            )
-            for key, row in table.items()
-        ]
-    print("\n".join(rows))
-
-
-def chtab(argv):
-    """chtab [-d] KEY=VALUE TABLE.COLUMN=VALUE ..."""
-    need_xcatd()
-    tables = load()
-    key = argv[-1 if "-d" in argv else 0].split("=", 1)[1]
-    name = argv[1].split("=")[0].split(".")[0]
-    if "-d" in argv:
-        tables[name].pop(key, None)
-    else:
-        row = dict(word.split("=", 1) for word in argv[1:])
-        row = {column.split(".")[1]: value for column, value in row.items()}
-        tables[name][key] = row["value"] if name == "site" else row
-    save(tables)
+        columns = COLUMNS[name].split()
+        rows = [dict(row, **{columns[0]: key}) for key, row in table.items()]
+        rows = [[row.get(column, "") for column in columns] for row in rows]
+    print("#" + ",".join(columns))
+    for row in rows:
+        print(",".join(f'"{value}"' if value else "" for value in row))
 
 
 def dumpxcatdb(argv):
     need_xcatd()
-    folder = argv[argv.index("-p") + 1]
+    folder = after(argv, "-p")
     print(f" Creating {folder} for database dump")
     for name, table in load().items():
         write(f"{folder}/{name}.csv", json.dumps(table))
@@ -222,6 +216,18 @@ def install(name):
     shutil.copytree(f"{SOURCE}/packages/{name}", "/", symlinks=True, dirs_exist_ok=True)
 
 
+def make_certificate(folder, name):
+    os.makedirs(folder, exist_ok=True)
+    request = "req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -keyout"
+    key, certificate = folder + "/server-key.pem", folder + "/server-cert.pem"
+    subprocess.run(
+        [f"{SOURCE}/real/openssl", *request.split(), key, "-out", certificate]
+        + ["-subj", "/CN=" + name],
+        check=True,
+        stderr=subprocess.DEVNULL,
+    )
+
+
 def go_xcat(argv):
     """Install xCAT: what it lays down and starts depends on the host name, as for the real one."""
     install("xcat")
@@ -231,7 +237,7 @@ def go_xcat(argv):
     tables["site"].update(master=address, nameservers=address)
     tables["policy"]["1.2"] = {"name": os.uname().nodename, "rule": "trusted"}
     save(tables)
-    write("/etc/xcat/cert/server-cert.pem", f"Subject: CN={os.uname().nodename}\n")
+    make_certificate("/etc/xcat/cert", os.uname().nodename)
     for folder in ("/install/postscripts", "/root/.xcat", "/tftpboot/xcat"):
         os.makedirs(folder, exist_ok=True)
     units.enable("xcatd.service")
@@ -254,7 +260,7 @@ def runuser(argv):
 
 def initdb(argv):
     """What a new data directory has of configuration."""
-    data = argv[argv.index("-D") + 1]
+    data = after(argv, "-D")
     write(data + "/PG_VERSION", "15\n")
     write(data + "/pg_hba.conf", "local all all peer\n# IPv4 local connections:\n")
     write(data + "/postgresql.conf", "#listen_addresses = 'localhost'\n")

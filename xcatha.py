@@ -321,10 +321,10 @@ def expect(condition, what, evidence="", hint=""):
         raise HAError(what, evidence, hint)
 
 
-def on_failure(action, *args):
+def on_failure(action, *args, **kwargs):
     """Register how to put back what the next change changes; undone in reverse order."""
     if not RUN.dryrun:
-        RUN.undo.callback(action, *args)
+        RUN.undo.callback(action, *args, **kwargs)
 
 
 def in_background(action, *args, **kwargs):
@@ -2606,9 +2606,13 @@ def run_command(opts):
         with one_run_at_a_time():
             try:
                 return commands[opts.command](opts)
-            except OSError as error:
-                raise HAError("a file operation failed", str(error),
-                              "mend the cause, then run this again")
+            except HAError:
+                raise
+            except Exception as error:  # whatever it is, the node is put back as it was
+                log.exception("unexpected")
+                raise HAError("a file operation failed" if isinstance(error, OSError) else
+                              "an error in xcatha.py itself", repr(error),
+                              "mend the cause, then run this again") from error
             finally:
                 for thread in RUN.threads:
                     thread.join()

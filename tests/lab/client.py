@@ -5,11 +5,11 @@ import subprocess
 from tests.lab import image
 from tests.lab.host import Machine
 from tests.lab.image import wait_for
-from tests.lab.network import mac
+from tests.lab.network import configuration, mac
 
 UDHCPC_SCRIPT = """\
 #!/bin/sh
-[ "$1" = deconfig ] || env
+if [ "$1" = bound ]; then env; fi
 """
 
 
@@ -25,6 +25,7 @@ class Client(Machine):
         self.cgroup = image.cgroup_root() / lab.name / "client"
         self.cgroup.mkdir(parents=True)
         self.network.plug(self.name, address)
+        self.forget_name_servers()
         self.succeed("ip", "link", "set", "lo", "up")
         self.succeed("ip", "address", "add", f"{address}/8", "broadcast", "+", "dev", "eth0")
         self.succeed("ip", "link", "set", "eth0", "up")
@@ -32,7 +33,14 @@ class Client(Machine):
 
     def entry(self):
         """The command that enters the client's network."""
-        return ["nsenter", f"--net=/run/netns/{self.network.namespace(self.name)}", "--"]
+        return ["ip", "netns", "exec", self.network.namespace(self.name)]
+
+    def forget_name_servers(self):
+        """The machine's name servers cannot be reached from here: waiting for them is no use."""
+        etc = configuration(self.network.namespace(self.name))
+        etc.mkdir(parents=True)
+        (etc / "resolv.conf").write_text("# none\n")
+        (etc / "hosts").write_text("127.0.0.1 localhost\n")
 
     def serve_downloads(self, certificates):
         """Be the https server that xCAT's installer is downloaded from."""
@@ -57,7 +65,7 @@ class Client(Machine):
 
     def macs_answering(self, address):
         """The hardware addresses that answer ARP requests for an address: two = a conflict."""
-        found = self.run("arping", "-b", "-c", "2", "-w", "2", "-I", "eth0", address).stdout
+        found = self.run("arping", "-b", "-c", "2", "-w", "1", "-I", "eth0", address).stdout
         return {line.split("[")[1].split("]")[0].lower()
                 for line in found.splitlines() if "reply from" in line}
 
@@ -72,6 +80,20 @@ class Client(Machine):
         names = [hosts[found] for found in self.macs_answering(address)]
         assert len(names) < 2, f"{address} is on {names}"
         return names[0] if names else None
+
+    def console(self, node, server, typed, answer, timeout=5):
+        """Type a line on a node's console, through the console server; wait for the answer."""
+        screen = self.directory / "screen"
+        with open(screen, "w") as output:
+            session = self.popen("console", "-n", "-M", server, "-p", "3109", node,
+                                 stdin=subprocess.PIPE, stdout=output, stderr=output)
+        try:
+            session.stdin.write(f"{typed}\r")
+            session.stdin.flush()
+            wait_for(lambda: answer in screen.read_text(errors="replace"), timeout,
+                     f"{answer!r} on the console of {node}")
+        finally:
+            session.kill_group()
 
     def dig(self, name, server, record="A"):
         """The answers that a name server gives, as a list."""

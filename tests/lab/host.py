@@ -159,10 +159,8 @@ class Host(Machine):
         if self.nspawn.poll() is not None:
             raise RuntimeError(f"{self.name} does not start:\n{self.console()}")
         for child in children(self.nspawn.pid):
-            status = pathlib.Path(f"/proc/{child}/status").read_text()
-            if "Name:\tsystemd\n" in status and "NSpid:" in status:
-                if status.split("NSpid:")[1].splitlines()[0].split()[-1] == "1":
-                    return child
+            if runs_systemd(pathlib.Path(f"/proc/{child}/status").read_text()):
+                return child
         return None
 
     def console(self):
@@ -207,6 +205,7 @@ class Host(Machine):
         self.nspawn = self.pid = None
         self.network.unplug(self.name)
         forget_container(self.machine)
+        image.remove_cgroup(self.cgroup_top)
 
     def cut(self):
         """Pull the network cable."""
@@ -230,6 +229,12 @@ class Host(Machine):
         (payload / "cgroup.freeze").write_text(frozen)
         wait_for(lambda: f"frozen {frozen}" in (payload / "cgroup.events").read_text(), 10,
                  f"{self.name}: freezer {frozen}")
+
+
+def runs_systemd(status):
+    """True if a /proc/PID/status is that of systemd as the first process of a container."""
+    fields = dict(line.split(":", 1) for line in status.splitlines())
+    return fields["Name"].strip() == "systemd" and fields["NSpid"].split()[-1] == "1"
 
 
 def forget_container(machine):

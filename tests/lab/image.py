@@ -21,9 +21,9 @@ SUITE = "bookworm"
 PACKAGES = """
     acl apache2 attr bind9 bind9-dnsutils bind9-utils ca-certificates conserver-client
     conserver-server dbus ifupdown iproute2 iputils-arping iputils-ping isc-dhcp-client
-    isc-dhcp-server less libdbd-pg-perl net-tools openssh-server openssl postgresql-15 procps python-is-python3
-    python3 python3-netifaces python3-psutil python3-psycopg2 rsync strace systemd systemd-sysv
-    tftpd-hpa
+    isc-dhcp-server less libdbd-pg-perl net-tools openssh-server openssl postgresql-15 procps
+    python-is-python3 python3 python3-netifaces python3-psutil python3-psycopg2 rsync strace
+    systemd systemd-sysv tftpd-hpa
 """.split()
 
 DPKG_OPTIONS = """\

@@ -49,7 +49,7 @@ class Lab:
 
     def __init__(self, state="fresh", share_at=None, flavour="el"):
         self.state, self.flavour = state, flavour
-        self.share_at = share_at or {name: "/HA" for name in ADDRESSES}
+        self.share_at = share_at or dict.fromkeys(ADDRESSES, "/HA")
         self.name = f"xcatha-{secrets.token_hex(3)}"
         self.directory = image.cache() / "labs" / self.name
         self.share = self.directory / "share"

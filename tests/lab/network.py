@@ -1,6 +1,7 @@
 """The lab's network: a switch and the cables to it, all in network namespaces of their own."""
 import ipaddress
 import pathlib
+import shutil
 
 from tests.lab.image import command
 
@@ -55,7 +56,14 @@ def mac(address):
     return ":".join(["52", "54", *(f"{byte:02x}" for byte in ipaddress.ip_address(address).packed)])
 
 
+def configuration(namespace):
+    """The directory whose files `ip netns exec` shows in place of those in /etc."""
+    return pathlib.Path("/etc/netns") / namespace
+
+
 def remove_namespaces(name):
-    """Delete every namespace of the network `name`."""
+    """Delete every namespace of the network `name` and its configuration."""
     for namespace in pathlib.Path("/run/netns").glob(f"{name}-*"):
         command("ip", "netns", "del", namespace.name)
+    for directory in pathlib.Path("/etc/netns").glob(f"{name}-*"):
+        shutil.rmtree(directory)

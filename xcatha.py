@@ -226,16 +226,19 @@ def kill_group(child):
         os.killpg(child.pid, signal.SIGKILL)
 
 
-def run(argv, limit, env=None, show=False):
+def run(argv, limit, env=None, show=False, text=""):
     """Run a command to its end or its time limit; returns (exit status, stdout, stderr).
 
     Output goes to unnamed files, not pipes: a daemon that the command leaves behind holds its
     output open. The wait is a thread's, because a command that is stuck in the kernel never ends.
     """
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, \
+            tempfile.TemporaryFile() as given:
+        given.write(text.encode())
+        given.seek(0)
         try:
-            child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=None if show else out,
-                                     stderr=err, start_new_session=True, cwd="/",
+            child = subprocess.Popen(argv, stdin=given, stdout=None if show else out, stderr=err,
+                                     start_new_session=True, cwd="/",
                                      env=command_environment(env or {}))
         except OSError as error:
             return 127, "", "%s: %s" % (argv[0], error.strerror)
@@ -269,7 +272,7 @@ def ask(argv, limit=ASK_LIMIT, env=None):
     return run(argv, limit, env)
 
 
-def do(argv, limit=DO_LIMIT, env=None, may_fail=False, show=False):
+def do(argv, limit=DO_LIMIT, env=None, may_fail=False, **more):
     """Run a command that changes something; (exit status, stdout, stderr).
 
     A dry run prints it instead. Any exit status but 0 is an HAError unless it may fail.
@@ -280,7 +283,7 @@ def do(argv, limit=DO_LIMIT, env=None, may_fail=False, show=False):
         return 0, "", ""
     stop_if_asked()
     started = time.monotonic()
-    status, out, err = run(argv, limit, env, show)
+    status, out, err = run(argv, limit, env, **more)
     verdict = "Passed" if status == 0 else "Failed, OK to ignore" if may_fail else "Failed"
     log.info("%s (%.1f s) [%s]", pasted, time.monotonic() - started, verdict)
     if status:
@@ -334,6 +337,15 @@ def in_background(action, *args, **kwargs):
     thread.start()
 
 
+def error_of(function, *args):
+    """The HAError that a call raises, None if it raises none."""
+    try:
+        function(*args)
+    except HAError as error:
+        return error
+    return None
+
+
 def seen(kind, name, look):
     """What look(name) shows; in a dry run, what the announced changes would have made of it."""
     key = (kind, name)
@@ -352,11 +364,19 @@ def read_text(path, default=""):
     """The text of a file, or the default where there is none."""
     def look(name):
         try:
-            with open(name, encoding="utf-8", errors="surrogateescape") as stream:
+            with open(through_links(name), encoding="utf-8", errors="surrogateescape") as stream:
                 return stream.read()
         except FileNotFoundError:
             return default
     return seen("text", path, look)
+
+
+def through_links(path):
+    """Where the path leads; in a dry run, by the links that would exist then."""
+    for (kind, link), target in RUN.pretended.items():
+        if kind == "link" and target and (path + "/").startswith(link + "/"):
+            return target + path[len(link):]
+    return path
 
 
 def sync_directory(path):
@@ -567,6 +587,12 @@ def own_macs():
             for entry in netifaces.ifaddresses(nic).get(netifaces.AF_LINK, [])]
 
 
+def mac_of(device):
+    """The hardware address of a device, "" if it has none."""
+    entries = netifaces.ifaddresses(device).get(netifaces.AF_LINK, [])
+    return entries[0]["addr"].lower() if entries else ""
+
+
 def who_answers(address, nic, ping=True):
     """Who else uses the address: a MAC, "a host that answers ping", or "" for nobody.
 
@@ -685,6 +711,33 @@ def secondaries_promoted(device):
         do(["sysctl", "-q", "-w", names[1] + "=0"], may_fail=True)
 
 
+PERSISTENT_PLACES = {
+    "/etc/sysconfig/network-scripts/ifcfg-*": "delete the line, then: nmcli connection reload",
+    "/etc/sysconfig/network/ifcfg-*": "delete the line, then: wicked ifreload all",
+    "/etc/NetworkManager/system-connections/*":
+        "delete that address, then: nmcli connection reload",
+    "/etc/netplan/*.yaml": "delete that address, then: netplan apply",
+    "/etc/network/interfaces": "delete that address, the next boot leaves it out",
+    "/etc/network/interfaces.d/*": "delete that address, the next boot leaves it out",
+    "/etc/systemd/network/*.network": "delete that address, then: networkctl reload",
+}
+
+
+def persistent_vip(vip):
+    """[(file:line, line, change)] of the settings that would bring the VIP up at boot."""
+    word = re.compile(r"(?<![\d.])%s(?![\d.])" % re.escape(vip))
+    return [("%s:%d" % (path, number), line.strip(), change)
+            for pattern, change in PERSISTENT_PLACES.items() for path in sorted(glob.glob(pattern))
+            for number, line in enumerate(read_text(path).splitlines(), 1)
+            if word.search(line.split("#")[0]) and "gateway" not in line.lower()]
+
+
+def tell_persistent_vip(vip):
+    """Name the exact change that keeps the VIP from coming up at boot."""
+    for place, line, change in persistent_vip(vip):
+        warn("the VIP %s would come up at boot: %s has `%s`; %s" % (vip, place, line, change))
+
+
 # ---- Names ---------------------------------------------------------------------------------
 
 def set_host_name(name):
@@ -753,9 +806,9 @@ def names_of(name, domain):
     return list(dict.fromkeys([name, short, long_name]))
 
 
-def write_hosts(opts, domain=""):
-    """/etc/hosts gives the VIP and the physical address their names."""
-    wanted = [(opts.vip, names_of(opts.host_name, domain)),
+def write_hosts(opts, site=None):
+    """/etc/hosts gives the VIP and the physical address their names, long ones for the DNS."""
+    wanted = [(opts.vip, names_of(opts.host_name, (site or {}).get("domain"))),
               (physical_address(opts), [physical_host_name()])]
     changed = change_file("/etc/hosts", merge_hosts(read_text("/etc/hosts"), wanted))
     return "VIP and physical address %s" % ("added" if changed else "already there")
@@ -833,11 +886,17 @@ def is_stopped(unit):
         for properties in look_at_units([name]).values()))
 
 
+def has_failed(unit):
+    """True if the unit's last start or run ended badly."""
+    return any(properties["ActiveState"] == "failed"
+               for properties in look_at_units([unit]).values())
+
+
 def is_enabled(unit):
-    """True if the unit starts at boot; init scripts are asked through systemctl(1) too."""
+    """True if the unit starts at boot by itself; Debian's database instances never do."""
     def look(name):
         return ask(["systemctl", "is-enabled", name])[1].strip() in ("enabled", "enabled-runtime")
-    return seen("enabled", unit, look)
+    return "@" not in unit and seen("enabled", unit, look)
 
 
 def journal_of(unit):
@@ -851,7 +910,8 @@ def start_unit(unit, limit=SERVICE_LIMIT):
     if is_running(unit):
         return False
     on_failure(stop_unit, unit)
-    do(["systemctl", "reset-failed", unit], may_fail=True)
+    if has_failed(unit):
+        do(["systemctl", "reset-failed", unit], may_fail=True)
     do(["systemctl", "start", unit], limit, may_fail=True)
     pretend("running", unit, True)
     expect(is_running(unit), "%s did not start" % unit, journal_of(unit),
@@ -1525,8 +1585,10 @@ def with_listeners(text, wanted):
 def admit_node(opts):
     """The database admits connections from the VIP and this node's address, and listens there."""
     wanted = [opts.vip, physical_address(opts)]
-    if opts.dbtype != "postgresql":
-        return "nothing to do for %s" % opts.dbtype
+    if opts.dbtype == "mysql":
+        return "bind-address %s" % ("set" if bind_everywhere() else "already set")
+    if opts.dbtype == "sqlite":
+        return "sqlite needs none"
     settings = postgres_settings()
     access, listeners = settings + "/pg_hba.conf", settings + "/postgresql.conf"
     changed = change_file(access, with_access(read_text(access), wanted))
@@ -1573,14 +1635,20 @@ def switch_database(opts):
         raise HAError("xCAT already uses %s on this node" % before, read_cfgloc().split("|")[0],
                       "run setup with -t %s" % before, REFUSED)
     save_dump()
-    on_failure(write_file, "/etc/xcat/cfgloc", read_text("/etc/xcat/cfgloc"), 0o600)
-    if opts.dbtype == "postgresql":
-        switch_to_postgresql(opts)
-    else:
-        raise HAError("switching to %s is not supported yet" % opts.dbtype, code=REFUSED)
+    on_failure(restore_cfgloc, read_text("/etc/xcat/cfgloc", None))
+    switch = {"postgresql": switch_to_postgresql, "mysql": switch_to_mysql}[opts.dbtype]
+    switch(opts)
     expect(current_engine() == opts.dbtype, "the switch to %s did not happen" % opts.dbtype,
            "/etc/xcat/cfgloc still names %s" % before, "the log has the tool's output")
     return "%s -> %s" % (before, opts.dbtype)
+
+
+def restore_cfgloc(text):
+    """cfgloc is as it was before the switch; None stands for no file."""
+    if text is not None:
+        write_file("/etc/xcat/cfgloc", text, 0o600)
+    elif exists("/etc/xcat/cfgloc"):
+        move_aside("/etc/xcat/cfgloc", ".xcatbak")
 
 
 def name_vip_in_cfgloc(opts):
@@ -1619,9 +1687,43 @@ def switch_to_postgresql(opts):
        env={"XCATPGPW": password("XCATPGPW")})
 
 
+def switch_to_mysql(opts):
+    """xCAT's own mysqlsetup; the file names the addresses from which connections will come."""
+    with tempfile.NamedTemporaryFile("w", prefix="xcatha-") as hosts:
+        hosts.write("%s\n%s\n" % (opts.vip, physical_address(opts)))
+        hosts.flush()
+        do(["mysqlsetup", "-i", "-V", "-f", hosts.name], INSTALL_LIMIT, env={
+            "XCATMYSQLADMIN_PW": password("XCATMYSQLADMIN_PW"),
+            "XCATMYSQLROOT_PW": password("XCATMYSQLROOT_PW"), "MYSQL_HISTFILE": "/dev/null"})
+
+
 def password(variable):
     """A database password from the environment; the default is known to everybody."""
+    if not os.environ.get(variable):
+        warn("%s is not set; the database gets the well-known password `cluster`" % variable)
     return os.environ.get(variable) or "cluster"
+
+
+def bind_everywhere():
+    """MariaDB listens on the VIP too; each node has this setting outside the shared directory."""
+    places = [path for path in ("/etc/mysql/mariadb.conf.d", "/etc/mysql/conf.d", "/etc/my.cnf.d")
+              if os.path.isdir(path)]
+    expect(places, "there is no place for MariaDB's settings", "no /etc/my.cnf.d",
+           "make /etc/my.cnf.d and include it from /etc/my.cnf")
+    return change_file(places[0] + "/zz-xcatha.cnf", "[mysqld]\nbind-address = 0.0.0.0\n")
+
+
+def grant_access(opts):
+    """MariaDB knows xCAT's user from the VIP and this node's address; asked over the socket."""
+    _, user, secret = (read_cfgloc().split("|") + ["", ""])[:3]
+    RUN.secrets += filter(None, [secret])
+    statements = "".join(
+        "CREATE USER IF NOT EXISTS '{0}'@'{1}' IDENTIFIED BY '{2}';\n"
+        "GRANT ALL PRIVILEGES ON xcatdb.* TO '{0}'@'{1}';\n".format(user, address, secret)
+        for address in (opts.vip, physical_address(opts)))
+    do(["mysql", "--user=root", "--batch"], text=statements,
+       env={"MYSQL_PWD": os.environ.get("XCATMYSQLROOT_PW") or "cluster"})
+    return "%s admitted" % physical_address(opts)
 
 
 # ---- xCAT ----------------------------------------------------------------------------------
@@ -1746,21 +1848,29 @@ def trust_names(names):
 
 
 def set_master(opts):
-    """The site table's master and nameservers are the VIP."""
+    """The site table's master and nameservers and the networks' tftpserver are the VIP."""
     if RUN.dryrun:
         say("  would run: chdef -t site master=%s nameservers=%s, where different" % (
             opts.vip, opts.vip))
         return "would be the VIP"
-    site = site_attributes()
+    wrong = wrong_masters(opts)
+    for kind, name, attributes in wrong:
+        xcat(["chdef", "-t", kind, "-o", name] +
+             ["%s=%s" % (attribute, opts.vip) for attribute in attributes], do)
+    left = wrong_masters(opts)
+    expect(not left, "chdef did not change %s" % left, "lsdef shows the old values")
+    return "the VIP is now: " + ", ".join(
+        attribute for _, _, names in wrong for attribute in names) if wrong else "already the VIP"
+
+
+def wrong_masters(opts):
+    """[(type, object, [attributes])] of xCAT's tables that should be the VIP and are not."""
+    site, mine = site_attributes(), own_addresses(opts.nic, opts.vip)
     wrong = [name for name in ("master", "nameservers")
              if opts.vip not in site.get(name, "").split(",")]
-    if not wrong:
-        return "already the VIP"
-    xcat(["chdef", "-t", "site"] + ["%s=%s" % (name, opts.vip) for name in wrong], do)
-    site = site_attributes()
-    expect(all(site.get(name) == opts.vip for name in wrong), "chdef did not change site",
-           "lsdef -t site: master=%s" % site.get("master"))
-    return "%s = VIP" % " and ".join(wrong)
+    networks = [("network", row["netname"], ["tftpserver"]) for row in table("networks")
+                if row["tftpserver"] in mine]
+    return ([("site", "clustersite", wrong)] if wrong else []) + networks
 
 
 def node_facts(opts):
@@ -1773,8 +1883,9 @@ def node_facts(opts):
         ids = {"uid": None, "gid": None}
     keys = sorted(glob.glob("/root/.ssh/id_*.pub"))
     key = ask(["ssh-keygen", "-l", "-f", keys[0]])[1].split() if keys else []
-    return dict(ids, address=physical_address(opts), os=os_version(), xcat=xcat_version(),
-                database=database_version(opts.dbtype), ssh_key=key[1] if len(key) > 1 else "")
+    return dict(ids, address=physical_address(opts), mac=mac_of(device_of(opts.nic)),
+                os=os_version(), xcat=xcat_version(), database=database_version(opts.dbtype),
+                ssh_key=key[1] if len(key) > 1 else "")
 
 
 # ---- Optional services: DNS, DHCP, console -------------------------------------------------
@@ -1827,7 +1938,7 @@ def start_console(opts, site, fresh):
     units = units_of("console")
     if not units:
         return "skipped: no console server is installed"
-    used = read_record(opts.path).get("console")
+    used = read_record(opts.path).get("console") if opts.path else None
     if not used and not any(row["cons"] or row.get("serialport") for row in table("nodehm")):
         return "skipped: no console is defined"
     unit = used if used in units else units[0]
@@ -2079,19 +2190,13 @@ ACTIVATE_CHECKS = [check_record, check_finished, check_directories, check_alike]
 def run_checks(opts, checks):
     """All checks, in groups that build on one another; a refusal lists all that failed."""
     for group in (LOCAL_CHECKS, checks):
-        failed = []
-        for check in group:
-            try:
-                check(opts)
-            except HAError as error:
-                failed.append(error)
-            if check is check_share and not failed:
-                fill_in_from_share(opts)
+        failed = list(filter(None, [error_of(check, opts) for check in group]))
         for error in failed[:-1]:
             report(error)
         if failed:
             say("Nothing was changed.", sys.stderr)
             raise failed[-1]
+        fill_in_from_share(opts)
 
 
 def share_has_data(share):
@@ -2133,12 +2238,16 @@ def start_core(opts, directories):
     step("Database address", name_vip_in_cfgloc, opts)
     step("Database access", admit_node, opts)
     step("Database", start_database, share, opts.dbtype)
+    if opts.dbtype == "mysql":
+        step("Database grants", grant_access, opts)
     step("xcatd", start_xcatd)
 
 
 def stop_all_services():
     """Every managed service is down, in the order of deactivate."""
-    return "; ".join(stop_services(kind) for kind in SERVICES)
+    outcomes = [stop_services(kind) for kind in SERVICES]
+    stopped = [outcome.split(": ")[1] for outcome in outcomes if ": " in outcome]
+    return "stopped: " + ", ".join(stopped) if stopped else "already stopped"
 
 
 def setup(opts):
@@ -2151,7 +2260,7 @@ def setup(opts):
         return DONE
     if share_has_data(share) and is_set_up(opts):
         say("%s is set up already; nothing was changed." % me)
-        return finish_standby([])
+        return finish_setup(opts, [])
     on_failure(restore_units, unit_states())
     if not share_has_data(share):
         return setup_first(opts)
@@ -2209,7 +2318,7 @@ def setup_while_other_is_active(opts):
     RUN.undo.pop_all()
     say("%s is active and was not disturbed. Access to the database and the policy row of this "
         "node\nare left to its first activate." % active_node(share))
-    return finish_standby([])
+    return finish_setup(opts, [])
 
 
 def install_locally(opts):
@@ -2233,7 +2342,7 @@ def become_member(opts, directories):
     join_pair(opts)
     write_record(opts.path, finished=True, directories=directories)
     RUN.undo.pop_all()
-    return finish_standby(stand_by(opts, opts.path))
+    return finish_setup(opts, stand_by(opts, opts.path))
 
 
 def prepare_share(share):
@@ -2328,6 +2437,7 @@ def finish_activation(opts, fresh, event):
     share = opts.path
     step("Policy", trust_names, [physical_host_name()])
     step("Saved hosts file", take_saved_hosts, share)
+    step("Long host name", write_hosts, opts, {} if RUN.dryrun else site_attributes())
     down = start_optional(opts, fresh)
     if fresh:
         step("NFS exports", export_directories)
@@ -2351,6 +2461,8 @@ def optional_services_down(opts):
 
 def finish_active(down):
     """The closing lines of activate; exit code."""
+    if RUN.dryrun:
+        return finish_dry_run()
     if down:
         say("Active, but not up: %s." % ", ".join(down), sys.stderr)
     say("This machine is set to primary management node successfully...")
@@ -2360,7 +2472,7 @@ def finish_active(down):
 def deactivate(opts):
     """This node stands by; every step that is still safe is done; exit code."""
     share = os.path.realpath(find_share(opts)) if find_share(opts) else ""
-    opts.path, problems = share, []
+    opts.path = share
     try:
         alive = bool(share) and share_answers(share)
     except HAError as error:
@@ -2404,8 +2516,7 @@ def stand_by(opts, share):
 
 def finish_hung(opts, share):
     """deactivate on a share that does not answer: only what is local, and say so."""
-    text = re.search(r"--drop-vip (\S+)", read_text(LEASE_UNIT_FILE))
-    opts.vip = opts.vip or (text.group(1) if text else None)
+    opts.vip = opts.vip or vip_of_lease_unit()
     require(opts, "vip")
     for kind in SERVICES:
         optional_step("Stop " + kind, stop_services, kind)
@@ -2446,13 +2557,383 @@ def let_lease_go(share):
     return release_lease()
 
 
+def finish_dry_run():
+    """The closing line of a dry run; exit code."""
+    say("Dry run: nothing was changed.")
+    return DONE
+
+
 def finish_standby(failed):
     """The closing lines of setup and deactivate; exit code."""
+    if RUN.dryrun:
+        return finish_dry_run()
     if failed:
         raise HAError("this node is not a clean standby yet: %s" % ", ".join(failed),
                       "the errors above", "mend them, then run: xcatha.py -d", INCOMPLETE)
     say("This machine is set to standby management node successfully...")
     return DONE
+
+
+def finish_setup(opts, failed):
+    """The closing lines of setup: what is left for the administrator comes last."""
+    code = finish_standby(failed)
+    tell_persistent_vip(opts.vip)
+    return code
+
+
+# ---- Status --------------------------------------------------------------------------------
+
+def look_around(opts):
+    """All that status shows, as one dictionary: the form of --json. Takes no lock.
+
+    What cannot be seen (not root, a share that hangs) is named in "unseen".
+    """
+    share = find_share(opts)
+    view = {"format": 1, "host": physical_host_name(), "time": now(), "unseen": [],
+            "record": {}, "nodes": {}, "history": [], "lease": {"held_here": False},
+            "share": {"path": share, "answers": False},
+            "host_name": {"running": host_name(), "physical": physical_host_name()},
+            "links": {path: link_target(path) for path in all_directories() if link_target(path)},
+            "services": services_view(),
+            "database": {"working_directories": sorted(set(database_working_directories()))}}
+    look_at_share(view, share)
+    vip = opts.vip or view["record"].get("vip") or vip_of_lease_unit() or ""
+    view["vip"] = {"address": vip, "nic": vip_here(vip) if vip else "",
+                   "answered_by": neighbour(vip) if vip and not vip_here(vip) else ""}
+    view["problems"] = [{"problem": problem, "mend": mend} for problem, mend in problems(view)]
+    view["notes"] = [{"note": note, "mend": mend} for note, mend in notes(view)]
+    view["role"] = role_of(view)
+    return view
+
+
+def services_view():
+    """{unit: kind, running, enabled} of the managed units."""
+    return {unit: {"kind": kind, "running": not is_stopped(unit), "enabled": is_enabled(unit)}
+            for kind in SERVICES for unit in units_of(kind)}
+
+
+def look_at_share(view, share):
+    """Fill in what the share tells, as far as it answers and may be read."""
+    if not share:
+        return view["unseen"].append("the share: this node knows no path of it")
+    try:
+        if not share_answers(share):
+            return view["unseen"].append("the share: %s is not there" % share)
+        mount, fstype, _ = mount_of(share)
+        view["share"] = {"path": share, "answers": True, "mount": mount, "filesystem": fstype,
+                         "free_bytes": psutil.disk_usage(share).free,
+                         "free_percent": 100 - psutil.disk_usage(share).percent}
+        view["record"], view["nodes"] = read_record(share), read_nodes(share)
+        view["history"] = read_text(state_file(share, "history")).splitlines()[-5:]
+        view["lease"] = dict(read_lease(share), held_here=lease_held_here(share))
+    except PermissionError:
+        view["unseen"].append("the record and the lease: only root may read them")
+    except HAError as error:
+        view["unseen"].append("the share: %s (%s)" % (error.what, error.evidence))
+
+
+def vip_of_lease_unit():
+    """The VIP that the lease unit of this boot would drop, None without one."""
+    found = re.search(r"--drop-vip (\S+)", read_text(LEASE_UNIT_FILE))
+    return found.group(1) if found else None
+
+
+def neighbour(address):
+    """The MAC that answers for an address, "" for nobody; a ping fills the neighbour table."""
+    ask(["ping", "-n", "-c", "1", "-W", "0.2", address], 2)
+    words = ask(["ip", "neighbour", "show", address])[1].split()
+    return words[words.index("lladdr") + 1] if "lladdr" in words else ""
+
+
+def role_of(view):
+    """active, standby, inconsistent or unknown."""
+    if not view["share"]["answers"] or not view["record"]:
+        return "unknown"
+    if view["problems"]:
+        return "inconsistent"
+    return "active" if is_named_active(view) else "standby"
+
+
+def is_named_active(view):
+    """True if the share's record says that this node is, or is becoming, the active one."""
+    active = view["record"].get("active") or {}
+    return active.get("host") == view["host"] and not view["record"].get("released", True)
+
+
+def problems(view):
+    """(problem, the command that mends it) of every inconsistency."""
+    if view["record"]:
+        yield from (active_problems if is_named_active(view) else standby_problems)(view)
+        yield from share_problems(view)
+    for unit, state in view["services"].items():
+        if state["enabled"]:
+            yield "%s starts at boot" % short_names([unit]), "systemctl disable " + unit
+    if view["vip"]["address"]:
+        for place, line, change in persistent_vip(view["vip"]["address"]):
+            yield "the VIP comes up at boot: %s has `%s`" % (place, line), change
+
+
+def active_problems(view):
+    """What the node that the record names as active lacks."""
+    record, again = view["record"], "xcatha.py -a"
+    if record["active"]["state"] != "active":
+        yield "an earlier run did not finish (%s)" % record["active"]["state"], (
+            "xcatha.py -s" if not record["finished"] else again + ", or xcatha.py -d")
+        return
+    if not view["lease"]["held_here"]:
+        yield "the record says active, but the lease is not held", again + ", or xcatha.py -d"
+    if not view["vip"]["nic"]:
+        yield "the VIP %s is not here" % record["vip"], again
+    lost = [path for path in record["directories"] if path not in view["links"]]
+    if lost:
+        yield "not linked into the share: " + " ".join(lost), again
+    running = {state["kind"] for state in view["services"].values() if state["running"]}
+    core = ["xcatd"] + (["database"] if record["dbtype"] != "sqlite" else [])
+    for kind in core:
+        if kind not in running:
+            yield "%s is down" % kind, again
+    if "xcatd" in running and os.geteuid() == 0:
+        yield from xcat_problems(view, running)
+
+
+def xcat_problems(view, running):
+    """What xCAT's tables and services should say on the active node and do not."""
+    record = view["record"]
+    opts = argparse.Namespace(vip=record["vip"], nic=view["vip"]["nic"] or "-")
+    try:
+        site = site_attributes()
+        for kind, maker in (("DNS", "makedns -n"), ("DHCP", "makedhcp -n && makedhcp -a")):
+            wanted = site.get("domain") and not site.get(
+                {"DNS": "externaldns", "DHCP": "externaldhcpservers"}[kind])
+            if wanted and units_of(kind) and kind not in running:
+                yield "%s is down" % kind, maker
+        for kind, name, attributes in wrong_masters(opts):
+            yield "%s of %s is not the VIP" % (" and ".join(attributes), name), (
+                "chdef -t %s -o %s " % (kind, name) +
+                " ".join("%s=%s" % (attribute, opts.vip) for attribute in attributes))
+        yield from row_problems(opts, view)
+    except HAError as error:
+        yield error.what, error.hint
+    cfgloc = re.search(r"host=([^|;\s]*)", read_cfgloc())
+    if cfgloc and cfgloc.group(1) != record["vip"]:
+        yield "cfgloc names %s, not the VIP" % cfgloc.group(1), "xcatha.py -d, then xcatha.py -a"
+
+
+def row_problems(opts, view):
+    """Rows of noderes and networks that bind compute nodes to one management node."""
+    physical = {node.get("address"): name for name, node in view["nodes"].items()}
+    places = set(physical) | set(physical.values())
+    for row in table("noderes"):
+        for attribute in ("xcatmaster", "nfsserver", "tftpserver", "servicenode"):
+            if row.get(attribute) in places - {None, ""}:
+                yield "%s of %s is %s, not the VIP" % (attribute, row["node"], row[attribute]), (
+                    "chdef -t %s -o %s %s=%s" % (
+                        "group" if is_group(row["node"]) else "node", row["node"], attribute,
+                        opts.vip))
+    for row in table("networks"):
+        if ":" in row["mgtifname"].replace("!remote!", ""):
+            yield "mgtifname of %s is the alias %s" % (row["netname"], row["mgtifname"]), (
+                "chdef -t network -o %s mgtifname=%s" % (row["netname"], device_of(
+                    row["mgtifname"])))
+
+
+def is_group(name):
+    """True if xCAT knows the name as a group of nodes."""
+    return name in [row.get("groupname") for row in table("nodegroup")] or any(
+        name in row["groups"].split(",") for row in table("nodelist"))
+
+
+def standby_problems(view):
+    """What a standby has and should not have."""
+    clean = "xcatha.py -d"
+    into_share = [path for path, target in view["links"].items()
+                  if target == view["share"]["path"] + path]
+    if into_share:
+        yield "links into the share on a standby: " + " ".join(into_share), clean
+    if view["vip"]["nic"]:
+        yield "the VIP is on %s of a standby" % view["vip"]["nic"], clean
+    if view["host_name"]["running"] != view["host_name"]["physical"]:
+        yield "the host name is still %s" % view["host_name"]["running"], clean
+    for unit, state in view["services"].items():
+        if state["running"]:
+            yield "%s runs on a standby" % short_names([unit]), clean
+    if ["nameserver", view["vip"]["address"]] in [
+            line.split() for line in read_text("/etc/resolv.conf").splitlines()]:
+        yield "/etc/resolv.conf of a standby asks the VIP", clean
+    if view["lease"]["held_here"]:
+        yield "a standby holds the lease", clean
+    macs = {node.get("mac") for node in view["nodes"].values()}
+    if view["vip"]["answered_by"] and not macs & {None, view["vip"]["answered_by"]}:
+        yield "the VIP answers at %s, which is no node of the pair" % (
+            view["vip"]["answered_by"]), "find that machine and take the address off it"
+
+
+def share_problems(view):
+    """What is wrong on the share or differs between the nodes."""
+    share, record = view["share"]["path"], view["record"]
+    for path in all_directories():
+        if record.get("finished") and exists(partial_name(share, path)):
+            yield "a half copy is left: %s" % partial_name(share, path), (
+                "mv %s %s.old" % (partial_name(share, path), partial_name(share, path)))
+    if view["host"] not in view["nodes"]:
+        yield "this node is not set up", "xcatha.py -s"
+    elif record.get("finished"):
+        for unit in guarded_units(record["dbtype"]):
+            if not read_text(guard_file(unit)):
+                yield "%s is not bound to the lease" % short_names([unit]), "xcatha.py -s"
+    if view["share"]["free_percent"] < 5:
+        yield "the share is nearly full: %d MB free" % (view["share"]["free_bytes"] >> 20), (
+            "make room on " + view["share"]["path"])
+    for fact, mend in (("os", "upgrade the older node"), ("xcat", "go-xcat update on the other"),
+                       ("database", "upgrade the older node")):
+        values = {node.get(fact) for node in view["nodes"].values() if node.get(fact)}
+        if len(values) > 1:
+            yield "%s differs between the nodes: %s" % (fact, " and ".join(sorted(values))), mend
+
+
+def notes(view):
+    """(what is worth knowing, what to do about it); a pair with notes still works."""
+    for path in all_directories():
+        older = backups_of(path)[:-1]
+        if older:
+            yield "older backups: " + " ".join(older), "look into them and move them away"
+    keys = {node["ssh_key"] for node in view["nodes"].values() if node.get("ssh_key")}
+    others = [name for name in view["nodes"] if name != view["host"]]
+    if len(keys) > 1:
+        yield "root's ssh key differs between the nodes: compute nodes trust only one", (
+            "on the node whose key they have: rsync -a /root/.ssh/id_* %s:/root/.ssh/" % others[0])
+
+
+def status_lines(view):
+    """status for people; what matters most comes last."""
+    vip, record, lease = view["vip"], view["record"], view["lease"]
+    running = [unit for unit, state in view["services"].items() if state["running"]]
+    active = record.get("active") or {}
+    rows = [("VIP", "%s %s" % (vip["address"] or "unknown", "on " + vip["nic"] if vip["nic"] else
+                               "at " + vip["answered_by"] if vip["answered_by"] else "not here")),
+            ("host name", "%(running)s (physical: %(physical)s)" % view["host_name"]),
+            ("share", view["share"]["path"] or "unknown"),
+            ("links", " ".join(view["links"]) or "none"),
+            ("services", short_names(running) + " running" if running else "none running"),
+            ("database", ", ".join(view["database"]["working_directories"]) or "none running"),
+            ("lease", "held by this node" if lease["held_here"] else
+             "last held by %s" % lease["host"] if lease.get("host") else "never held"),
+            ("the share says", "nobody is active" if record.get("released", True) else
+             "%s: %s since %s" % (active.get("state"), active.get("host"), active.get("since")))]
+    rows += [("node " + name, "%(address)s, %(os)s, xCAT %(xcat)s, database %(database)s, "
+              "%(ssh_key)s" % node) for name, node in sorted(view["nodes"].items())]
+    rows += [("history", line) for line in view["history"]]
+    rows += [("not seen", text) for text in view["unseen"]]
+    lines = ["%-16s %s" % row for row in rows]
+    for item in view["problems"]:
+        lines += ["PROBLEM: " + item["problem"], "  mend: " + item["mend"]]
+    for item in view["notes"]:
+        lines += ["note: " + item["note"], "  mend: " + item["mend"]]
+    return lines + ["%s: %s" % (view["host"], view["role"])]
+
+
+def status(opts):
+    """Show the state of this node and of the pair; exit code 0 active, 3 standby, 1, 4."""
+    view = look_around(opts)
+    if opts.json:
+        say(json.dumps(view, indent=1, sort_keys=True))
+    else:
+        for line in status_lines(view):
+            say(line)
+    return {"active": DONE, "standby": REFUSED, "inconsistent": FAILED,
+            "unknown": DEGRADED}[view["role"]]
+
+
+# ---- Guided mode ---------------------------------------------------------------------------
+
+def guide(opts):
+    """Supply what -a or -d was not told; True to go on. Asks on a terminal, else needs --yes."""
+    needed = {"activate": ["path", "vip", "nic"], "deactivate": ["vip", "nic"]}.get(opts.command)
+    missing = [name for name in needed or [] if not getattr(opts, name)]
+    if not missing:
+        return True
+    supply(opts)
+    by_hand = not opts.path or not read_record(opts.path)
+    if by_hand and opts.command == "activate" and len(missing) < 3:
+        require(opts, *needed)
+    if not by_hand:
+        require(opts, *needed)
+    if not opts.yes and not sys.stdin.isatty():
+        raise HAError("missing: " + " ".join(FLAGS[name] for name in missing),
+                      "no terminal to ask on", "give them, or --yes to take what is recorded",
+                      USAGE)
+    for line in by_hand_lines(opts) if by_hand else supplied_lines(opts, needed):
+        say(line)
+    answer = "Y" if opts.yes else ask_administrator()
+    if answer == "D":
+        RUN.dryrun = opts.dryrun = True
+    if by_hand and answer != "N":
+        opts.command += " by hand"
+    return answer != "N"
+
+
+def supply(opts):
+    """Fill in what the share's record and this node's own record know."""
+    opts.path = opts.path or find_share(opts)
+    if not opts.path or not share_answers(opts.path):
+        return
+    record = read_record(opts.path)
+    opts.vip = opts.vip or record.get("vip")
+    opts.nic = opts.nic or read_nodes(opts.path).get(physical_host_name(), {}).get("nic")
+
+
+def supplied_lines(opts, needed):
+    """What was filled in, for the administrator to confirm."""
+    return ["%s with:" % opts.command] + [
+        "  %s %s" % (FLAGS[name], getattr(opts, name)) for name in dict.fromkeys(["path"] + needed)]
+
+
+def by_hand_lines(opts):
+    """What the run will do on a node whose VIP and mounts are the administrator's own."""
+    shared = [path for path in XCAT_DIRECTORIES if os.path.ismount(path) or link_target(path)]
+    lines = ["This node has no record of a pair: VIP and mounts are yours to move.",
+             "  addresses here: " + ", ".join(address for _, address, _ in addresses()),
+             "  mounted or linked: " + (" ".join(shared) or "none")]
+    if opts.command == "activate":
+        return lines + ["Is the VIP up and the shared data mounted? Services to be started:"] + [
+            "... " + unit for unit in short_names(reversed(managed_units())).split(", ")]
+    return lines + ["Services to be stopped and disabled at boot:"] + [
+        "... " + unit for unit in short_names(managed_units()).split(", ")]
+
+
+def ask_administrator():
+    """Y, N or D; five other answers or the end of input count as no."""
+    for _ in range(5):
+        say("Continue? [[Y]es/[N]o/[D]ryrun]:")
+        answer = sys.stdin.readline()
+        if answer.strip().lower() in ("y", "yes", "n", "no", "d", "dryrun"):
+            return answer.strip()[0].upper()
+        if not answer:
+            break
+    return "N"
+
+
+def deactivate_by_hand(opts):
+    """Stop and disable the services of a node whose VIP and mounts the administrator moves."""
+    for kind in SERVICES:
+        step("Stop " + kind, stop_services, kind)
+    RUN.undo.pop_all()
+    say("Now take the VIP down and unmount the shared data.")
+    return finish_standby([])
+
+
+def activate_by_hand(opts):
+    """Start the services of a node whose VIP and mounts the administrator has moved."""
+    on_failure(restore_units, unit_states())
+    unit = database_unit(current_engine())
+    if unit:
+        step("Database", lambda: "started" if start_unit(unit) else "already running")
+    step("xcatd", start_xcatd)
+    opts.path = ""
+    down = start_optional(opts, True)
+    step("Boot", disable_services)
+    RUN.undo.pop_all()
+    return finish_active(down)
 
 
 # ---- Command line --------------------------------------------------------------------------
@@ -2522,6 +3003,9 @@ def build_parser():
                          (("-d", "--deactivate"), "make this node a standby")):
         command.add_argument(*flags, dest="command", action="store_const",
                              const=flags[1].strip("-"), help=words)
+    command.add_argument("--status", dest="command", action="store_const", const="status",
+                         help="show what is going on; 0 active, 3 standby, 1 inconsistent, "
+                              "4 unknown")
     command.add_argument("--hold-lease", metavar="PATH", type=directory, help=argparse.SUPPRESS)
     command.add_argument("--drop-vip", metavar="VIP", type=ipv4, help=argparse.SUPPRESS)
     parser.add_argument("-p", "--path", type=directory, help="the shared directory, mounted")
@@ -2532,6 +3016,8 @@ def build_parser():
     parser.add_argument("-t", "--dbtype", type=engine, metavar="ENGINE",
                         help="postgresql (default), mysql, mariadb or sqlite")
     parser.add_argument("--dryrun", action="store_true", help="check and say, change nothing")
+    parser.add_argument("--yes", action="store_true", help="do not ask in guided mode")
+    parser.add_argument("--json", action="store_true", help="--status for programs")
     parser.add_argument("--peer-is-off", action="store_true",
                         help="you have powered the other node off; take its lease")
     parser.add_argument("--exclude", type=directory, action="append", default=[], metavar="DIR",
@@ -2543,10 +3029,12 @@ def build_parser():
     return parser
 
 
+FLAGS = {"path": "-p", "vip": "-v", "nic": "-i", "host_name": "-n"}
+
+
 def require(opts, *names):
     """End with the usage exit code when an option is missing that nothing else could supply."""
-    flags = {"path": "-p", "vip": "-v", "nic": "-i", "host_name": "-n"}
-    missing = [flags[name] for name in names if not getattr(opts, name)]
+    missing = [FLAGS[name] for name in names if not getattr(opts, name)]
     if missing:
         raise HAError("missing: " + " ".join(missing), "neither given nor recorded",
                       "xcatha.py --help shows whole lines", USAGE)
@@ -2601,8 +3089,12 @@ def put_back(error):
 
 def run_command(opts):
     """Run the command, undo it if it fails; exit code."""
-    commands = {"setup": setup, "activate": activate, "deactivate": deactivate}
+    commands = {"setup": setup, "activate": activate, "deactivate": deactivate,
+                "activate by hand": activate_by_hand, "deactivate by hand": deactivate_by_hand}
     try:
+        if not guide(opts):
+            say("Nothing was changed.")
+            return DONE
         with one_run_at_a_time():
             try:
                 return commands[opts.command](opts)
@@ -2633,6 +3125,8 @@ def main(argv=None):
     opts = build_parser().parse_args(argv)
     if netifaces is None:
         return missing_library()
+    if opts.command == "status":
+        return show_status(opts)
     if os.geteuid() != 0:
         say("xcatha.py must run as root; next: sudo xcatha.py ...", sys.stderr)
         return USAGE
@@ -2645,6 +3139,15 @@ def main(argv=None):
     log.info("%s", " ".join(shlex.quote(word) for word in sys.argv))
     watch_signals()
     return run_command(opts)
+
+
+def show_status(opts):
+    """Run status, which needs neither root nor a log; exit code."""
+    try:
+        return status(opts)
+    except (HAError, OSError) as error:
+        report(error if isinstance(error, HAError) else HAError("status", str(error)))
+        return DEGRADED
 
 
 def serve_lease(opts):

@@ -127,6 +127,7 @@ class HAError(Exception):
     """What failed, the evidence, what to do next, and the exit code that says so."""
 
     def __init__(self, what, evidence="", hint="", code=FAILED):
+        """Everything but the code is a sentence for the administrator."""
         super().__init__(what)
         self.what, self.evidence, self.hint, self.code = what, evidence, hint, code
 
@@ -197,8 +198,8 @@ def open_log(path):
     except OSError as error:
         warn("no log is kept: %s" % error)
         return
-    handler = logging.StreamHandler(open(descriptor, "a", encoding="utf-8",
-                                         errors="backslashreplace"))
+    stream = os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace")
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(logging.Formatter("%(asctime)s - %(levelname)s - %(message)s"))
     log.addHandler(handler)
 
@@ -226,19 +227,20 @@ def kill_group(child):
         os.killpg(child.pid, signal.SIGKILL)
 
 
-def run(argv, limit, env=None, show=False, text=""):
+def run(argv, limit, env=None, **streams):
     """Run a command to its end or its time limit; returns (exit status, stdout, stderr).
 
-    Output goes to unnamed files, not pipes: a daemon that the command leaves behind holds its
+    The streams are text, for its stdin, and show=True, which lets its stdout through. Output
+    goes to unnamed files, not pipes: a daemon that the command leaves behind holds its
     output open. The wait is a thread's, because a command that is stuck in the kernel never ends.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, \
             tempfile.TemporaryFile() as given:
-        given.write(text.encode())
+        given.write(streams.get("text", "").encode())
         given.seek(0)
         try:
-            child = subprocess.Popen(argv, stdin=given, stdout=None if show else out, stderr=err,
-                                     start_new_session=True, cwd="/",
+            child = subprocess.Popen(argv, stdin=given, stderr=err, start_new_session=True, cwd="/",
+                                     stdout=None if streams.get("show") else out,
                                      env=command_environment(env or {}))
         except OSError as error:
             return 127, "", "%s: %s" % (argv[0], error.strerror)
@@ -363,6 +365,7 @@ def pretend(kind, name, value):
 def read_text(path, default=""):
     """The text of a file, or the default where there is none."""
     def look(name):
+        """The file as it is now."""
         try:
             with open(through_links(name), encoding="utf-8", errors="surrogateescape") as stream:
                 return stream.read()
@@ -392,7 +395,8 @@ def write_file(path, text, mode=0o644):
     """Replace a file in one instant and durably; an existing one keeps owner, mode and labels."""
     if RUN.dryrun:
         say("  would write: " + path)
-        return pretend("text", path, text)
+        pretend("text", path, text)
+        return
     aside = path + ".xcatha-new"
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as stream:
@@ -425,7 +429,8 @@ def make_directory(path, mode=0o755):
         return
     if RUN.dryrun:
         say("  would make: " + path)
-        return pretend("directory", path, True)
+        pretend("directory", path, True)
+        return
     make_directory(os.path.dirname(path))
     os.mkdir(path)
     os.chmod(path, mode)
@@ -437,7 +442,8 @@ def rename(source, target):
     if RUN.dryrun:
         say("  would rename: %s -> %s" % (source, target))
         pretend("exists", source, False)
-        return pretend("exists", target, True)
+        pretend("exists", target, True)
+        return
     if os.path.lexists(target):
         raise HAError("%s is in the way of %s" % (target, source), hint="move it away")
     os.rename(source, target)
@@ -557,6 +563,7 @@ def device_of(nic):
 def own_addresses(nic, vip):
     """The NIC's IPv4 addresses other than the VIP; those of the VIP's own subnet first."""
     def elsewhere(entry):
+        """True for addresses outside the VIP's subnet."""
         network = ipaddress.ip_network("%s/%s" % (entry[1], entry[2]), strict=False)
         return ipaddress.ip_address(vip) not in network
     mine = [entry for entry in addresses() if device_of(entry[0]) == device_of(nic)
@@ -765,6 +772,7 @@ def merge_hosts(text, wanted):
     another address becomes a comment. Only addresses of the same family compete for a name.
     """
     def family(address):
+        """True for IPv6."""
         return ":" in address
     homes, missing = {}, {}
     for address, names in wanted:
@@ -895,6 +903,7 @@ def has_failed(unit):
 def is_enabled(unit):
     """True if the unit starts at boot by itself; Debian's database instances never do."""
     def look(name):
+        """What systemctl(1) says now."""
         return ask(["systemctl", "is-enabled", name])[1].strip() in ("enabled", "enabled-runtime")
     return "@" not in unit and seen("enabled", unit, look)
 
@@ -1046,7 +1055,7 @@ def read_record(share):
         known = record["format"] == 1
     except (ValueError, TypeError, KeyError) as error:
         raise HAError("the record %s cannot be read" % path, repr(error),
-                      "restore it from a backup of the share", REFUSED)
+                      "restore it from a backup of the share", REFUSED) from error
     if not known:
         raise HAError("the record %s is of format %s" % (path, record["format"]),
                       "this version knows format 1", "use the newer xcatha.py on both nodes",
@@ -1198,6 +1207,7 @@ def wait_for_lease(share):
     holder = lease.get("host", "another node")
 
     def moved():
+        """True if the holder has shown life since."""
         return read_lease(share).get("counter") != lease.get("counter")
     state = lock_state(share)
     if state == "held":
@@ -1529,6 +1539,7 @@ def start_database(share, engine):
     started = start_unit(unit)
 
     def on_share():
+        """True if a server works there."""
         return any(directory.startswith(share + "/")
                    for directory in database_working_directories())
     expect(RUN.dryrun or wait_until(on_share, ASK_LIMIT),
@@ -1606,6 +1617,7 @@ def install_database(engine):
     manager = package_manager()
 
     def complete():
+        """True if the server's unit and the driver are there."""
         return database_unit(engine) and ask(["perl", "-M" + perl, "-e", "1"])[0] == 0
     if complete():
         return "already installed"
@@ -1763,7 +1775,7 @@ def fetch_go_xcat(source, directory):
             body = answer.read()
     except (OSError, ValueError) as error:
         raise HAError("go-xcat could not be downloaded", "%s: %s" % (source, error),
-                      "give a local copy with --go-xcat FILE")
+                      "give a local copy with --go-xcat FILE") from error
     with open(target, "wb") as stream:
         stream.write(body)
     log.info("downloaded %s", source)
@@ -2490,6 +2502,7 @@ def stand_by(opts, share):
     failed = []
 
     def attempt(title, action, *args):
+        """A step that must not keep the next ones from being tried."""
         if RUN.signal:
             return failed.append(title)
         try:
@@ -2942,16 +2955,16 @@ def ipv4(text):
     """An IPv4 address of a host."""
     try:
         return str(ipaddress.IPv4Address(text))
-    except ValueError:
-        raise argparse.ArgumentTypeError("%r is not an IPv4 address" % text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError("%r is not an IPv4 address" % text) from error
 
 
 def netmask(text):
     """A netmask as 255.255.255.0."""
     try:
         network = ipaddress.IPv4Network("0.0.0.0/" + ipv4(text))
-    except ValueError:
-        raise argparse.ArgumentTypeError("%r is not a netmask" % text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError("%r is not a netmask" % text) from error
     if str(network.netmask) != text:
         raise argparse.ArgumentTypeError("%r is not a netmask" % text)
     return text

@@ -78,6 +78,7 @@ ASK_LIMIT = 30
 DO_LIMIT = 120
 SERVICE_LIMIT = 180
 SHARE_LIMIT = 10
+XCAT_LIMIT = 600
 INSTALL_LIMIT = 3600
 COPY_LIMIT = 7 * 24 * 3600
 HEARTBEAT = 10
@@ -139,7 +140,8 @@ class HAError(Exception):
 
 # What this run is doing; the options of the command line travel separately, as `opts`.
 RUN = argparse.Namespace(dryrun=False, undo=contextlib.ExitStack(), children=[], threads=[],
-                         secrets=[], pretended={}, warnings=0, signal=None)
+                         secrets=[], pretended={}, warnings=0, signal=None, changed=False,
+                         undoing=False)
 
 log = logging.getLogger("xcatha")
 
@@ -328,7 +330,8 @@ def expect(condition, what, evidence="", hint=""):
 
 def on_failure(action, *args, **kwargs):
     """Register how to put back what the next change changes; undone in reverse order."""
-    if not RUN.dryrun:
+    if not RUN.dryrun and not RUN.undoing:
+        RUN.changed = True
         RUN.undo.callback(action, *args, **kwargs)
 
 
@@ -536,6 +539,11 @@ def os_version():
     fields = dict(line.split("=", 1) for line in read_text("/etc/os-release").splitlines()
                   if "=" in line)
     return "%s %s" % tuple(fields.get(key, "?").strip('"') for key in ("ID", "VERSION_ID"))
+
+
+def is_debian():
+    """True on Debian and what is made from it (os-release(5))."""
+    return bool(re.search(r"^ID(_LIKE)?=.*(debian|ubuntu)", read_text("/etc/os-release"), re.M))
 
 
 def package_manager():
@@ -1333,6 +1341,7 @@ def guard_services(share, engine):
     text = "".join("%s\n" % line for line in (
         "[Unit]", "BindsTo=" + LEASE_UNIT, "After=" + LEASE_UNIT, "RequiresMountsFor=" + share))
     missing = [unit for unit in guarded_units(engine) if read_text(guard_file(unit)) != text]
+    on_failure(do, ["systemctl", "daemon-reload"])
     for unit in missing:
         make_directory(os.path.dirname(guard_file(unit)))
         if not exists(guard_file(unit)):
@@ -1355,7 +1364,7 @@ def database_directories(engine):
     """The engine's directories on this distribution: PostgreSQL has EL's layout or Debian's."""
     if engine != "postgresql":
         return ENGINES[engine]["directories"]
-    redhat = exists("/var/lib/pgsql") or not exists("/var/lib/postgresql")
+    redhat = exists("/var/lib/pgsql") or not is_debian()
     return ENGINES[engine]["directories"][:1] if redhat else ENGINES[engine]["directories"][1:]
 
 
@@ -1673,7 +1682,7 @@ def name_vip_in_cfgloc(opts):
 def save_dump():
     """All tables are dumped beforehand, and an older dump of the switching tools is kept."""
     make_directory(STATE_DIR, 0o700)
-    do(["dumpxCATdb", "-p", "%s/dump-%s" % (STATE_DIR, time_stamp())], INSTALL_LIMIT)
+    xcat(["dumpxCATdb", "-p", "%s/dump-%s" % (STATE_DIR, time_stamp())], do)
     if exists("/root/xcat-dbback"):
         move_aside("/root/xcat-dbback", ".xcatbak")
 
@@ -1746,8 +1755,13 @@ def xcat_installed():
 
 
 def xcat_version():
-    """xCAT's major.minor version, "" where it is not installed."""
-    return first_version(ask(["lsxcatd", "-v"])[1]) if xcat_installed() else ""
+    """xCAT's major.minor version, "" where it is not installed; known without the daemon too."""
+    if not xcat_installed():
+        return ""
+    packages = (["dpkg-query", "-W", "-f", "${Version}", "xcat-server"] if is_debian() else
+                ["rpm", "-q", "--queryformat", "%{VERSION}", "xCAT-server"])
+    bypass = {"XCATBYPASS": "1"}
+    return (first_version(ask(["lsxcatd", "-v"], env=bypass)[1]) or first_version(ask(packages)[1]))
 
 
 def install_xcat(opts):
@@ -1785,7 +1799,7 @@ def fetch_go_xcat(source, directory):
 def xcat(argv, action=ask):
     """Run an xCAT command, past the daemon where that is down (XCATBYPASS); its stdout."""
     daemon = is_running("xcatd.service")
-    status, out, err = action(argv, DO_LIMIT, None if daemon else {"XCATBYPASS": "1"})
+    status, out, err = action(argv, XCAT_LIMIT, None if daemon else {"XCATBYPASS": "1"})
     if status:
         raise HAError("%s failed" % " ".join(argv), "exit %d, %s" % (status, last_line(out, err)),
                       "see `systemctl status xcatd`")
@@ -1820,7 +1834,7 @@ def verify_xcat(opts):
     if RUN.dryrun:
         return "would be verified"
     out = xcat(["lsxcatd", "-a"])
-    shown = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
+    shown = dict(line.strip().split("=", 1) for line in out.splitlines() if "=" in line)
     engine = ENGINES[opts.dbtype]["lsxcatd"]
     expect(shown.get("dbengine") == engine, "xCAT does not use %s" % opts.dbtype,
            "lsxcatd -a: dbengine=%s" % shown.get("dbengine"), "see /etc/xcat/cfgloc")
@@ -2206,7 +2220,6 @@ def run_checks(opts, checks):
         for error in failed[:-1]:
             report(error)
         if failed:
-            say("Nothing was changed.", sys.stderr)
             raise failed[-1]
         fill_in_from_share(opts)
 
@@ -3087,16 +3100,19 @@ def put_back(error):
     """Undo a failed run in reverse order; its exit code, or INCOMPLETE where that failed too."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    RUN.signal = None
-    undone = error.code not in (USAGE, INCOMPLETE)
-    if undone:
-        say("Putting this node back as it was found ...", sys.stderr)
+    RUN.signal, RUN.undoing = None, True
+    if not RUN.changed:
+        if error.code == REFUSED:
+            say("Nothing was changed.", sys.stderr)
+        return error.code
+    say("Putting this node back as it was found ...", sys.stderr)
     try:
         RUN.undo.close()
     except (HAError, OSError) as second:
         report(second if isinstance(second, HAError) else HAError("undo failed", str(second)))
         say("This node is NOT as it was found; next: xcatha.py -d", sys.stderr)
         return INCOMPLETE
+    say("This node is as it was found.", sys.stderr)
     return error.code
 
 

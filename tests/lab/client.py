@@ -96,9 +96,9 @@ class Client(Machine):
             session.kill_group()
 
     def dig(self, name, server, record="A"):
-        """The answers that a name server gives, as a list."""
-        return self.run("dig", "+short", "+time=1", "+tries=2", f"@{server}", name,
-                        record).stdout.split()
+        """The answers that a name server gives, as a list; None if no server answers."""
+        result = self.run("dig", "+short", "+time=1", "+tries=2", f"@{server}", name, record)
+        return None if result.returncode else result.stdout.split()
 
     def dhcp(self, hardware_address, timeout=15):
         """What a machine with that hardware address is told by DHCP (udhcpc's names), or {}."""

@@ -128,6 +128,10 @@ class Host(Machine):
         assert self.pid, f"{self.name} is powered off"
         return ["nsenter", "-t", str(self.pid), "-a", "--wdns=/root", "--"]
 
+    def xcat(self, *argv, **options):
+        """Run an xCAT command, found as in a login shell, that must exit 0; its stdout."""
+        return self.succeed(*argv, env={"PATH": f"/opt/xcat/bin:/opt/xcat/sbin:{PATH}"}, **options)
+
     def boot(self):
         """Power the host on and wait until systemd has started everything."""
         self.power_on()

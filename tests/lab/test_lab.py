@@ -1,4 +1,5 @@
 """The lab keeps its own promises: what the other tests take for granted."""
+import math
 import os
 import pathlib
 import signal
@@ -13,6 +14,7 @@ from tests.lab import lab as lab_module
 from tests.lab.image import wait_for
 from tests.lab.lab import Lab, frozen
 from tests.lab.network import mac
+from tests.lab.watch import Watch
 
 DISABLED = ("conserver-server", "isc-dhcp-server", "named", "postgresql", "ssh", "tftpd-hpa")
 SCRIPT = """
@@ -257,6 +259,7 @@ def test_client_reads_dns_of_a_host(lab):
     lab.host1.succeed("systemctl", "start", "named")
     assert lab.client.dig("cn1.cluster.test", lab.host1.address) == ["10.5.106.101"]
     assert lab.client.dig("nosuch.cluster.test", lab.host1.address) == []
+    assert lab.client.dig("cn1.cluster.test", lab.host2.address) is None
 
 
 def test_client_talks_to_a_console(lab):
@@ -269,6 +272,20 @@ console cn1 { include full; master 10.5.106.4; type exec; exec cat; }""")
     lab.client.console("cn1", lab.host1.address, "hello", "hello")
     with pytest.raises(TimeoutError):
         lab.client.console("cn1", lab.host1.address, "hello", "good-bye", timeout=0.5)
+
+
+def test_watch_tells_how_long_an_address_was_away(lab):
+    watch = Watch(lab.client, lab.host1.address)
+    wait_for(lambda: watch.answers("vip"), 5, "first answer")
+    began = time.time()
+    lab.host1.cut()
+    time.sleep(0.5)
+    lab.host1.heal()
+    healed = time.time()
+    wait_for(lambda: watch.answers("vip")[-1] > healed, 5, "answer after healing")
+    gaps = watch.longest_gaps(began)
+    assert 0.45 < gaps["vip"] < 1.5
+    assert gaps["dns"] == math.inf
 
 
 # ---- Frozen states ---------------------------------------------------------------------------

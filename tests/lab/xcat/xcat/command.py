@@ -64,7 +64,7 @@ def carry_out(db, reply, name, args):
     try:
         REQUESTS[name](db, reply, args)
     except (CommandError, db.error) as error:
-        reply.error(str(error).strip())
+        reply.error(str(error).strip().split("\n")[0])
 
 
 def ask_daemon(name, args, send):

@@ -35,9 +35,9 @@ class SQLite:
 
     def connect(self, driver, table):
         path = self.directory / f"{table}.sqlite"
-        connection = driver.connect(path)
-        path.chmod(0o600)
-        return connection
+        with contextlib.suppress(FileExistsError, FileNotFoundError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
+        return driver.connect(path)
 
     def description(self):
         """What lsxcatd -d says."""

@@ -60,7 +60,7 @@ def lsdef(db, reply, args):
     options = options_of("lsdef", args)
     found = definitions(db, options.kind)
     wanted = [name for name in options.attributes.split(",") if name]
-    if not found:
+    if not found and not options.names:
         reply.say("Could not find any object definitions to display.")
     elif options.names or options.long or wanted:
         for name in options.names or found:

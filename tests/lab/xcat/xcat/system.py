@@ -18,8 +18,8 @@ def unit(*names):
 
 
 def runs(program):
-    """True if a process of this name is there; a unit's word is not enough for SysV scripts."""
-    return quiet("pgrep", "-x", program)
+    """True if a process of this name lives; a unit's word is not enough for SysV scripts."""
+    return quiet("pgrep", "--runstates", "R,S,D", "-x", program)
 
 
 def is_debian():

@@ -57,6 +57,7 @@ def main(args):
         os.close(done)
         return 0 if os.read(ready, 1) else 1
     os.setsid()
+    os.chdir("/")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     Database(patience=math.inf).wait()
     with Server(("", command.PORT), Handler) as server:
@@ -97,6 +98,7 @@ def tftp_server():
         yield
     finally:
         tftpd.terminate()
+        tftpd.wait()
         Database(patience=math.inf).wait()
 
 

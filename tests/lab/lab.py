@@ -156,10 +156,12 @@ class Lab:
     def close(self):
         """Stop everything at once and remove every trace; it may be called at any moment."""
         atexit.unregister(self.close)
-        for host in self.hosts:
-            host.kill()
-        if self.directory.exists():
-            remove_lab(self.directory)
+        try:
+            for host in self.hosts:
+                host.kill()
+        finally:
+            if self.directory.exists():
+                remove_lab(self.directory)
         for lock in self.locks:
             os.close(lock)
         self.locks.clear()

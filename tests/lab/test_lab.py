@@ -344,6 +344,20 @@ def test_a_state_of_another_xcatha_is_not_used(state, monkeypatch, tmp_path):
     assert not Lab(state).is_frozen()
 
 
+def test_what_is_stored_appears_complete_or_not_at_all(tmp_path):
+    target = tmp_path / "image"
+
+    def broken(directory):
+        (directory / "half").touch()
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        image.stored(target, broken)
+    assert not target.exists()
+    image.stored(target, lambda directory: (directory / "whole").touch())
+    assert [path.name for path in target.iterdir()] == ["whole"]
+
+
 # ---- Nothing is left behind ------------------------------------------------------------------
 
 def test_nothing_is_left_behind():

@@ -6,12 +6,14 @@ prints the time of each answer. `Watch` runs it (and ping, for the address) on t
 """
 import contextlib
 import math
+import pathlib
 import socket
 import sys
 import time
 
 from tests.lab.image import wait_for
 
+REPOSITORY = pathlib.Path(__file__).parents[2]
 INTERVAL, PATIENCE = 0.02, 0.2
 SERVICES = ("vip", "xcatd", "dns")
 # One question, recursion not desired: where is hamn.cluster.test? (RFC 1035, section 4)
@@ -59,7 +61,8 @@ class Watch:
         commands["vip"] = ("ping", "-n", "-D", "-i", str(INTERVAL), address)
         for service, command in commands.items():
             with open(self.logs[service], "w") as log:
-                self.watchers.append(client.popen(*command, stdout=log, stderr=log))
+                self.watchers.append(client.popen(*command, cwd=REPOSITORY, stdout=log,
+                                                  stderr=log))
 
     def answers(self, service):
         """The times at which a service answered."""

@@ -22,6 +22,7 @@ install_packages() {
 
 build_venv() {
     aside=$(mktemp -d "$XCATHA_TEST_CACHE/building.XXXXXX")
+    chmod 755 "$aside"  # some tests run the script as another user
     /usr/bin/python3 -m venv "$aside"
     "$aside/bin/python" -m pip install -qq -r tests/requirements.txt </dev/null
     # Losing a race against another run is no failure: its environment serves as well.

@@ -1,20 +1,27 @@
 """Fixtures of the fakes level."""
 
+import pathlib
 import shutil
 import tempfile
 
 import pytest
 
-from tests.fakes.node import cluster
+from tests.fakes.lines import SETUP
+from tests.fakes.node import cluster, freeze
 from tests.pythons import CACHE
 
+PAIR = ("host1", "host2")
 
-@pytest.fixture
-def home():
+
+def directory():
     """A directory on a disk: overlays and durable files are no matter for a tmpfs."""
-    folder = tempfile.mkdtemp(prefix="fakes.", dir=CACHE)
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="fakes.", dir=CACHE))
     yield folder
     shutil.rmtree(folder)
+
+
+home = pytest.fixture(directory)
+kept = pytest.fixture(directory, scope="session")
 
 
 @pytest.fixture
@@ -27,5 +34,22 @@ def node(home):
 @pytest.fixture
 def pair(home):
     """Two fresh nodes on fakes with one share and one network."""
-    with cluster(home, ("host1", "host2")) as nodes:
+    with cluster(home, PAIR) as nodes:
+        yield nodes
+
+
+@pytest.fixture(scope="session")
+def set_up(kept):
+    """The frozen disks of two nodes after setup."""
+    with cluster(kept / "work", PAIR) as nodes:
+        for one in nodes:
+            one.xcatha(*SETUP)
+        freeze(nodes, kept / "set up")
+    return kept / "set up"
+
+
+@pytest.fixture
+def members(home, set_up):
+    """Two nodes after setup, both standing by."""
+    with cluster(home, PAIR, set_up) as nodes:
         yield nodes

@@ -5,6 +5,8 @@ a real veth on a real bridge. Its verbs are those of the lab's hosts (tests/lab/
 It is laid out as EL, whatever distribution the machine is.
 """
 
+import ast
+import compileall
 import contextlib
 import hashlib
 import json
@@ -20,17 +22,19 @@ REPOSITORY = pathlib.Path(__file__).parents[2]
 COMMAND = pathlib.Path(__file__).with_name("command")
 INIT = pathlib.Path(__file__).with_name("init.py")
 LIMIT = 60
+ADDRESSES = {"host1": "10.5.106.4", "host2": "10.5.106.5"}
 
-# What a node has of its own; what the machine has there is hidden from it.
+# Directories of which a node has its own, and what a fresh node lacks, whatever this machine has.
 OWN_DIRECTORIES = """
-    etc/xcat etc/postgresql etc/systemd/system home install opt root tftpboot
-    usr/lib/systemd/system usr/local/lib/fakes var/lib/fakes var/lib/mysql var/lib/pgsql
-    var/lib/postgresql var/log var/lib/xcatha
+    etc/systemd/system home opt root usr/lib/systemd/system usr/local var/lib/fakes var/log
+""".split()
+LACKING = """
+    etc/debian_version etc/postgresql etc/xcat install tftpboot usr/bin/apt-get usr/bin/perl
+    usr/bin/psql var/lib/mysql var/lib/nfs var/lib/pgsql var/lib/postgresql var/lib/xcatha
 """.split()
 # Real tools, called through the recording stand-in so that faults reach them too.
 REAL_TOOLS = "arping du hostname ip openssl ping rsync ssh-keygen stat sync sysctl".split()
 STAND_INS = "dnf exportfs journalctl runuser systemctl".split()
-HIDDEN_FILES = "etc/debian_version usr/bin/apt-get usr/bin/perl usr/bin/psql".split()
 DATABASE_COMMANDS = "initdb perl psql".split()
 XCAT_COMMANDS = """
     chdef dumpxCATdb lsdef lsxcatd makeconservercf makedhcp makedns makegocons makehosts
@@ -81,10 +85,11 @@ class Node:
         self.name, self.address = name, address
         self.upper = self.home / "upper"
         self.process = self.pid = None
+        if not self.upper.exists():
+            self.lay_out()
         for folder in ("work", "root"):
-            (self.home / folder).mkdir(parents=True)
+            (self.home / folder).mkdir()
         (self.home / "share").symlink_to(self.share)
-        self.lay_out()
 
     # ---- What the node's disk holds ----
 
@@ -106,9 +111,7 @@ class Node:
             folder = self.upper / name
             folder.mkdir(parents=True)
             os.setxattr(folder, "trusted.overlay.opaque", b"y")
-        for name in ("install", "tftpboot", "etc/xcat", "var/lib/mysql", "var/lib/pgsql"):
-            (self.upper / name).rmdir()
-        for name in HIDDEN_FILES:
+        for name in LACKING:
             (self.upper / name).parent.mkdir(parents=True, exist_ok=True)
             os.mknod(self.upper / name, stat.S_IFCHR)  # how overlayfs marks what is gone
         (self.upper / "HA").mkdir()
@@ -118,6 +121,8 @@ class Node:
         self.write("/etc/hostname", self.name + "\n")
         self.write("/etc/hosts", "127.0.0.1 localhost\n10.5.106.4 host1\n10.5.106.5 host2\n")
         self.write("/etc/resolv.conf", "nameserver 10.0.0.1\n")
+        (self.upper / "tmp").mkdir()
+        (self.upper / "tmp").chmod(0o1777)
         self.write("/var/lib/fakes/log", "")
         self.write("/var/lib/fakes/fault", "")
         shutil.copy2(REPOSITORY / "xcatha.py", self.upper / "root/xcatha.py")
@@ -125,8 +130,10 @@ class Node:
         self.lay_out_packages()
 
     def lay_out_commands(self):
+        # So that no node caches the compiled stand-ins on its own disk.
+        compileall.compile_dir(COMMAND.parent, quiet=1)
         real = self.upper / "usr/local/lib/fakes/real"
-        real.mkdir()
+        real.mkdir(parents=True)
         for name in REAL_TOOLS:
             shutil.copy2(shutil.which(name), real)
         for name in REAL_TOOLS + STAND_INS:
@@ -215,9 +222,14 @@ class Node:
         assert right, (argv, done.returncode, done.stdout, done.stderr)
         return done
 
+    @staticmethod
+    def script(*argv):
+        """The command line of the script."""
+        return [sys.executable, "/root/xcatha.py", *argv]
+
     def xcatha(self, *argv, code=0, **options):
         """Run the script, which must exit with this code; its result."""
-        done = self.run(sys.executable, "/root/xcatha.py", *argv, **options)
+        done = self.run(*self.script(*argv), **options)
         assert done.returncode == code, (argv, done.returncode, done.stdout, done.stderr)
         return done
 
@@ -238,63 +250,76 @@ class Node:
 
     def calls(self):
         """Every external command so far, as lists of words."""
-        lines = self.path("/var/lib/fakes/log").read_text().splitlines()
-        return [[call["command"], *call["argv"]] for call in map(json.loads, lines)]
+        return [ast.literal_eval(line) for line in self.path("/var/lib/fakes/log").open()]
 
     def addresses(self):
         shown = self.succeed("/usr/local/lib/fakes/real/ip", "-j", "-4", "address")
         return [a["local"] for nic in json.loads(shown) for a in nic["addr_info"]]
 
     def picture(self):
-        """All that a run could change: files, addresses, routes, host name, units, processes."""
+        """All that a run could change, as {name: what it is}: files, addresses, routes, names."""
         ip = "/usr/local/lib/fakes/real/ip"
         return {
-            "files": dict(files_below(self.upper), **files_below(self.path("/run"))),
-            "share": files_below(self.share),
-            "addresses": self.succeed(ip, "-o", "-4", "address"),
-            "routes": self.succeed(ip, "-4", "route"),
-            "host name": self.succeed("/usr/local/lib/fakes/real/hostname"),
+            **files_below(self.upper),
+            **files_below(self.path("/run"), "run/"),
+            **files_below(self.share, "HA/"),
+            "addresses": self.succeed(ip, "-o", "-4", "address").splitlines(),
+            "routes": self.succeed(ip, "-4", "route").splitlines(),
+            "host name": [self.succeed("/usr/local/lib/fakes/real/hostname")],
         }
+
+    def changes_since(self, before, rewritten=True):
+        """The names of what differs from an earlier picture, rewritten alike included or not."""
+        after = self.picture()
+        parts = slice(None) if rewritten else slice(4)
+        names = sorted(before.keys() | after.keys())
+        return [name for name in names if before.get(name, "")[parts] != after.get(name, "")[parts]]
 
 
 # What every run may write, and what the lease holder keeps writing.
-NOT_PICTURED = ("var/log/", "var/lib/fakes/", "__pycache__", ".xcatha/lease", "xcatha.lock")
+NOT_PICTURED = ("var/log/", "var/lib/fakes/", "__pycache__", "xcatha/lease", "xcatha.lock")
 
 
-def files_below(folder):
-    """{path: what identifies its content} of a tree, less what is no change of the node."""
+def files_below(folder, prefix=""):
+    """{prefix + path: what identifies its content} of a tree, less what is no change."""
     found = {}
     for parent, folders, files in os.walk(folder):
         for name in folders + files:
             path = os.path.join(parent, name)
             relative = os.path.relpath(path, folder)
             if not any(part in relative for part in NOT_PICTURED):
-                found[relative] = describe(path)
+                found[prefix + relative] = describe(path)
     return found
 
 
 def describe(path):
-    """Type, mode, owner and content of a file."""
+    """Type and mode, owner, content; of a file also what changes when it is rewritten alike."""
     status = os.lstat(path)
-    content = ""
-    if stat.S_ISREG(status.st_mode):
-        with open(path, "rb") as file:
-            content = hashlib.sha256(file.read()).hexdigest(), status.st_ino, status.st_mtime_ns
-    elif stat.S_ISLNK(status.st_mode):
-        content = os.readlink(path)
-    return stat.filemode(status.st_mode), status.st_uid, status.st_gid, content
+    identity = stat.filemode(status.st_mode), status.st_uid, status.st_gid
+    if stat.S_ISLNK(status.st_mode):
+        return (*identity, os.readlink(path))
+    if not stat.S_ISREG(status.st_mode):
+        return identity
+    with open(path, "rb") as file:
+        digest = hashlib.sha256(file.read()).hexdigest()
+    return (*identity, digest, status.st_ino, status.st_mtime_ns)
 
 
 @contextlib.contextmanager
-def cluster(home, names=("host1",)):
-    """Booted nodes on one switch, with one share, all gone at the end."""
-    share = pathlib.Path(home) / "share"
-    share.mkdir(parents=True)
+def cluster(home, names=("host1",), frozen=None):
+    """Booted nodes on one switch, with one share, all gone at the end.
+
+    Their disks and the share are fresh, or copies of what freeze() kept.
+    """
+    home = pathlib.Path(home)
+    home.mkdir(exist_ok=True)
+    if frozen:
+        subprocess.run(["cp", "-a", f"{frozen}/.", home], check=True)
+    (home / "share").mkdir(exist_ok=True)
     switch, nodes = Switch(), []
     try:
         for name in names:
-            address = {"host1": "10.5.106.4", "host2": "10.5.106.5"}[name]
-            nodes.append(Node(pathlib.Path(home) / name, switch, share, name, address))
+            nodes.append(Node(home / name, switch, home / "share", name, ADDRESSES[name]))
             nodes[-1].boot()
         yield nodes
     finally:
@@ -302,3 +327,12 @@ def cluster(home, names=("host1",)):
             if node.process:
                 node.power_off()
         switch.close()
+
+
+def freeze(nodes, kept):
+    """Power the nodes off and keep their disks and share, as a start for other clusters."""
+    for node in nodes:
+        node.power_off()
+        (kept / node.name).mkdir(parents=True)
+        node.upper.rename(kept / node.name / "upper")
+    nodes[0].share.rename(kept / "share")

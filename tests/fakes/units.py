@@ -1,24 +1,20 @@
 """A stand-in for systemd: it reads unit files, drop-ins and links where systemd reads them.
 
-Each started unit has a supervisor, so Type=notify, WatchdogSec=, ExecStopPost= and BindsTo= work.
+Imports are few, and the supervisor a module of its own, because this runs some fifty times in one
+run of the script.
 """
 
-import contextlib
-import glob
-import json
 import os
-import re
-import select
-import shlex
-import signal
-import socket
-import subprocess
 import sys
 
 FOLDERS = ("/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system")
 WANTS = "/etc/systemd/system/multi-user.target.wants"
 RUNNING = "/run/fakes"
-PREFIXES = "-@:+!"  # what may stand before the path in ExecStart=
+
+
+def names_in(folder):
+    """The sorted names in a directory; none where there is no directory."""
+    return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
 
 
 def unit_name(word):
@@ -37,17 +33,24 @@ def resolve(word):
     return os.path.basename(os.path.realpath(unit_file(name) or name))
 
 
+def drop_ins(name):
+    """The drop-ins of a unit, in the order of their names."""
+    folders = [f"{folder}/{name}.d" for folder in FOLDERS]
+    paths = [f"{folder}/{file}" for folder in folders for file in names_in(folder)]
+    return sorted((path for path in paths if path.endswith(".conf")), key=os.path.basename)
+
+
 def read_unit(name):
     """Settings of a unit, drop-ins included, each a list of values; None if there is no file."""
     path = unit_file(name)
     if path is None:
         return None
     settings = {}
-    drop_ins = [glob.glob(f"{folder}/{name}.d/*.conf") for folder in FOLDERS]
-    for part in [path, *sorted(sum(drop_ins, []), key=os.path.basename)]:
-        with open(part) as lines:
-            for key, value in re.findall(r"^(\w+)=(.*)$", lines.read(), re.MULTILINE):
-                settings[key] = settings.get(key, []) + value.splitlines() if value else []
+    for part in [path, *drop_ins(name)]:
+        with open(part) as file:
+            for key, equals, value in (line.strip().partition("=") for line in file):
+                if equals:
+                    settings[key] = settings.get(key, []) + [value] if value else []
     return settings
 
 
@@ -59,27 +62,25 @@ def last(settings, key, default):
     return settings.get(key, [default])[-1]
 
 
-def seconds(text):
-    """A time span as systemd writes it, in the forms used here."""
-    factor = {"ms": 0.001, "s": 1, "": 1, "min": 60}
-    return sum(float(n) * factor[unit] for n, unit in re.findall(r"([\d.]+)\s*([a-z]*)", text))
-
-
 # ---- State of a unit ----
+
+NEVER_STARTED = {"ActiveState": "inactive", "Result": "success", "MainPID": "0"}
 
 
 def state_of(name):
-    """What is known of a unit that was started: ActiveState, Result, MainPID and its supervisor."""
-    with contextlib.suppress(FileNotFoundError), open(f"{RUNNING}/{name}.state") as file:
-        return json.load(file)
-    return {"ActiveState": "inactive", "Result": "success", "MainPID": 0}
+    """What is known of a unit that was started: ActiveState, Result, MainPID and Supervisor."""
+    try:
+        with open(f"{RUNNING}/{name}.state") as file:
+            return dict(line.strip().split("=") for line in file)
+    except FileNotFoundError:
+        return NEVER_STARTED
 
 
 def save_state(name, **state):
-    os.makedirs(RUNNING, exist_ok=True)
-    with open(f"{RUNNING}/{name}.state.new", "w") as file:
-        json.dump(state, file)
-    os.rename(file.name, f"{RUNNING}/{name}.state")
+    path = f"{RUNNING}/{name}.state"
+    with open(path + ".new", "w") as file:
+        file.write("".join(f"{key}={value}\n" for key, value in state.items()))
+    os.rename(path + ".new", path)
 
 
 def is_up(name):
@@ -88,7 +89,7 @@ def is_up(name):
 
 def bound_to(name):
     """The started units that say BindsTo= this one."""
-    started = [os.path.basename(path)[: -len(".state")] for path in glob.glob(RUNNING + "/*.state")]
+    started = [file[: -len(".state")] for file in names_in(RUNNING) if file.endswith(".state")]
     return [
         unit for unit in started if is_up(unit) and name in words(read_unit(unit) or {}, "BindsTo")
     ]
@@ -101,135 +102,6 @@ def boot_state(name):
     if os.path.lexists(f"{WANTS}/{name}"):
         return "enabled"
     return "disabled" if "WantedBy" in read_unit(name) else "static"
-
-
-# ---- Supervisor ----
-
-
-class Supervisor:
-    """One started unit: its main process, its notify socket and its end."""
-
-    def __init__(self, name):
-        self.name = name
-        self.settings = read_unit(name)
-        self.main = None
-        self.wake, wakened = os.pipe()
-        os.set_blocking(wakened, False)
-        signal.set_wakeup_fd(wakened)
-        self.stopping = False
-        signal.signal(signal.SIGTERM, self.stop_asked)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.address = f"{RUNNING}/{name}.notify"
-        self.environment = dict(os.environ, FAKES_UNIT=name, NOTIFY_SOCKET=self.address)
-
-    def stop_asked(self, *_):
-        self.stopping = True
-
-    def save(self, active, result="success"):
-        pid = self.main.pid if self.main and active == "active" else 0
-        save_state(
-            self.name, ActiveState=active, Result=result, MainPID=pid, supervisor=os.getpid()
-        )
-
-    def execute(self, key):
-        """Run the commands of ExecStartPre= or ExecStopPost=; False as soon as one fails."""
-        for line in self.settings.get(key, []):
-            argv = shlex.split(line.lstrip(PREFIXES))
-            code = subprocess.run(argv, env=self.environment, stdin=subprocess.DEVNULL).returncode
-            if code and not line.startswith("-"):
-                print(f"{self.name}: {argv[0]} exited with {code}", flush=True)
-                return False
-        return True
-
-    def launch(self):
-        """Start the main process; True once it is up by the rules of its Type=."""
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.address)
-        self.notify.bind(self.address)
-        argv = shlex.split(last(self.settings, "ExecStart", "").lstrip(PREFIXES))
-        folder = last(self.settings, "WorkingDirectory", "/")
-        if not self.execute("ExecStartPre"):
-            return False
-        try:
-            self.main = subprocess.Popen(
-                argv, cwd=folder, env=self.environment, stdin=subprocess.DEVNULL
-            )
-        except OSError as error:
-            print(f"{self.name}: {error}", flush=True)
-            return False
-        if last(self.settings, "Type", "simple") != "notify":
-            return True
-        return self.told(b"READY=1", seconds(last(self.settings, "TimeoutStartSec", "90")))
-
-    def told(self, message, limit):
-        """True once the main process sends the message; False at its end, a stop or the limit."""
-        while self.main.poll() is None and not self.stopping:
-            ready, _, _ = select.select([self.notify, self.wake], [], [], limit)
-            if self.notify in ready and message in self.notify.recv(4096):
-                return True
-            if self.wake in ready:
-                os.read(self.wake, 512)
-            if not ready:
-                return False
-        return False
-
-    def watch(self):
-        """Wait for the end of the main process; the Result= systemd would give."""
-        limit = seconds(last(self.settings, "WatchdogSec", "0")) or None
-        while self.told(b"WATCHDOG=1", limit):
-            pass
-        if self.stopping:
-            return "success"
-        if self.main.poll() is None:
-            return "watchdog"
-        return "exit-code" if self.main.returncode > 0 else "signal" * bool(self.main.returncode)
-
-    def end(self, result):
-        """Stop what is left of the unit and what is bound to it."""
-        if self.main and self.main.poll() is None:
-            self.main.send_signal(signal.SIGABRT if result == "watchdog" else signal.SIGTERM)
-            try:
-                self.main.wait(seconds(last(self.settings, "TimeoutStopSec", "30")))
-            except subprocess.TimeoutExpired:
-                self.main.kill()
-                self.main.wait()
-        self.execute("ExecStopPost")
-        result = result or "success"
-        self.save("inactive" if result == "success" else "failed", result)
-        for unit in bound_to(self.name):
-            stop(unit)
-
-    def run(self, report):
-        """The whole life of the unit; report is told once the start has succeeded or failed."""
-        self.save("activating")
-        if not self.launch():
-            self.end("success" if self.stopping else "exit-code")
-            os.write(report, b"failed")
-            return
-        self.save("active")
-        os.write(report, b"active")
-        os.close(report)
-        self.end(self.watch())
-
-
-def spawn_supervisor(name):
-    """Start a unit under a supervisor that outlives this process; True if it became active."""
-    os.makedirs(RUNNING, exist_ok=True)
-    answer, report = os.pipe()
-    if os.fork() == 0:
-        os.close(answer)
-        os.setsid()
-        if os.fork() == 0:
-            journal = os.open(f"{RUNNING}/{name}.journal", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
-            os.dup2(journal, 1)
-            os.dup2(journal, 2)
-            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-            Supervisor(name).run(report)
-        os._exit(0)
-    os.close(report)
-    with os.fdopen(answer, "rb") as file:
-        return file.read() == b"active"
 
 
 # ---- Verbs of systemctl ----
@@ -253,7 +125,9 @@ def start(name):
             return complain(
                 f"A dependency job for {name} failed. See 'journalctl -xe' for details."
             )
-    if spawn_supervisor(name):
+    import supervisor
+
+    if supervisor.spawn(name):
         return 0
     return complain(
         f"Job for {name} failed because the control process exited with error code.\n"
@@ -267,11 +141,9 @@ def stop(name):
     for unit in bound_to(name):
         stop(unit)
     if is_up(name):
-        supervisor = state_of(name)["supervisor"]
-        with contextlib.suppress(ProcessLookupError):
-            watched = os.pidfd_open(supervisor)
-            os.kill(supervisor, signal.SIGTERM)
-            select.select([watched], [], [])
+        import supervisor
+
+        supervisor.end(int(state_of(name)["Supervisor"]))
     return 0
 
 
@@ -352,14 +224,6 @@ def show(names, options):
     return 0
 
 
-def list_unit_files(patterns):
-    files = {name for folder in FOLDERS for name in glob.glob("*.service", root_dir=folder)}
-    for name in sorted(files):
-        if not patterns or any(glob.fnmatch.fnmatch(name, unit_name(p)) for p in patterns):
-            print(name, boot_state(name), "enabled")
-    return 0
-
-
 def parse(argv):
     """Words and options of a systemctl command line; options map to the list of their values."""
     options, rest, pending = {}, [], None
@@ -401,8 +265,6 @@ def systemctl(argv):
         return print("running") or 0
     if verb == "list-units":  # only ever asked for instances of templates; there are none
         return 0
-    if verb == "list-unit-files":
-        return list_unit_files(rest)
     names = [resolve(word) for word in rest]
     if verb == "show":
         return show(names, options)
@@ -415,6 +277,8 @@ def systemctl(argv):
 def journalctl(argv):
     """What the processes of the units named printed last."""
     for word in argv:
-        with contextlib.suppress(OSError), open(f"{RUNNING}/{unit_name(word)}.journal") as file:
-            print("".join(file.readlines()[-5:]), end="")
+        path = f"{RUNNING}/{unit_name(word)}.journal"
+        if os.path.isfile(path):
+            with open(path) as file:
+                print("".join(file.readlines()[-5:]), end="")
     return 0

@@ -1,0 +1,69 @@
+"""Exit 2: a command line that cannot be carried out changes nothing and says what is wrong."""
+
+import sys
+
+import pytest
+
+from tests.fakes.lines import ACTIVATE, SETUP
+
+WRONG_VALUES = [
+    ("-v", "10.5.106.999"),
+    ("-v", "hamn"),
+    ("-m", "255.0.255.0"),
+    ("-m", "8"),
+    ("-i", "eth0:a-label-of-16"),
+    ("-i", "eth0 "),
+    ("-n", "hamn-"),
+    ("-n", "ha_mn;reboot"),
+    ("-p", "HA"),
+    ("-p", "/HA\n"),
+    ("-t", "oracle"),
+    ("--exclude", "install"),
+]
+NO_COMMAND = SETUP[1:]
+
+
+def usage_error(node, *argv, **options):
+    """Run the script, which must refuse its command line and change nothing; what it says."""
+    before = node.picture()
+    done = node.xcatha(*argv, code=2, **options)
+    assert not node.changes_since(before) and "Traceback" not in done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize("option, value", WRONG_VALUES)
+def test_wrong_value_is_named(node, option, value):
+    assert repr(value) in usage_error(node, *SETUP, option, value)
+
+
+def test_one_command_is_needed(node):
+    assert "required" in usage_error(node, *NO_COMMAND)
+
+
+def test_two_commands_are_too_many(node):
+    assert "not allowed with" in usage_error(node, *SETUP, "-a")
+
+
+@pytest.mark.parametrize("option", ["-p", "-v", "-i", "-n"])
+def test_missing_option_of_setup_is_named(node, option):
+    place = SETUP.index(option)
+    assert option in usage_error(node, *SETUP[:place], *SETUP[place + 2 :])
+
+
+def test_option_that_does_not_exist_is_named(node):
+    assert "--force" in usage_error(node, *ACTIVATE, "--force")
+
+
+def test_only_root_may_run_it(node):
+    node.path("/root").chmod(0o755)
+    before = node.picture()
+    user = ["setpriv", "--reuid=26", "--regid=26", "--clear-groups"]
+    done = node.fail(*user, sys.executable, "/root/xcatha.py", *ACTIVATE, code=2)
+    assert "root" in done.stderr and not node.changes_since(before)
+
+
+@pytest.mark.parametrize("library", ["netifaces", "psutil"])
+def test_missing_library_is_named_with_the_command_that_installs_it(node, library):
+    node.path(f"/root/{library}.py").write_text(f"raise ImportError(name={library!r})\n")
+    message = usage_error(node, *ACTIVATE)
+    assert message.count("\n") == 1 and f"dnf install python3-{library}" in message

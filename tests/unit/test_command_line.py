@@ -1,0 +1,133 @@
+"""The command line: the lines that must work as written, and what each value may be."""
+
+import argparse
+
+import pytest
+
+import xcatha
+
+
+def parse(line):
+    return xcatha.build_parser().parse_args(line.split())
+
+
+@pytest.mark.parametrize(
+    "line, command",
+    [
+        ("-s -p /HA -v 10.5.106.50 -i eth0:0 -n hamn -m 255.0.0.0 -t postgresql", "setup"),
+        ("-a -p /HA -v 10.5.106.50 -i eth0:0 -m 255.0.0.0 -t postgresql", "activate"),
+        ("-d -v 10.5.106.50 -i eth0:0", "deactivate"),
+        ("-a -p /HA -v 10.5.106.50 -i eth0:0 -n hamn", "activate"),
+        ("-s -p //xcat/HA/host1 -v 10.5.106.50 -i eth0:0 -n hamn -m 255.0.0.0", "setup"),
+        ("-a", "activate"),
+        ("-d", "deactivate"),
+        ("--status", "status"),
+    ],
+)
+def test_line_is_understood(line, command):
+    assert parse(line).command == command
+
+
+@pytest.mark.parametrize("long", "--setup --activate --deactivate".split())
+def test_commands_have_long_forms(long):
+    assert parse(long).command == long.strip("-")
+
+
+def test_options_have_long_forms():
+    line = "-s --path /HA --vip 10.5.106.50 --nic eth0:0 --host-name hamn --netmask 255.0.0.0"
+    opts = parse(line + " --dbtype mysql")
+    assert (opts.path, opts.vip, opts.nic) == ("/HA", "10.5.106.50", "eth0:0")
+    assert (opts.host_name, opts.netmask, opts.dbtype) == ("hamn", "255.0.0.0", "mysql")
+
+
+def test_doubled_slash_of_a_path_is_dropped():
+    assert parse("-a -p //xcat/HA/host1").path == "/xcat/HA/host1"
+
+
+def test_mariadb_is_mysql():
+    assert parse("-s -t mariadb").dbtype == "mysql"
+
+
+def test_database_is_left_open_when_it_is_not_given():
+    assert parse("-s").dbtype is None
+
+
+@pytest.mark.parametrize(
+    "check, good",
+    [
+        (xcatha.ipv4, "10.5.106.50"),
+        (xcatha.netmask, "255.255.255.255"),
+        (xcatha.netmask, "255.255.254.0"),
+        (xcatha.nic, "eth0"),
+        (xcatha.nic, "bond0.100:0"),
+        (xcatha.nic, "a-label-of-15:0"),
+        (xcatha.host, "hamn"),
+        (xcatha.host, "ha-mn.cluster.test"),
+        (xcatha.directory, "/xcat/HA_2/a.b"),
+    ],
+)
+def test_value_is_accepted_as_it_is(check, good):
+    assert check(good) == good
+
+
+@pytest.mark.parametrize(
+    "check, bad",
+    [
+        (xcatha.ipv4, "10.5.106.999"),
+        (xcatha.ipv4, "10.5.106"),
+        (xcatha.ipv4, "::1"),
+        (xcatha.ipv4, ""),
+        (xcatha.netmask, "255.0.255.0"),
+        (xcatha.netmask, "0.0.0.255"),
+        (xcatha.netmask, "24"),
+        (xcatha.nic, "a-label-of-16c:0"),
+        (xcatha.nic, "eth0:"),
+        (xcatha.nic, "eth0;reboot"),
+        (xcatha.nic, "-eth0"),
+        (xcatha.nic, "eth0\n"),
+        (xcatha.host, "ha_mn"),
+        (xcatha.host, "-hamn"),
+        (xcatha.host, "hamn-"),
+        (xcatha.host, "a" * 64),
+        (xcatha.host, "hamn\n"),
+        (xcatha.host, ""),
+        (xcatha.directory, "HA"),
+        (xcatha.directory, "/H A"),
+        (xcatha.directory, "/HA\n"),
+        (xcatha.directory, "/HA%n"),
+        (xcatha.engine, "oracle"),
+    ],
+)
+def test_value_is_refused_and_named(check, bad):
+    with pytest.raises(argparse.ArgumentTypeError) as error:
+        check(bad)
+    assert repr(bad) in str(error.value)
+
+
+@pytest.mark.parametrize("line", ["", "-s -a", "-s -x", "-s -v", "-s extra"])
+def test_wrong_line_is_a_usage_error(line, capsys):
+    with pytest.raises(SystemExit) as end:
+        parse(line)
+    assert end.value.code == xcatha.USAGE and "usage:" in capsys.readouterr().err
+
+
+def test_version_is_printed(capsys):
+    with pytest.raises(SystemExit) as end:
+        parse("--version")
+    assert end.value.code == 0 and xcatha.VERSION in capsys.readouterr().out
+
+
+def test_missing_option_is_a_usage_error_that_names_it(opts):
+    opts.host_name = None
+    with pytest.raises(xcatha.HAError) as error:
+        xcatha.require(opts, "path", "host_name")
+    assert error.value.code == xcatha.USAGE and "-n" in error.value.what
+
+
+def test_help_names_every_option_but_the_internal_ones(capsys):
+    with pytest.raises(SystemExit):
+        parse("--help")
+    shown = capsys.readouterr().out
+    options = [flag for action in xcatha.build_parser()._actions for flag in action.option_strings]
+    hidden = {flag for flag in options if flag not in shown}
+    assert hidden == {"--hold-lease", "--drop-vip"}

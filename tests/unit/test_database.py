@@ -1,0 +1,94 @@
+"""The database's settings: access lines, listeners, cfgloc, versions."""
+
+import pytest
+
+import xcatha
+
+ACCESS = "host    all          all        10.5.106.50/32      md5\n"
+
+
+def test_access_line_stands_below_the_ipv4_comment():
+    text = "# IPv4 local connections:\nhost all all 127.0.0.1/32 md5\n"
+    assert xcatha.with_access(text, ["10.5.106.50"]) == (
+        "# IPv4 local connections:\n" + ACCESS + "host all all 127.0.0.1/32 md5\n"
+    )
+
+
+def test_access_line_stands_last_where_there_is_no_comment():
+    assert xcatha.with_access("local all all peer\n", ["10.5.106.50"]) == (
+        "local all all peer\n" + ACCESS
+    )
+
+
+def test_access_line_is_added_once():
+    text = "host all all 10.5.106.50/32 scram-sha-256\n"
+    assert xcatha.with_access(text, ["10.5.106.50"]) == text
+
+
+@pytest.mark.parametrize(
+    "before, after",
+    [
+        ("", "listen_addresses = 'localhost,10.5.106.50'\n"),
+        ("#listen_addresses = '*'\n", None),
+        ("listen_addresses = '*'\t# all\n", "listen_addresses = '*'\t# all\n"),
+        ("listen_addresses = '0.0.0.0'\n", "listen_addresses = '0.0.0.0'\n"),
+        ("listen_addresses='10.5.106.50'\n", "listen_addresses='10.5.106.50'\n"),
+        ("listen_addresses = 'a' # c\n", "listen_addresses = 'a,10.5.106.50' # c\n"),
+        ("listen_addresses 'a'\n", "listen_addresses = 'a,10.5.106.50'\n"),
+        ("listen_addresses = ''\n", "listen_addresses = '10.5.106.50'\n"),
+    ],
+)
+def test_listener_is_added_to_the_setting(before, after):
+    expected = before + "listen_addresses = 'localhost,10.5.106.50'\n" if after is None else after
+    assert xcatha.with_listeners(before, ["10.5.106.50"]).lstrip("\n") == expected
+
+
+def test_listener_is_added_to_the_last_setting_because_that_one_counts():
+    text = "listen_addresses = '10.5.106.50'\nport = 5432\nlisten_addresses = 'localhost'\n"
+    assert xcatha.with_listeners(text, ["10.5.106.50"]) == (
+        "listen_addresses = '10.5.106.50'\nport = 5432\n"
+        "listen_addresses = 'localhost,10.5.106.50'\n"
+    )
+
+
+@pytest.mark.parametrize("text", ["", "listen_addresses = 'localhost'\n", "port = 1\n"])
+def test_settings_that_were_changed_are_left_alone(text):
+    wanted = ["10.5.106.50", "10.5.106.4"]
+    once = xcatha.with_listeners(text, wanted)
+    assert xcatha.with_listeners(once, wanted) == once
+
+
+@pytest.mark.parametrize(
+    "cfgloc, engine",
+    [
+        ("Pg:dbname=xcatdb;host=10.5.106.50|xcatadm|pw\n", "postgresql"),
+        ("mysql:dbname=xcatdb;host=10.5.106.50|xcatadmin|pw\n", "mysql"),
+        ("SQLite:/etc/xcat\n", "sqlite"),
+        ("/etc/xcat\n", "sqlite"),
+        ("", "sqlite"),
+    ],
+)
+def test_engine_is_what_cfgloc_says(run_state, cfgloc, engine):
+    run_state.pretended[("text", "/etc/xcat/cfgloc")] = cfgloc
+    assert xcatha.current_engine() == engine
+
+
+def test_unknown_engine_is_refused_without_its_password(run_state):
+    run_state.pretended[("text", "/etc/xcat/cfgloc")] = "DB2:xcat|user|secret\n"
+    with pytest.raises(xcatha.HAError) as refusal:
+        xcatha.current_engine()
+    assert refusal.value.code == xcatha.REFUSED
+    assert "secret" not in "".join(refusal.value.lines())
+
+
+@pytest.mark.parametrize(
+    "text, version",
+    [
+        ("psql (PostgreSQL) 15.6 (Debian 15.6-0+deb12u1)", "15.6"),
+        ("mysql  Ver 15.1 Distrib 10.11.6-MariaDB", "15.1"),
+        ("Version 2.19.0 (git commit abc)", "2.19"),
+        ("no version", ""),
+    ],
+)
+def test_version_is_major_and_minor(text, version):
+    assert xcatha.first_version(text) == version

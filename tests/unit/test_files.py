@@ -1,0 +1,145 @@
+"""Files: replaced in one instant, moved aside and never deleted, put back after a failure."""
+
+import os
+import stat
+
+import pytest
+
+import xcatha
+
+
+@pytest.fixture
+def path(tmp_path):
+    return str(tmp_path / "file")
+
+
+def write(path, text):
+    with open(path, "w") as file:
+        file.write(text)
+
+
+def read(path):
+    with open(path) as file:
+        return file.read()
+
+
+def test_new_file_has_the_wanted_mode(path):
+    xcatha.write_file(path, "text", 0o600)
+    assert read(path) == "text" and stat.S_IMODE(os.stat(path).st_mode) == 0o600
+
+
+def test_replaced_file_keeps_its_mode_and_is_another_inode(path):
+    write(path, "old")
+    os.chmod(path, 0o640)
+    with open(path) as old:
+        xcatha.write_file(path, "new", 0o600)
+        assert old.read() == "old"
+    assert read(path) == "new" and stat.S_IMODE(os.stat(path).st_mode) == 0o640
+
+
+def test_replacing_leaves_nothing_behind(path):
+    xcatha.write_file(path, "text")
+    assert os.listdir(os.path.dirname(path)) == ["file"]
+
+
+def test_file_that_is_right_is_not_written(path):
+    write(path, "text")
+    before = os.stat(path)
+    assert not xcatha.change_file(path, "text")
+    assert os.stat(path) == before
+
+
+def test_changed_file_is_put_back_by_undo(path, run_state):
+    write(path, "old")
+    assert xcatha.change_file(path, "new")
+    run_state.undo.close()
+    assert read(path) == "old"
+
+
+def test_file_of_any_bytes_survives_reading_and_writing(path):
+    with open(path, "wb") as file:
+        file.write(b"caf\xe9\n")
+    xcatha.write_file(path, xcatha.read_text(path) + "more\n")
+    with open(path, "rb") as file:
+        assert file.read() == b"caf\xe9\nmore\n"
+
+
+def test_missing_file_reads_as_the_default(path):
+    assert xcatha.read_text(path, "default") == "default"
+
+
+def test_made_directories_have_the_mode_whatever_the_umask(tmp_path):
+    before = os.umask(0o077)
+    try:
+        xcatha.make_directory(str(tmp_path / "a" / "b"), 0o755)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a" / "b").stat().st_mode) == 0o755
+
+
+def test_rename_never_replaces(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    with pytest.raises(xcatha.HAError):
+        xcatha.rename(str(tmp_path / "a"), str(tmp_path / "b"))
+    assert (tmp_path / "a").exists()
+
+
+def test_first_backup_bears_the_plain_suffix(path):
+    write(path, "first")
+    assert xcatha.move_aside(path, ".xcatbak") == path + ".xcatbak"
+
+
+def test_second_backup_bears_a_time_stamp_and_the_first_stays(path):
+    for text in ("first", "second"):
+        write(path, text)
+        xcatha.move_aside(path, ".xcatbak")
+    first, second = xcatha.backups_of(path)
+    assert (read(first), read(second)) == ("first", "second")
+    assert second.startswith(path + ".xcatbak-")
+
+
+def test_newest_backup_returns(path):
+    for text in ("first", "second"):
+        write(path, text)
+        xcatha.move_aside(path, ".xcatbak")
+    assert xcatha.restore_directory(path)
+    assert read(path) == "second" and read(path + ".xcatbak") == "first"
+
+
+def test_backup_does_not_replace_what_is_there(path):
+    write(path, "old")
+    xcatha.move_aside(path, ".xcatbak")
+    write(path, "new")
+    assert not xcatha.restore_directory(path)
+    assert read(path) == "new"
+
+
+def test_dry_run_writes_no_file_but_remembers_it(path, dry_run, capsys):
+    xcatha.write_file(path, "text")
+    assert not os.path.exists(path) and xcatha.read_text(path) == "text"
+    assert path in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda path: xcatha.make_link(path + "-link", path),
+        lambda path: xcatha.rename(path, path + "-new"),
+        lambda path: xcatha.remove_file(path),
+        lambda path: xcatha.make_directory(path + "-dir/below"),
+    ],
+    ids="link rename remove directory".split(),
+)
+def test_dry_run_changes_no_name_but_says_so(path, dry_run, capsys, change):
+    write(path, "text")
+    change(path)
+    assert os.listdir(os.path.dirname(path)) == ["file"]
+    assert path in capsys.readouterr().out
+
+
+def test_dry_run_knows_the_links_it_would_have_made(path, dry_run):
+    xcatha.make_link(path, "/HA/install")
+    assert xcatha.exists(path) and xcatha.link_target(path) == "/HA/install"
+    xcatha.remove_file(path)
+    assert not xcatha.exists(path) and xcatha.link_target(path) == ""

@@ -1,0 +1,162 @@
+"""Running commands: argument lists, time limits that hold, no secrets, honest dry runs."""
+
+import os
+import time
+
+import pytest
+
+import xcatha
+
+
+def test_result_is_status_and_both_outputs():
+    assert xcatha.run(["sh", "-c", "echo out; echo err >&2; exit 3"], 10) == (3, "out\n", "err\n")
+
+
+def test_arguments_reach_the_command_as_they_are():
+    assert xcatha.run(["printf", "%s", "a b;$HOME"], 10)[1] == "a b;$HOME"
+
+
+def test_command_that_does_not_exist_is_exit_127():
+    status, _, err = xcatha.run(["no-such-command"], 10)
+    assert status == 127 and "no-such-command" in err
+
+
+def test_limit_ends_the_command_and_all_it_started(tmp_path):
+    started = time.monotonic()
+    pid_file = str(tmp_path / "pid")
+    status, _, err = xcatha.run(["sh", "-c", "sleep 60 & echo $! >" + pid_file + "; wait"], 0.5)
+    assert status == 124 and "no end within" in err
+    assert time.monotonic() - started < 10
+    with open(pid_file) as file:
+        child = file.read().strip()
+    assert xcatha.wait_until(lambda: not is_alive(child), 5)
+
+
+def is_alive(pid):
+    """True while a process runs; a zombie that nobody has collected yet is dead."""
+    try:
+        with open("/proc/%s/stat" % pid) as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_daemon_that_keeps_its_output_open_does_not_hold_the_command():
+    started = time.monotonic()
+    assert xcatha.run(["sh", "-c", "sleep 5 & echo started"], 10)[:2] == (0, "started\n")
+    assert time.monotonic() - started < 4
+
+
+def test_command_has_no_standard_input():
+    assert xcatha.run(["cat"], 10) == (0, "", "")
+
+
+def test_environment_is_c_locale_and_has_no_passwords(monkeypatch):
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    monkeypatch.setenv("XCATPGPW", "secret")
+    out = xcatha.run(["env"], 10)[1].splitlines()
+    assert "LC_ALL=C" in out and not any("secret" in line for line in out)
+
+
+def test_environment_has_the_directories_of_xcat_and_the_system(monkeypatch):
+    monkeypatch.setenv("PATH", "/bin")
+    path = xcatha.command_environment({})["PATH"].split(":")
+    assert path[0] == "/bin" and {"/usr/sbin", "/opt/xcat/sbin"} < set(path)
+
+
+def test_failing_change_is_an_error_with_command_and_last_line():
+    with pytest.raises(xcatha.HAError) as error:
+        xcatha.do(["sh", "-c", "echo first; echo last >&2; exit 7"])
+    assert "exit 7, last" in error.value.evidence and "echo first" in error.value.evidence
+
+
+def test_failing_change_that_may_fail_is_not():
+    assert xcatha.do(["false"], may_fail=True)[0] == 1
+
+
+def test_dry_run_prints_a_change_as_it_could_be_pasted(dry_run, tmp_path, capsys):
+    target = str(tmp_path / "a b")
+    assert xcatha.do(["touch", target]) == (0, "", "")
+    assert not os.path.exists(target)
+    assert "would run: touch '%s'" % target in capsys.readouterr().out
+
+
+def test_dry_run_still_asks(dry_run):
+    assert xcatha.ask(["echo", "answer"]) == (0, "answer\n", "")
+
+
+def test_secrets_are_blanked_out(run_state):
+    run_state.secrets.append("hunter2")
+    assert xcatha.without_secrets("password hunter2!") == "password ********!"
+
+
+@pytest.mark.parametrize(
+    "out, err, last",
+    [
+        ("a\nb\n", "", "b"),
+        ("a\n", "b\n\n", "b"),
+        ("", " \n", "no output"),
+    ],
+)
+def test_evidence_is_the_last_line_that_says_something(out, err, last):
+    assert xcatha.last_line(out, err) == last
+
+
+def test_signal_stops_the_run_at_its_next_command(run_state):
+    run_state.signal = 15
+    with pytest.raises(xcatha.HAError) as error:
+        xcatha.ask(["true"])
+    assert "SIGTERM" in error.value.what
+
+
+def test_waiting_ends_with_the_condition_or_the_limit():
+    states = iter([False, False, True])
+    assert xcatha.wait_until(lambda: next(states), 10)
+    assert not xcatha.wait_until(lambda: False, 0.2)
+
+
+def test_error_is_what_evidence_and_next_step():
+    error = xcatha.HAError("it failed", "its last line", "do this")
+    assert error.lines() == ["it failed", "  evidence: its last line", "  next: do this"]
+
+
+def test_error_without_evidence_is_one_line():
+    assert xcatha.HAError("it failed").lines() == ["it failed"]
+
+
+def test_second_look_of_a_step_fails_where_the_change_is_missing():
+    with pytest.raises(xcatha.HAError):
+        xcatha.expect(False, "it is not there")
+
+
+def test_dry_run_has_no_second_look(dry_run):
+    xcatha.expect(False, "it is not there")
+
+
+def test_failed_step_is_said_and_the_error_goes_on(capsys):
+    def action():
+        raise xcatha.HAError("broken")
+
+    with pytest.raises(xcatha.HAError):
+        xcatha.step("Title", action)
+    assert "Title" in capsys.readouterr().out
+
+
+def test_step_prints_its_outcome(capsys):
+    assert xcatha.step("Title", lambda word: word + "!", "done") == "done!"
+    assert "done!" in capsys.readouterr().out
+
+
+def test_undo_runs_in_reverse_order(run_state):
+    order = []
+    for number in (1, 2, 3):
+        xcatha.on_failure(order.append, number)
+    run_state.undo.close()
+    assert order == [3, 2, 1]
+
+
+def test_dry_run_has_nothing_to_undo(dry_run, run_state):
+    order = []
+    xcatha.on_failure(order.append, 1)
+    run_state.undo.close()
+    assert order == []

@@ -1,0 +1,176 @@
+"""The share: where it is mounted, whose word counts there, and what its records say."""
+
+import json
+import os
+
+import pytest
+
+import xcatha
+
+
+@pytest.fixture
+def share(tmp_path):
+    (tmp_path / ".xcatha" / "nodes").mkdir(parents=True)
+    return str(tmp_path)
+
+
+def record(share, **fields):
+    xcatha.write_record(share, **fields)
+    return xcatha.read_record(share)
+
+
+@pytest.mark.parametrize(
+    "fstype, options, reach",
+    [
+        ("nfs4", "rw,vers=4.2", True),
+        ("nfs4", "rw,local_lock=none", True),
+        ("nfs4", "rw,local_lock=all", False),
+        ("nfs", "rw,vers=3", False),
+        ("nfs", "rw,nolock", False),
+        ("lustre", "rw,flock", True),
+        ("lustre", "rw,localflock", False),
+        ("lustre", "rw", False),
+        ("ceph", "rw", True),
+        ("gfs2", "rw", True),
+        ("ocfs2", "rw", True),
+        ("ext4", "rw", True),
+        ("fuse.glusterfs", "rw", False),
+    ],
+)
+def test_lock_reaches_the_other_node_or_not(mounts, fstype, options, reach):
+    mounts(("/HA", fstype, options))
+    assert xcatha.locks_reach("/HA") is reach
+
+
+def test_path_lies_on_the_longest_mount_point_above_it(mounts):
+    mounts(("/xcat", "nfs4", "rw"), ("/xcat/HA", "xfs", "ro"))
+    assert xcatha.mount_of("/xcat/HA/host1") == ("/xcat/HA", "xfs", ["ro"])
+
+
+def test_mount_whose_name_only_begins_alike_is_not_above(mounts):
+    mounts(("/HA", "nfs4", "rw"))
+    assert xcatha.mount_of("/HA2") == ("/", "ext4", ["rw"])
+
+
+def test_of_two_mounts_on_one_point_the_later_counts(mounts):
+    mounts(("/HA", "autofs", "rw"), ("/HA", "nfs4", "rw"))
+    assert xcatha.mount_of("/HA")[1] == "nfs4"
+
+
+def test_share_without_a_record_has_an_empty_one(share):
+    assert xcatha.read_record(share) == {}
+
+
+def test_record_is_only_for_root(share):
+    record(share, vip="10.5.106.50")
+    assert os.stat(share + "/.xcatha/cluster.json").st_mode & 0o777 == 0o600
+
+
+def test_record_keeps_what_is_not_changed(share):
+    record(share, vip="10.5.106.50")
+    assert record(share, released=True)["vip"] == "10.5.106.50"
+
+
+def test_record_does_not_contain_the_path_of_the_share(share):
+    record(share, vip="10.5.106.50", directories=["/install"])
+    with open(share + "/.xcatha/cluster.json") as file:
+        assert share not in file.read()
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"format": 2}', "{}"])
+def test_record_that_cannot_be_understood_is_refused(share, text):
+    with open(share + "/.xcatha/cluster.json", "w") as file:
+        file.write(text)
+    with pytest.raises(xcatha.HAError) as refusal:
+        xcatha.read_record(share)
+    assert refusal.value.code == xcatha.REFUSED and refusal.value.hint
+
+
+@pytest.mark.parametrize(
+    "fields, node",
+    [
+        ({}, ""),
+        ({"active": {"host": "host1"}, "released": False}, "host1"),
+        ({"active": {"host": "host1"}, "released": True}, ""),
+        ({"active": None, "released": False}, ""),
+    ],
+)
+def test_active_node_is_the_one_that_has_not_released(share, fields, node):
+    record(share, **fields)
+    assert xcatha.active_node(share) == node
+
+
+def test_record_of_a_node_that_is_damaged_is_left_out(share):
+    for name, text in (("host1", json.dumps({"os": "rocky 9.4"})), ("host2", "{")):
+        with open("%s/.xcatha/nodes/%s.json" % (share, name), "w") as file:
+            file.write(text)
+    assert xcatha.read_nodes(share) == {"host1": {"os": "rocky 9.4"}}
+
+
+def test_history_grows_by_a_line_and_is_bounded(share):
+    path = share + "/.xcatha/history"
+    with open(path, "w") as file:
+        file.write("old\n" * 2000)
+    xcatha.add_history(share, "standby")
+    with open(path) as file:
+        lines = file.read().splitlines()
+    assert len(lines) == 1000 and lines[-1].endswith("standby") and lines[0] == "old"
+
+
+def test_data_counts_once_the_record_says_finished(share):
+    os.makedirs(share + "/etc/xcat")
+    record(share, finished=False)
+    assert not xcatha.share_has_data(share)
+    record(share, finished=True)
+    assert xcatha.share_has_data(share)
+
+
+def test_data_of_the_2018_script_has_no_record_and_counts(share):
+    assert not xcatha.share_has_data(share)
+    os.makedirs(share + "/etc/xcat")
+    assert xcatha.share_has_data(share)
+
+
+def test_share_is_where_the_links_point(run_state):
+    run_state.pretended[("link", "/etc/xcat")] = "/xcat/HA/host1/etc/xcat"
+    assert xcatha.share_from_links() == "/xcat/HA/host1"
+
+
+def test_link_to_elsewhere_is_no_share(run_state):
+    run_state.pretended[("link", "/install")] = "/srv/images"
+    assert xcatha.share_from_links() == ""
+
+
+def test_lease_that_nobody_ever_held_is_empty(share):
+    assert xcatha.read_lease(share) == {}
+
+
+def test_lock_is_seen_by_another_descriptor(share):
+    path = share + "/.xcatha/lease"
+    with open(path, "w") as mine, open(path) as other:
+        assert xcatha.lock_file(mine.fileno()) == "ours"
+        assert xcatha.lock_file(other.fileno()) == "held"
+        assert xcatha.lock_state(share) == "held"
+    assert xcatha.lock_state(share) == "ours"
+
+
+@pytest.mark.parametrize("error", ["ENOLCK", "EOPNOTSUPP", "ENOSYS"])
+def test_filesystem_without_locks_is_told_from_a_held_lock(monkeypatch, error):
+    def refuse(*_):
+        raise OSError(getattr(xcatha.errno, error), "no locks here")
+
+    monkeypatch.setattr(xcatha.fcntl, "flock", refuse)
+    assert xcatha.lock_file(0) == "refused"
+
+
+def test_lease_unit_is_of_type_notify_and_drops_the_vip_at_its_end():
+    lines = xcatha.lease_unit_text("/HA", "10.5.106.50").splitlines()
+    assert {"Type=notify", "RequiresMountsFor=/HA"} < set(lines)
+    assert any(line.startswith("ExecStart=") and "--hold-lease /HA" in line for line in lines)
+    assert any(line.startswith("ExecStopPost=") and "10.5.106.50" in line for line in lines)
+
+
+def test_guard_of_an_instance_is_that_of_its_template():
+    assert xcatha.guard_file("postgresql@15-main.service") == (
+        "/etc/systemd/system/postgresql@.service.d/xcatha.conf"
+    )

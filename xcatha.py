@@ -1099,8 +1099,9 @@ def other_nodes(share):
     return {name: node for name, node in read_nodes(share).items() if name != mine}
 
 
-def write_node(share, opts):
+def write_node(opts):
     """This node's own record is up to date."""
+    share = opts.path
     make_directory(state_file(share, "nodes"), 0o700)
     name = physical_host_name()
     node = dict(node_facts(opts), nic=opts.nic,
@@ -2187,6 +2188,30 @@ def size_of(path):
     return int(out.split()[0]) if out.split() else 0
 
 
+def check_old_nodes(opts):
+    """On data of the 2018 script, which has no lease, no other node of its list answers.
+
+    Its /etc/xcat/ha_mn has lines `ADDRESS NAME`, often run together for want of a newline.
+    """
+    if read_record(opts.path) or is_serving(opts):
+        return
+    network = ipaddress.ip_network("%s/%s" % (opts.vip, opts.netmask), strict=False)
+    mine = [address for _, address, _ in addresses()]
+    for address in old_nodes(read_text(opts.path + "/etc/xcat/ha_mn"), network):
+        answer = "" if address in mine else who_answers(address, opts.nic)
+        if answer:
+            refuse("%s, a node of the 2018 script, may be active" % address, "%s answers" % answer,
+                   "run xcatha.py -d on it, or power it off")
+
+
+def old_nodes(text, network):
+    """The addresses in a ha_mn file that lie in the network: host110.5.106.5 has 10.5.106.5."""
+    candidates = re.findall(r"(?=((?:\d{1,3}\.){3}\d{1,3}))", text)
+    found = [address for address in candidates if all(
+        part == str(int(part)) and int(part) < 256 for part in address.split("."))]
+    return sorted({address for address in found if ipaddress.ip_address(address) in network})
+
+
 def check_alike(opts):
     """OS, xCAT, database and the database user's ids are as on the other node."""
     mine = node_facts(opts)
@@ -2210,7 +2235,7 @@ def check_finished(opts):
 LOCAL_CHECKS = [check_nic, check_addresses, check_tools, check_share, check_passwords]
 SETUP_CHECKS = [check_record, check_directories, check_engine, check_setup_elsewhere,
                 check_copies, check_alike, check_root_may_write]
-ACTIVATE_CHECKS = [check_record, check_finished, check_directories, check_alike]
+ACTIVATE_CHECKS = [check_record, check_finished, check_directories, check_alike, check_old_nodes]
 
 
 def run_checks(opts, checks):
@@ -2234,7 +2259,8 @@ def fill_in_from_share(opts):
     """Options that were not given come from the record, the shared cfgloc or the defaults."""
     record = read_record(opts.path)
     opts.vip = opts.vip or record.get("vip")
-    opts.netmask = opts.netmask or record.get("netmask") or "255.255.255.0"
+    here = [mask for _, address, mask in addresses() if address == opts.vip]
+    opts.netmask = opts.netmask or record.get("netmask") or (here + ["255.255.255.0"])[0]
     if not opts.dbtype:
         cfgloc = read_text(opts.path + "/etc/xcat/cfgloc")
         shared = [name for name, facts in ENGINES.items() if cfgloc.startswith(facts["cfgloc"])]
@@ -2282,6 +2308,10 @@ def setup(opts):
     share, me = opts.path, physical_host_name()
     if lease_held_here(share) and is_active(opts):
         say("%s is the active node and set up already; nothing was changed." % me)
+        return DONE
+    if not read_record(share) and is_serving(opts):
+        say("%s is active already, set up by an older script; xcatha.py -a adds its lease and "
+            "record.\nNothing was changed." % me)
         return DONE
     if share_has_data(share) and is_set_up(opts):
         say("%s is set up already; nothing was changed." % me)
@@ -2358,7 +2388,7 @@ def install_locally(opts):
 def join_pair(opts):
     """This node is bound to the lease and known on the share."""
     step("Guard", guard_services, opts.path, opts.dbtype)
-    step("Node record", write_node, opts.path, opts)
+    step("Node record", write_node, opts)
     step("Hint", leave_hint, opts.path)
 
 
@@ -2415,6 +2445,15 @@ def is_set_up(opts):
             and not any(running or enabled for running, enabled in unit_states().values()))
 
 
+def is_serving(opts):
+    """True if this node has VIP, links, database and xcatd up, be it without the lease."""
+    linked = [path for path in all_directories() if link_target(path) == opts.path + path]
+    on_share = any(directory.startswith(opts.path + "/")
+                   for directory in database_working_directories())
+    return (bool(vip_here(opts.vip)) and set(XCAT_DIRECTORIES) - set(opts.exclude) <= set(linked)
+            and (opts.dbtype == "sqlite" or on_share) and is_running("xcatd.service"))
+
+
 def is_active(opts):
     """True if this node is the active one and nothing is left to do."""
     record = read_record(opts.path)
@@ -2436,7 +2475,7 @@ def activate(opts):
     run_checks(opts, ACTIVATE_CHECKS)
     require(opts, "host_name")
     share, started = opts.path, time.monotonic()
-    fresh = not (lease_held_here(share) and running_units("xcatd"))
+    fresh, before = not is_serving(opts), picture(opts)
     planned = not active_node(share)
     if is_active(opts) and not optional_services_down(opts):
         say("%s is the active node already; nothing was changed." % physical_host_name())
@@ -2446,19 +2485,23 @@ def activate(opts):
     step("Lease", take_lease, share, opts, opts.vip)
     record = read_record(share)
     if record:
-        on_failure(write_record, share, **{key: record[key] for key in ("active", "released")
-                                           if key in record})
+        on_failure(write_record, share, active=record.get("active"),
+               released=record.get("released", True))
     begin_record(opts, "activating")
     take_over_address(opts)
     if fresh:
         step("Services", stop_all_services)
     start_core(opts, directories_to_link(opts, record))
-    return finish_activation(opts, fresh, "%s, %.0f s" % (
-        "planned" if planned else "unplanned", time.monotonic() - started))
+    down = finish_activation(opts, fresh)
+    add_history(share, "active (%s, %.0f s)" % ("planned" if planned else "unplanned",
+                                                time.monotonic() - started))
+    RUN.undo.pop_all()
+    show_change(before, picture(opts))
+    return finish_active(down)
 
 
-def finish_activation(opts, fresh, event):
-    """The rest of activate, after which this node counts as active."""
+def finish_activation(opts, fresh):
+    """The rest of activate, after which this node counts as active; the services not up."""
     share = opts.path
     step("Policy", trust_names, [physical_host_name()])
     step("Saved hosts file", take_saved_hosts, share)
@@ -2467,14 +2510,32 @@ def finish_activation(opts, fresh, event):
     if fresh:
         step("NFS exports", export_directories)
     step("Boot", disable_services)
-    write_node(share, opts)
+    join_pair(opts)
     write_record(share, active={"host": physical_host_name(), "since": now(), "state": "active"},
                  directories=directories_to_link(opts, read_record(share)), released=False,
                  finished=True)
     save_hosts(share)
-    add_history(share, "active (%s)" % event)
-    RUN.undo.pop_all()
-    return finish_active(down)
+    return down
+
+
+def picture(opts):
+    """What activate and deactivate change, as [(what, how it is now)]."""
+    linked = [path for path in all_directories() if opts.path and
+              link_target(path) == opts.path + path]
+    working = sorted(set(database_working_directories()))
+    rows = [("active node", active_node(opts.path) or "none" if opts.path else "unknown"),
+            ("VIP", vip_here(opts.vip) or "not here"), ("host name", host_name()),
+            ("links", "%d" % len(linked)), ("database in", " ".join(working) or "-")]
+    return rows + [(kind, short_names(running_units(kind)) or "down") for kind in SERVICES]
+
+
+def show_change(before, after):
+    """The table of what was and what is."""
+    if RUN.dryrun:
+        return
+    say("%-16s %-36s %s" % (physical_host_name(), "before", "now"))
+    for (what, was), (_, is_now) in zip(before, after):
+        say("  %-14s %-36s %s" % (what, was, is_now))
 
 
 def optional_services_down(opts):
@@ -2507,7 +2568,10 @@ def deactivate(opts):
         check_record(opts)
         fill_in_from_share(opts)
     require(opts, "vip")
-    return finish_standby(stand_by(opts, share if alive else ""))
+    before = picture(opts)
+    failed = stand_by(opts, share if alive else "")
+    show_change(before, picture(opts))
+    return finish_standby(failed)
 
 
 def stand_by(opts, share):
@@ -2523,6 +2587,8 @@ def stand_by(opts, share):
         except (HAError, OSError) as error:
             report(error if isinstance(error, HAError) else HAError(title, str(error)))
             failed.append(title)
+    if share and share_has_data(share) and not read_record(share) and is_serving(opts):
+        attempt("Record", adopt_data, opts)
     if share and lease_held_here(share):
         attempt("Saved hosts file", save_hosts, share)
         attempt("Console in use", remember_console, share)
@@ -2551,6 +2617,15 @@ def finish_hung(opts, share):
     RUN.undo.pop_all()
     raise HAError("the share does not answer: links, record and lease are as they were",
                   share, "power this node off before activating the other", INCOMPLETE)
+
+
+def adopt_data(opts):
+    """Data of the 2018 script get a record; it names this node, which is about to stand by."""
+    prepare_share(opts.path)
+    begin_record(opts, "active")
+    write_record(opts.path, directories=[
+        path for path in all_directories() if link_target(path) == opts.path + path])
+    return "written for data of an older script"
 
 
 def remember_console(share):

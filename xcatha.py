@@ -24,6 +24,7 @@ and guard, linked directories, database, xCAT, optional services, checks, the co
 """
 
 import argparse
+import array
 import concurrent.futures
 import contextlib
 import csv
@@ -1254,12 +1255,14 @@ def replace_lease(share, opts):
 def lease_unit_text(share, vip):
     """The unit that holds the lease; it lives in /run, so that a reboot forgets it."""
     script = "%s %s/xcatha.py" % (sys.executable, RUN_DIR)
-    drop = "ExecStopPost=%s --drop-vip %s\n" % (script, vip) if vip else ""
-    return ("[Unit]\nDescription=xcatha: this node's lease on %s\nRequiresMountsFor=%s\n"
-            "After=network.target\nStartLimitIntervalSec=0\n\n"
-            "[Service]\nType=notify\nExecStart=%s --hold-lease %s\n%s"
-            "WatchdogSec=%d\nWatchdogSignal=SIGKILL\nTimeoutStartSec=%d\nTimeoutStopSec=20\n"
-            "OOMScoreAdjust=-1000\n" % (share, share, script, share, drop, 3 * HEARTBEAT, DO_LIMIT))
+    return "".join(line + "\n" for line in (
+        "[Unit]", "Description=xcatha: this node's lease on " + share,
+        "RequiresMountsFor=" + share, "After=network.target", "StartLimitIntervalSec=0", "",
+        "[Service]", "Type=notify", "ExecStart=%s --hold-lease %s" % (script, share),
+        "ExecStopPost=%s --lease-lost %s" % (script, "-v " + vip if vip else ""),
+        "FileDescriptorStoreMax=1", "WatchdogSec=%d" % (3 * HEARTBEAT), "WatchdogSignal=SIGKILL",
+        "TimeoutStartSec=%d" % DO_LIMIT, "TimeoutStopSec=%d" % SERVICE_LIMIT,
+        "OOMScoreAdjust=-1000"))
 
 
 def take_lease(share, opts, vip):
@@ -1296,6 +1299,8 @@ def hold_lease(share):
 
     A ticket lets it start once: a dependency that pulls the unit in later cannot take the lease.
     It ends when the path is another file (--peer-is-off elsewhere) or another node wrote to it.
+    The service manager keeps the locked descriptor too: when this process dies, the lock outlives
+    it until lose_lease has stopped the database.
     """
     os.unlink(RUN_DIR + "/ticket")
     path = state_file(share, "lease")
@@ -1307,7 +1312,11 @@ def hold_lease(share):
         os.pwrite(descriptor, json.dumps(dict(life, counter=counter)).ljust(255).encode() + b"\n",
                   0)
         os.fsync(descriptor)
-        notify_systemd("WATCHDOG=1" if counter else "READY=1")
+        if counter:
+            notify_systemd("WATCHDOG=1")
+        else:
+            notify_systemd("FDSTORE=1\nFDNAME=lease", descriptor)
+            notify_systemd("READY=1")
         time.sleep(HEARTBEAT)
         if not os.path.samestat(os.stat(path), os.fstat(descriptor)):
             raise HAError("the lease %s was replaced" % path)
@@ -1317,11 +1326,25 @@ def hold_lease(share):
             save_hosts(share)
 
 
-def notify_systemd(message):
-    """Tell the service manager (sd_notify(3))."""
-    address = os.environ["NOTIFY_SOCKET"]
+def lose_lease(vip):
+    """What must not go on without the lease ends: the VIP and every guarded service."""
+    if vip:
+        remove_vip(vip)
+    units = [unit for kind in GUARDED for unit in units_of(kind)
+             if exists(guard_file(unit)) and not is_stopped(unit)]
+    if "xcatd.service" in units:  # without its database it would take half a minute to stop
+        do(["systemctl", "stop", "--no-block", "xcatd.service"], may_fail=True)
+        do(["systemctl", "kill", "--signal=SIGKILL", "xcatd.service"], may_fail=True)
+    if units:
+        do(["systemctl", "stop"] + units, SERVICE_LIMIT)
+
+
+def notify_systemd(message, *descriptors):
+    """Tell the service manager, and hand it descriptors to keep (sd_notify(3))."""
+    address = os.environ["NOTIFY_SOCKET"].replace("@", "\0", 1)
+    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
-        channel.sendto(message.encode(), address.replace("@", "\0", 1))
+        channel.sendmsg([message.encode()], rights if descriptors else [], 0, address)
 
 
 def guard_file(unit):
@@ -2735,7 +2758,7 @@ def look_at_share(view, share):
 
 def vip_of_lease_unit():
     """The VIP that the lease unit of this boot would drop, None without one."""
-    found = re.search(r"--drop-vip (\S+)", read_text(LEASE_UNIT_FILE))
+    found = re.search(r"--lease-lost -v (\S+)", read_text(LEASE_UNIT_FILE))
     return found.group(1) if found else None
 
 
@@ -3108,7 +3131,7 @@ def build_parser():
                          help="show what is going on; 0 active, 3 standby, 1 inconsistent, "
                               "4 unknown")
     command.add_argument("--hold-lease", metavar="PATH", type=directory, help=argparse.SUPPRESS)
-    command.add_argument("--drop-vip", metavar="VIP", type=ipv4, help=argparse.SUPPRESS)
+    command.add_argument("--lease-lost", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("-p", "--path", type=directory, help="the shared directory, mounted")
     parser.add_argument("-v", "--vip", "--virtual-ip", type=ipv4, help="the virtual IP")
     parser.add_argument("-i", "--nic", type=nic, help="its NIC, or an alias such as eth0:0")
@@ -3237,7 +3260,7 @@ def main(argv=None):
     RUN.dryrun = opts.dryrun
     os.umask(0o022)
     RUN.secrets = [os.environ[name] for name in PASSWORD_VARIABLES if os.environ.get(name)]
-    if opts.hold_lease or opts.drop_vip:
+    if opts.hold_lease or opts.lease_lost:
         return serve_lease(opts)
     open_log(opts.log)
     log.info("%s", " ".join(shlex.quote(word) for word in sys.argv))
@@ -3255,11 +3278,11 @@ def show_status(opts):
 
 
 def serve_lease(opts):
-    """What the lease unit runs: hold the lease, or drop the VIP when it is lost; exit code."""
+    """What the lease unit runs: hold the lease, or end what depends on it; exit code."""
     try:
         if opts.hold_lease:
             hold_lease(opts.hold_lease)
-        remove_vip(opts.drop_vip)
+        lose_lease(opts.vip)
     except (HAError, OSError) as error:
         say(str(error), sys.stderr)
         return FAILED

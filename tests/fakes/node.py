@@ -233,10 +233,11 @@ class Node:
         assert done.returncode == code, (argv, done.returncode, done.stdout, done.stderr)
         return done
 
-    def plan(self, fault, at):
-        """Plan a fault: FAIL_AT, FAIL_FROM, HANG_AT or KILL_CALLER_AT the at-th call from now."""
-        position = len(self.calls()) + at
-        self.succeed("tee", "/var/lib/fakes/fault", input=f"{fault} {position}\n")
+    def plan(self, fault, where):
+        """Plan FAIL, HANG or KILL_CALLER: _AT the n-th call from now, _FROM it on, _ON these words."""
+        if not fault.endswith("_ON"):
+            where += len(self.calls())
+        self.succeed("tee", "/var/lib/fakes/fault", input=f"{fault} {where}\n")
 
     def heal(self):
         """No fault is planned any more."""

@@ -63,6 +63,12 @@ def test_commands_fail_for_ever_from_a_position(node):
     assert node.run("hostname").returncode == 0
 
 
+def test_command_fails_by_its_words(node):
+    node.plan("FAIL_ON", "hostname ha")
+    assert node.run("hostname", "hamn").returncode == 1
+    assert node.run("hostname").returncode == 0
+
+
 def test_command_kills_its_caller(node):
     node.plan("KILL_CALLER_AT", 1)
     done = node.run("sh", "-c", "hostname; echo survived")

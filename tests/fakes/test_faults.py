@@ -1,0 +1,76 @@
+"""A command that fails at its k-th external call, for every k; long, so left out by default.
+
+Whatever happened: the exit code told the truth, and the same command again finishes the job.
+"""
+
+import itertools
+import shutil
+import signal
+
+import pytest
+
+from tests.fakes.lines import ACTIVATE, DEACTIVATE, SETUP
+from tests.fakes.node import cluster
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
+
+# What a failed run may leave changed: new packages, regenerated files, and its own notes.
+MAY_STAY = ("HA", "run", "var/lib/xcatha", "etc/dhcp", "etc/named.conf", "usr", "opt")
+DONE, FAILED, REFUSED, DEGRADED, INCOMPLETE = 0, 1, 3, 4, 5
+
+
+def lies(node, before, done):
+    """How a failed run's exit code contradicts what is seen of the node."""
+    if "Traceback" in done.stderr:
+        return "a traceback"
+    if done.returncode in (FAILED, REFUSED):
+        changed = node.changes_since(before, rewritten=False)
+        left = [name for name in changed if not name.startswith(MAY_STAY)]
+        return f"exit {done.returncode}, but changed: {left}" if left else ""
+    allowed = (DONE, DEGRADED, INCOMPLETE, -signal.SIGKILL)
+    return "" if done.returncode in allowed else f"exit {done.returncode}"
+
+
+def try_fault(node, line, fault, at):
+    """Run a command with a fault; (True if the fault was reached, what is wrong afterwards)."""
+    before, position = node.picture(), len(node.calls()) + at
+    node.plan(fault, at)
+    done = node.run(*node.script(*line), timeout=300)
+    reached = len(node.calls()) >= position
+    node.heal()
+    wrong = lies(node, before, done)
+    again = node.run(*node.script(*line), timeout=300)
+    if again.returncode:
+        wrong += f"; the same command again: exit {again.returncode}, {again.stderr}"
+    return reached, wrong
+
+
+def sweep(home, set_up, lines, fault):
+    """Try a fault at every position of the last of these commands; {call: what went wrong}."""
+    found = {}
+    *earlier, line = lines
+    for at in itertools.count(1):
+        with cluster(home / str(at), ["host1"], set_up) as (node,):
+            for one in earlier:
+                node.xcatha(*one)
+            position = len(node.calls()) + at - 1
+            reached, wrong = try_fault(node, line, fault, at)
+            if not reached:
+                return found
+            if wrong:
+                found[f"{at}: {' '.join(node.calls()[position])}"] = wrong
+        shutil.rmtree(home / str(at))
+    return found
+
+
+@pytest.mark.parametrize("fault", ["FAIL_AT", "FAIL_FROM", "KILL_CALLER_AT"])
+@pytest.mark.parametrize(
+    "lines", [[DEACTIVATE], [ACTIVATE], [ACTIVATE, DEACTIVATE]], ids=["standby", "activate", "off"]
+)
+def test_fault_at_every_call_of_a_member(home, set_up, lines, fault):
+    assert sweep(home, set_up, lines, fault) == {}
+
+
+@pytest.mark.parametrize("fault", ["FAIL_AT", "FAIL_FROM", "KILL_CALLER_AT"])
+def test_fault_at_every_call_of_the_first_setup(home, fault):
+    assert sweep(home, None, [SETUP], fault) == {}

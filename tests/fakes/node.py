@@ -234,7 +234,7 @@ class Node:
         return done
 
     def plan(self, fault, where):
-        """Plan FAIL, HANG or KILL_CALLER: _AT the n-th call from now, _FROM it on, _ON these words."""
+        """Plan FAIL, HANG or KILL_CALLER, _AT the n-th call from now, _FROM it on or _ON words."""
         if not fault.endswith("_ON"):
             where += len(self.calls())
         self.succeed("tee", "/var/lib/fakes/fault", input=f"{fault} {where}\n")

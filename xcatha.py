@@ -31,6 +31,7 @@ import csv
 import datetime
 import errno
 import fcntl
+import functools
 import glob
 import ipaddress
 import json
@@ -99,7 +100,9 @@ ENGINES = {
     "sqlite": {"cfgloc": "SQLite:", "lsxcatd": "SQLite", "user": "root", "directories": [],
                "units": [], "client": None, "perl": None},
 }
-DATABASE_PROCESSES = ("postgres", "postmaster", "mysqld", "mariadbd")
+
+PROCESSES = {"console": "goconserver|conserver", "DHCP": "dhcpd|kea-dhcp4", "DNS": "named",
+             "xcatd": "xcatd", "database": "postgres|postmaster|mysqld|mariadbd"}
 # In the order in which deactivate stops them.
 SERVICES = {
     "console": ["goconserver", "conserver", "conserver-server"],
@@ -140,9 +143,8 @@ class HAError(Exception):
 
 
 # What this run is doing; the options of the command line travel separately, as `opts`.
-RUN = argparse.Namespace(dryrun=False, undo=contextlib.ExitStack(), children=[], threads=[],
-                         secrets=[], pretended={}, warnings=0, signal=None, changed=False,
-                         undoing=False)
+RUN = argparse.Namespace(dryrun=False, undo=[], undoing=False, children=[], threads=[],
+                         secrets=[], pretended={}, signal=None)
 
 log = logging.getLogger("xcatha")
 
@@ -158,8 +160,7 @@ def say(text, stream=None):
 
 
 def warn(text):
-    """Say on stderr what the administrator should know, and count it."""
-    RUN.warnings += 1
+    """Say on stderr what the administrator should know."""
     log.warning(text)
     say("WARNING: " + text, sys.stderr)
 
@@ -173,17 +174,14 @@ def report(error):
 
 def step(title, action, *args):
     """Run one step and print its outcome (the sentence that action returns) and time."""
-    started = time.monotonic()
+    started, outcome = time.monotonic(), "FAILED"
     try:
         outcome = action(*args)
-    except HAError:
-        outcome = "FAILED"
-        raise
     finally:
         seconds = time.monotonic() - started
-        line = "%-34s %s" % (title, outcome if "outcome" in locals() else "FAILED")
+        line = "%-24s %s" % (title, outcome)
         log.info("%s (%.1f s)", line, seconds)
-        say("%-78s %6.1f s" % (line, seconds))
+        say("%-72s %6.1f s" % (line, seconds))
     return outcome
 
 
@@ -312,14 +310,14 @@ def have(command):
     return shutil.which(command, path=command_environment({})["PATH"]) is not None
 
 
-def wait_until(condition, limit):
+def wait_until(condition, limit, pause=0.1):
     """True as soon as the condition holds, False when it did not within limit seconds."""
     deadline = time.monotonic() + limit
     while not condition():
         stop_if_asked()
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.1)
+        time.sleep(pause)
     return True
 
 
@@ -332,8 +330,12 @@ def expect(condition, what, evidence="", hint=""):
 def on_failure(action, *args, **kwargs):
     """Register how to put back what the next change changes; undone in reverse order."""
     if not RUN.dryrun and not RUN.undoing:
-        RUN.changed = True
-        RUN.undo.callback(action, *args, **kwargs)
+        RUN.undo.append((action, args, kwargs))
+
+
+def point_of_no_return():
+    """From here on a failure leaves the node as it is instead of undoing what was done."""
+    RUN.undo.clear()
 
 
 def in_background(action, *args, **kwargs):
@@ -397,6 +399,7 @@ def sync_directory(path):
 
 def write_file(path, text, mode=0o644):
     """Replace a file in one instant and durably; an existing one keeps owner, mode and labels."""
+    path = os.path.realpath(path) if os.path.islink(path) else path
     if RUN.dryrun:
         say("  would write: " + path)
         pretend("text", path, text)
@@ -419,12 +422,20 @@ def write_file(path, text, mode=0o644):
 
 def change_file(path, text):
     """Write a file unless it says so already, and put it back if the run fails; True if changed."""
-    before = read_text(path)
+    before = read_text(path, None)
     if before == text:
         return False
-    on_failure(write_file, path, before)
+    on_failure(restore_file, path, before)
     write_file(path, text)
     return True
+
+
+def restore_file(path, text):
+    """A file says what it said before; None stands for no file."""
+    if text is not None:
+        write_file(path, text)
+    elif exists(path):
+        remove_file(path)
 
 
 def make_directory(path, mode=0o755):
@@ -492,8 +503,8 @@ def link_target(path):
 
 
 def time_stamp():
-    """The time of day as it is used in names: 20260131-235959."""
-    return datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    """The time (UTC, which never runs backwards) as it is used in names: 20260131-235959."""
+    return time.strftime("%Y%m%d-%H%M%S", time.gmtime())
 
 
 def move_aside(path, suffix):
@@ -507,10 +518,10 @@ def move_aside(path, suffix):
 
 def backups_of(path, suffix=".xcatbak"):
     """What was moved aside from this name, oldest first."""
-    found = [name for name in glob.glob(glob.escape(path + suffix) + "*") if exists(name)]
-    planned = [name for (kind, name), there in RUN.pretended.items()
-               if kind == "exists" and there and name.startswith(path + suffix)]
-    return sorted(set(found + planned))
+    pattern = re.compile(re.escape(path + suffix) + r"(-\d{8}-\d{6})?$")
+    names = glob.glob(glob.escape(path + suffix) + "*") + [
+        name for kind, name in RUN.pretended if kind == "exists"]
+    return sorted(name for name in set(names) if pattern.match(name) and exists(name))
 
 
 # ---- The node ------------------------------------------------------------------------------
@@ -554,6 +565,9 @@ def package_manager():
 
 def install_command(packages):
     """The line that installs packages here, for people."""
+    if not is_debian():
+        packages = sorted({name.split("-")[0] if name.startswith("iputils") else name
+                           for name in packages})
     return "%s install %s" % (package_manager() or "install the package", " ".join(packages))
 
 
@@ -960,17 +974,62 @@ def set_boot(unit, wanted):
 
 
 def stop_services(kind):
-    """The services of a kind are stopped, by unit and by process, and do not start at boot."""
+    """The services of a kind are stopped, by unit and by process, and do not start at boot.
+
+    An error with one unit does not keep the others from being stopped.
+    """
     units = units_of(kind)
-    changed = [unit for unit in units if stop_unit(unit) | set_boot(unit, False)]
-    if kind == "database":
-        processes = database_processes()
-        expect(wait_until(lambda: RUN.dryrun or not database_processes(), ASK_LIMIT),
-               "a database server still runs", ", ".join(processes),
-               "end it, then run this again")
+    stopped = [unit for unit in units if not is_stopped(unit) or is_enabled(unit)]
+    errors = [error_of(action, *args) for unit in stopped
+              for action, *args in ((stop_unit, unit), (set_boot, unit, False))]
+    errors.append(error_of(stop_strays, kind))
+    raise_all(list(filter(None, errors)))
     if not units:
         return "not installed"
-    return "stopped: " + short_names(changed) if changed else "already stopped"
+    return "stopped: " + short_names(stopped) if stopped else "already stopped"
+
+
+def stop_strays(kind):
+    """No process of this kind runs outside its unit, as restartxcatd leaves one behind."""
+    if RUN.dryrun:
+        return
+    if kind != "database":  # a server that outlives its unit is the administrator's to end
+        for process in strays(kind):
+            do(["kill", str(process.pid)], may_fail=True)
+    left = strays(kind) if wait_until(lambda: not strays(kind), ASK_LIMIT) else strays(kind)
+    expect(not left, "%s still runs outside its unit" % kind,
+           ", ".join("%s (pid %d)" % (process.name(), process.pid) for process in left),
+           "end it, then run this again")
+
+
+def strays(kind):
+    """The processes of a kind of service in this host's own process namespace."""
+    return [process for process in psutil.process_iter()
+            if is_process_of(kind, process) and is_own_namespace(process.pid)
+            and (kind != "database" or works_in_place(process))]
+
+
+def is_process_of(kind, process):
+    """True if the process is a server of this kind, by its name."""
+    with contextlib.suppress(psutil.Error):
+        return bool(re.match(r"(?:%s)\b" % PROCESSES[kind], process.name()))
+    return False
+
+
+def is_own_namespace(pid):
+    """False for a process of a container, which is no business of this host's services."""
+    try:
+        return os.readlink("/proc/%d/ns/pid" % pid) == os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return False
+
+
+def raise_all(errors):
+    """Raise the last of these errors, having reported those before it."""
+    for error in errors[:-1]:
+        report(error)
+    if errors:
+        raise errors[-1]
 
 
 def short_names(units):
@@ -992,14 +1051,11 @@ def unit_states():
 def restore_units(states):
     """Every managed unit is as unit_states found it; one installed since is stopped, disabled."""
     units = managed_units()
-    for unit in units:
-        running, enabled = states.get(unit, (False, False))
-        set_boot(unit, enabled)
-        if not running:
-            stop_unit(unit)
-    for unit in reversed(units):
-        if states.get(unit, (False,))[0]:
-            start_unit(unit)
+    before = {unit: states.get(unit, (False, False)) for unit in units}
+    errors = [error_of(set_boot, unit, before[unit][1]) for unit in units]
+    errors += [error_of(stop_unit, unit) for unit in units if not before[unit][0]]
+    errors += [error_of(start_unit, unit) for unit in reversed(units) if before[unit][0]]
+    raise_all(list(filter(None, errors)))
 
 
 # ---- The share -----------------------------------------------------------------------------
@@ -1016,27 +1072,41 @@ def share_from_links():
 def find_share(opts):
     """The share's path on this node: links, lease unit, setup's hint, then -p; "" if unknown."""
     argument = re.search(r"--hold-lease (\S+)", read_text(LEASE_UNIT_FILE))
-    candidates = [share_from_links(), argument.group(1) if argument else "",
-                  link_target(os.path.join(STATE_DIR, "share")), opts.path or ""]
+    hint = link_target(os.path.join(STATE_DIR, "share"))
+    if hint and opts.path and not (share_state(hint) == "answers" and exists(state_file(hint))):
+        hint = ""
+    candidates = [share_from_links(), argument.group(1) if argument else "", hint, opts.path or ""]
     return next((path for path in candidates if path), "")
 
 
-def share_answers(share):
-    """True if the share can be read within its limit; the question is a child process's."""
-    status, out, err = ask(["stat", "--", share + "/."], SHARE_LIMIT)
+def share_state(share):
+    """How the share is: "answers", "missing" or, after its time limit, "silent".
+
+    The question is a child process's: whoever touches a hung filesystem hangs with it.
+    """
+    status = ask(["stat", "--", share + "/."], SHARE_LIMIT)[0] if share else 1
     if status == 124:
-        raise HAError("the share %s does not answer" % share, "stat: no end within %d s" %
-                      SHARE_LIMIT, "bring its server or network back", REFUSED)
-    return status == 0
+        return "silent"
+    return "missing" if status or mount_of(os.path.realpath(share))[0] == "/" else "answers"
+
+
+def mounts():
+    """(mount point, filesystem, [options]) of all mounts (proc(5)).
+
+    Not psutil's: its list asks every filesystem a question, and one that hangs hangs it.
+    """
+    with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as stream:
+        fields = [line.split() for line in stream]
+    return [(re.sub(r"\\(\d{3})", lambda code: chr(int(code.group(1), 8)), point), fstype,
+             options.split(",")) for _, point, fstype, options, *_ in fields]
 
 
 def mount_of(path):
-    """(mount point, filesystem, [options]) that the path lies on; reads /proc only."""
-    above = [part for part in psutil.disk_partitions(all=True)
-             if os.path.join(path, "").startswith(os.path.join(part.mountpoint, ""))]
-    longest = max(len(part.mountpoint) for part in above)
-    mount = [part for part in above if len(part.mountpoint) == longest][-1]
-    return mount.mountpoint, mount.fstype, mount.opts.split(",")
+    """(mount point, filesystem, [options]) that the path lies on; touches no filesystem."""
+    above = [mount for mount in mounts()
+             if os.path.join(path, "").startswith(os.path.join(mount[0], ""))]
+    longest = max(len(mount[0]) for mount in above)
+    return [mount for mount in above if len(mount[0]) == longest][-1]
 
 
 def locks_reach(share):
@@ -1077,12 +1147,6 @@ def write_record(share, **changes):
     record = dict(read_record(share), format=1, **changes)
     write_file(state_file(share, "cluster.json"), json.dumps(record, indent=1) + "\n", 0o600)
 
-
-def change_record(share, **changes):
-    """Change cluster.json and, if the run fails, change it back."""
-    before = read_record(share)
-    on_failure(lambda: write_record(share, **{key: before.get(key) for key in changes}))
-    write_record(share, **changes)
 
 
 def read_nodes(share):
@@ -1127,6 +1191,13 @@ def add_history(share, event):
     write_file(path, "\n".join(read_text(path).splitlines()[-999:] + [line]) + "\n", 0o600)
 
 
+def is_active_record(record):
+    """True if the record says that this node is active and complete."""
+    active = record.get("active") or {}
+    return (not record.get("released", True) and active.get("state") == "active"
+            and active.get("host") == physical_host_name())
+
+
 def active_node(share):
     """The node that the record names as active or activating and not released, "" if none."""
     record = read_record(share)
@@ -1134,9 +1205,11 @@ def active_node(share):
 
 
 def save_hosts(share):
-    """The share has this node's /etc/hosts, for the node that takes over."""
+    """The share has the active node's /etc/hosts, for the node that takes over."""
     text = read_text("/etc/hosts")
     path = state_file(share, "hosts")
+    if not is_active_record(read_record(share)):
+        return "left alone: this node is not the active one"
     if text and read_text(path) != text:
         write_file(path, text, 0o600)
         return "saved"
@@ -1144,9 +1217,15 @@ def save_hosts(share):
 
 
 def take_saved_hosts(share):
-    """/etc/hosts has the lines of the node that was active before: makedns builds on them."""
-    saved = [(address, names) for address, names in parse_hosts(
-        read_text(state_file(share, "hosts"))) if not is_loopback(address)]
+    """/etc/hosts has the lines of the node that was active before: makedns builds on them.
+
+    Where both name a host, the active node's address counts; this node's own names stay.
+    """
+    own = {name for address, names in parse_hosts(read_text("/etc/hosts"))
+           if address in [here for _, here, _ in addresses()] for name in names}
+    saved = [(address, [name for name in names if name not in own])
+             for address, names in parse_hosts(read_text(state_file(share, "hosts")))
+             if not is_loopback(address)]
     if change_file("/etc/hosts", merge_hosts(read_text("/etc/hosts"), saved)):
         return "lines of the share's hosts file added"
     return "nothing missing"
@@ -1211,31 +1290,42 @@ def lock_state(share):
         return state
 
 
+def other_holder(share):
+    """The evidence that another node holds the lease, "" when nobody does.
+
+    Where locks reach between the nodes, the lock decides; a dead node's is waited for until the
+    filesystem expires it. Elsewhere the counter decides, unless the record is released: a
+    standing one means a dead holder, whose lock (NFSv3's, until it boots again) means nothing.
+    """
+    before = read_lease(share).get("counter")
+
+    def moves():
+        """True if the holder has shown life since."""
+        return read_lease(share).get("counter") != before
+    if not locks_reach(share):
+        if active_node(share) in ("", physical_host_name()):
+            return ""
+        say("  locks do not reach between the nodes here; watching the other node's counter for "
+            "%d s" % COUNTER_WATCH)
+        return "its counter on the share moves" if wait_until(moves, COUNTER_WATCH, 1) else ""
+    if lock_state(share) != "held":
+        return ""
+    limit = LUSTRE_LOCK_EXPIRY if mount_of(share)[1] == "lustre" else LOCK_EXPIRY
+    say("  the lease is held; waiting up to %d s for a sign of life or the lock" % limit)
+    wait_until(lambda: moves() or lock_state(share) != "held", limit, 1)
+    return "the lock on %s is held" % state_file(share, "lease") if (
+        lock_state(share) == "held") else ""
+
+
+
 def wait_for_lease(share):
     """Return once nobody holds the lease; refuse while its holder lives."""
-    lease = read_lease(share)
-    holder = lease.get("host", "another node")
-
-    def moved():
-        """True if the holder has shown life since."""
-        return read_lease(share).get("counter") != lease.get("counter")
-    state = lock_state(share)
-    if state == "held":
-        limit = LUSTRE_LOCK_EXPIRY if mount_of(share)[1] == "lustre" else LOCK_EXPIRY
-        say("  %s holds the lease; waiting up to %d s for a sign of life or the lock" % (
-            holder, limit))
-        wait_until(lambda: moved() or lock_state(share) != "held", limit)
-        held, evidence = lock_state(share) == "held", "the lock on %s is held" % state_file(
-            share, "lease")
-    elif (state == "refused" or not locks_reach(share)) and active_node(share):
-        say("  locks do not reach between the nodes here; watching %s's counter for %d s" % (
-            holder, COUNTER_WATCH))
-        held, evidence = wait_until(moved, COUNTER_WATCH), "its counter on the share moves"
-    else:
-        return
-    if held:
+    holder, evidence = read_lease(share).get("host", "another node"), other_holder(share)
+    if evidence:
         raise HAError("%s is active" % holder, evidence,
                       "deactivate %s first: xcatha.py -d there" % holder, REFUSED)
+    if not locks_reach(share) and lock_state(share) == "held":
+        move_aside(state_file(share, "lease"), ".replaced")
 
 
 def replace_lease(share, opts):
@@ -1267,17 +1357,18 @@ def lease_unit_text(share, vip):
 
 def take_lease(share, opts, vip):
     """This node holds the lease; when it is lost, the VIP (if one is given) goes too."""
-    if lease_held_here(share):
+    if lease_held_here(share) and read_text(LEASE_UNIT_FILE) == lease_unit_text(share, vip):
         return "already held by this node"
-    if opts.peer_is_off:
-        replace_lease(share, opts)
-    wait_for_lease(share)
-    make_directory(RUN_DIR, 0o700)
-    write_file(RUN_DIR + "/xcatha.py", read_text(os.path.abspath(__file__)))
-    write_file(RUN_DIR + "/ticket", "one start of the lease\n")
+    if not lease_held_here(share):
+        if opts.peer_is_off:
+            replace_lease(share, opts)
+        wait_for_lease(share)
+        on_failure(let_lease_go, share)
+        make_directory(RUN_DIR, 0o700)
+        write_file(RUN_DIR + "/xcatha.py", read_text(os.path.abspath(__file__)))
+        write_file(RUN_DIR + "/ticket", "one start of the lease\n")
     write_file(LEASE_UNIT_FILE, lease_unit_text(share, vip))
     do(["systemctl", "daemon-reload"])
-    on_failure(release_lease)
     start_unit(LEASE_UNIT, DO_LIMIT)
     pretend("lease", share, {"boot": boot_id(), "host": physical_host_name()})
     expect(lease_held_here(share), "the lease was not taken", journal_of(LEASE_UNIT),
@@ -1287,6 +1378,8 @@ def take_lease(share, opts, vip):
 
 def release_lease():
     """This node does not hold the lease, and nothing here can start it by dependency."""
+    if exists(RUN_DIR + "/ticket"):
+        remove_file(RUN_DIR + "/ticket")
     stopped = stop_unit(LEASE_UNIT)
     if exists(LEASE_UNIT_FILE):
         remove_file(LEASE_UNIT_FILE)
@@ -1305,8 +1398,11 @@ def hold_lease(share):
     os.unlink(RUN_DIR + "/ticket")
     path = state_file(share, "lease")
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    if lock_file(descriptor) == "held":
-        raise HAError("the lease %s is held by another node" % path)
+    # A moment's patience: another node may be looking whether the lock is free.
+    wait_until(lambda: lock_file(descriptor) != "held", 2)
+    state = lock_file(descriptor)
+    if state == "held" or state == "refused" and locks_reach(share):
+        raise HAError("the lease %s cannot be locked" % path, "the lock is %s" % state)
     life = {"host": physical_host_name(), "boot": boot_id(), "nonce": os.urandom(8).hex()}
     for counter in range(sys.maxsize):
         os.pwrite(descriptor, json.dumps(dict(life, counter=counter)).ljust(255).encode() + b"\n",
@@ -1322,8 +1418,10 @@ def hold_lease(share):
             raise HAError("the lease %s was replaced" % path)
         if read_lease(share).get("nonce") != life["nonce"]:
             raise HAError("another node wrote to the lease %s" % path)
-        if (read_record(share).get("active") or {}) .get("state") == "active":
+        try:
             save_hosts(share)
+        except (HAError, OSError) as error:  # a full share is no reason to stop serving
+            say("the hosts file was not saved: %s" % error, sys.stderr)
 
 
 def lose_lease(vip):
@@ -1354,7 +1452,8 @@ def guard_file(unit):
 
 def guarded_units(engine):
     """The units of a member that must not run without the lease."""
-    names = ENGINES[engine]["units"] + SERVICES["xcatd"] + SERVICES["DHCP"]
+    names = [unit for kind in GUARDED for unit in SERVICES[kind]
+             if kind != "database" or unit in ENGINES[engine]["units"]]
     units = list(look_at_units(names))
     instances = ["postgresql@.service"] if "postgresql@" in " ".join(units_of("database")) else []
     return units + (instances if engine == "postgresql" else [])
@@ -1368,9 +1467,7 @@ def guard_services(share, engine):
     on_failure(do, ["systemctl", "daemon-reload"])
     for unit in missing:
         make_directory(os.path.dirname(guard_file(unit)))
-        if not exists(guard_file(unit)):
-            on_failure(remove_file, guard_file(unit))
-        write_file(guard_file(unit), text)
+        change_file(guard_file(unit), text)
     if missing:
         do(["systemctl", "daemon-reload"])
     return "bound to the lease: " + short_names(missing) if missing else "already bound"
@@ -1411,20 +1508,31 @@ def link_directory(share, path):
         return False
     expect(os.path.isdir(target), "%s is missing on the share" % target,
            hint="restore it, or run setup again")
-    if exists(path):
-        on_failure(restore_directory, path)
-        move_aside(path, ".xcatbak")
     on_failure(unlink_directory, share, path)
+    if exists(path):
+        move_aside(path, ".xcatbak")
     make_link(path, target)
     return True
 
 
+def works_on(place):
+    """The working directories of database servers that lie in this place, "" matches none."""
+    return [directory for directory in database_working_directories()
+            if place and (directory + "/").startswith(place + "/")]
+
+
 def unlink_directory(share, path):
-    """The directory is no link into the share; what it was before is back. True if changed."""
+    """The directory is no link into the share; what it was before is back. True if changed.
+
+    Where a database server still works in it, the link stays and that is an HAError.
+    """
     target = link_target(path)
     if target and target != share + path:
         warn("%s is a link to %s, not into the share; left as it is" % (path, target))
         return False
+    busy = works_on(target) if not RUN.dryrun else []
+    expect(not busy, "%s stays linked" % path, "a database server works in %s" % " ".join(busy),
+           "end that server, then run xcatha.py -d")
     if target:
         remove_file(path)
     return restore_directory(path) or bool(target)
@@ -1449,15 +1557,12 @@ def link_all(share, directories):
 
 def unlink_all(share):
     """No directory is a link into the share, except one in which a database still works."""
-    busy = [path for path in all_directories() if share and any(
-        process_directory.startswith(share + path) for process_directory in
-        database_working_directories())]
-    changed = [path for path in all_directories()
-               if path not in busy and unlink_directory(share, path)]
+    before = {path: link_target(path) for path in all_directories()}
+    errors = [error_of(unlink_directory, share, path) for path in before]
+    changed = [path for path, target in before.items() if link_target(path) != target]
     if "/etc/postgresql" in changed:
         do(["systemctl", "daemon-reload"])
-    expect(not busy, "%s stays linked" % ", ".join(busy), "a database server works there",
-           "end that server, then run this again")
+    raise_all(list(filter(None, errors)))
     return "local again: " + " ".join(changed) if changed else "already local"
 
 
@@ -1469,8 +1574,7 @@ def partial_name(share, path):
 def start_copies(share, directories):
     """No copy on the share bears its final name, and those that must start empty do."""
     for path in directories:
-        if exists(share + path):
-            rename(share + path, partial_name(share, path))
+        take_name_back(share, path)
         if path not in COPIED_WHILE_RUNNING and exists(partial_name(share, path)):
             move_aside(partial_name(share, path), ".old")
         make_directory(share + os.path.dirname(path),
@@ -1483,12 +1587,14 @@ def copy_directory(share, path, running=False):
 
     While the node is running, files may vanish during the copy (rsync(1), exit 24).
     """
-    if not os.path.isdir(path):
-        return
+    expect(os.path.isdir(path), "%s is missing on this node" % path, "no such directory",
+           "install xCAT and the database completely, or leave it out with --exclude " + path)
     progress = ["--info=progress2"] if sys.stdout.isatty() else []
+    # SELinux labels belong to this host; a share that cannot store them fails otherwise.
+    labels = ["--filter=-x security.selinux", "--filter=-x system.*"]
     status, out, err = do(["rsync", "-aHAXS", "--numeric-ids", "--one-file-system", "--delete"] +
-                          progress + [path + "/", partial_name(share, path) + "/"], COPY_LIMIT,
-                          may_fail=True, show=bool(progress))
+                          labels + progress + [path + "/", partial_name(share, path) + "/"],
+                          COPY_LIMIT, may_fail=True, show=bool(progress))
     if status and not (running and status == 24):
         raise HAError("copying %s to the share failed" % path, "rsync: exit %d, %s" % (
             status, last_line(out, err)), "mend the cause, then run setup again")
@@ -1509,9 +1615,18 @@ def copy_all(share, directories):
         copy_directory(share, path)
     do(["sync", "-f", share], COPY_LIMIT)
     for path in directories:
-        on_failure(rename, share + path, partial_name(share, path))
+        on_failure(take_name_back, share, path)
         rename(partial_name(share, path), share + path)
     return "complete: " + " ".join(directories)
+
+
+def take_name_back(share, path):
+    """A copy bears its partial name again, unless a database server works in it."""
+    busy = works_on(share + path)
+    expect(not busy, "%s keeps its name" % (share + path), "a database server works there",
+           "end that server, then run xcatha.py -d")
+    if exists(share + path):
+        rename(share + path, partial_name(share, path))
 
 
 # ---- Database ------------------------------------------------------------------------------
@@ -1533,34 +1648,29 @@ def current_engine():
                   cfgloc.split("|")[0], "move xCAT to postgresql, mysql or sqlite first", REFUSED)
 
 
-def server_processes():
-    """(process, working directory) of every database server of this host."""
+def database_working_directories():
+    """Where the database servers of this host work."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.name() in DATABASE_PROCESSES:
-                found.append((process, process.cwd()))
+            if is_process_of("database", process) and is_own_namespace(process.pid):
+                found.append(process.cwd())
     return found
 
 
-def database_working_directories():
-    """Where the database servers of this host work."""
-    return [directory for _, directory in server_processes()]
-
-
-def database_processes():
-    """The database servers that work in a linked directory or its local place, for people."""
-    roots = [os.path.realpath(path) for engine in ENGINES.values()
-             for path in engine["directories"]]
-    return ["%s (pid %d) in %s" % (process.name(), process.pid, directory)
-            for process, directory in server_processes()
-            if any(os.path.join(directory, "").startswith(root + "/") for root in roots)]
+def works_in_place(process):
+    """True if a server works in one of the engines' directories, be they links or local."""
+    with contextlib.suppress(psutil.Error):
+        return any((process.cwd() + "/").startswith((link_target(path) or path) + "/")
+                   for engine in ENGINES.values() for path in engine["directories"])
+    return False
 
 
 def database_unit(engine):
-    """The unit that starts the engine's server, "" for sqlite."""
+    """The unit that starts the engine's server, "" for sqlite or where none is installed."""
     units = ENGINES[engine]["units"]
-    return next(iter(look_at_units(units)), "") if units else ""
+    planned = [units[0] + ".service"] if ("installed", engine) in RUN.pretended else [""]
+    return (list(look_at_units(units)) + planned)[0] if units else ""
 
 
 def start_database(share, engine):
@@ -1569,13 +1679,10 @@ def start_database(share, engine):
     if engine == "sqlite":
         return "sqlite needs no server"
     expect(unit, "no unit of %s is installed" % engine, hint="run setup on this node")
+    if not is_running(unit):
+        on_failure(stop_services, "database")
     started = start_unit(unit)
-
-    def on_share():
-        """True if a server works there."""
-        return any(directory.startswith(share + "/")
-                   for directory in database_working_directories())
-    expect(RUN.dryrun or wait_until(on_share, ASK_LIMIT),
+    expect(RUN.dryrun or wait_until(lambda: works_on(share), ASK_LIMIT),
            "%s does not work on the share" % unit,
            "working directories: %s" % ", ".join(database_working_directories()),
            "see its data directory setting")
@@ -1638,7 +1745,7 @@ def admit_node(opts):
     changed = change_file(access, with_access(read_text(access), wanted))
     changed |= change_file(listeners, with_listeners(read_text(listeners), wanted))
     if changed and is_running(database_unit("postgresql")):
-        do(["systemctl", "reload", database_unit("postgresql")])
+        do(["systemctl", "restart", database_unit("postgresql")], SERVICE_LIMIT)
     return "%s %s" % (" and ".join(wanted), "admitted" if changed else "already admitted")
 
 
@@ -1657,6 +1764,7 @@ def install_database(engine):
     expect(manager, "%s is not installed" % engine, "no known package manager",
            "install its server and perl-%s" % perl)
     names = PACKAGES[manager or "dnf"][engine]
+    pretend("installed", engine, True)
     do([manager, "-y", "install"] + names, INSTALL_LIMIT,
        env={"DEBIAN_FRONTEND": "noninteractive"})
     expect(complete(), "%s is still not complete" % engine, "its unit or %s is missing" % perl,
@@ -1665,10 +1773,9 @@ def install_database(engine):
 
 
 def pgsqlsetup_finds_paths():
-    """True if pgsqlsetup's fixed paths exist here: EL's, or on Debian those of version 9.1."""
-    if os.path.exists("/etc/debian_version"):
-        return os.path.exists("/usr/lib/postgresql/9.1/bin/initdb")
-    return have("initdb")
+    """False where pgsqlsetup's fixed paths cannot exist: on Debian it wants version 9.1's."""
+    return (not is_debian() or exists("/var/lib/pgsql")
+            or os.path.exists("/usr/lib/postgresql/9.1/bin/initdb"))
 
 
 def switch_database(opts):
@@ -1680,20 +1787,14 @@ def switch_database(opts):
         raise HAError("xCAT already uses %s on this node" % before, read_cfgloc().split("|")[0],
                       "run setup with -t %s" % before, REFUSED)
     save_dump()
-    on_failure(restore_cfgloc, read_text("/etc/xcat/cfgloc", None))
+    on_failure(stop_unit, "xcatd.service")  # last, so that it starts anew on the old database
+    on_failure(restore_file, "/etc/xcat/cfgloc", read_text("/etc/xcat/cfgloc", None))
     switch = {"postgresql": switch_to_postgresql, "mysql": switch_to_mysql}[opts.dbtype]
     switch(opts)
     expect(current_engine() == opts.dbtype, "the switch to %s did not happen" % opts.dbtype,
            "/etc/xcat/cfgloc still names %s" % before, "the log has the tool's output")
     return "%s -> %s" % (before, opts.dbtype)
 
-
-def restore_cfgloc(text):
-    """cfgloc is as it was before the switch; None stands for no file."""
-    if text is not None:
-        write_file("/etc/xcat/cfgloc", text, 0o600)
-    elif exists("/etc/xcat/cfgloc"):
-        move_aside("/etc/xcat/cfgloc", ".xcatbak")
 
 
 def name_vip_in_cfgloc(opts):
@@ -1759,9 +1860,15 @@ def bind_everywhere():
 
 
 def grant_access(opts):
-    """MariaDB knows xCAT's user from the VIP and this node's address; asked over the socket."""
+    """MariaDB admits xCAT's user from the VIP and this node's address; granted over the socket."""
     _, user, secret = (read_cfgloc().split("|") + ["", ""])[:3]
     RUN.secrets += filter(None, [secret])
+    expect(re.match(r"^\w+$", user) and re.match(r"^\w+$", secret),
+           "/etc/xcat/cfgloc has no plain user and password", "they are not alphanumeric",
+           "set them with xCAT's mysqlsetup")
+    if not RUN.dryrun and ask(["mysql", "--host=" + opts.vip, "--user=" + user, "xcatdb",
+                               "--execute=SELECT 1"], env={"MYSQL_PWD": secret})[0] == 0:
+        return "%s already admitted" % physical_address(opts)
     statements = "".join(
         "CREATE USER IF NOT EXISTS '{0}'@'{1}' IDENTIFIED BY '{2}';\n"
         "GRANT ALL PRIVILEGES ON xcatdb.* TO '{0}'@'{1}';\n".format(user, address, secret)
@@ -1847,8 +1954,9 @@ def table(name):
 def start_xcatd():
     """xcatd is up and answers."""
     started = start_unit("xcatd.service")
-    expect(RUN.dryrun or wait_until(lambda: ask(["lsxcatd", "-d"])[0] == 0, SERVICE_LIMIT),
-           "xcatd does not answer", last_line(*ask(["lsxcatd", "-d"])[1:]),
+    question = ["lsdef", "-t", "site", "-o", "clustersite", "-i", "master"]
+    expect(RUN.dryrun or wait_until(lambda: ask(question)[0] == 0, SERVICE_LIMIT),
+           "xcatd does not answer", "" if RUN.dryrun else last_line(*ask(question)[1:]),
            "see `systemctl status xcatd` and `lsxcatd -a`")
     return "started, answers" if started else "already running"
 
@@ -1953,14 +2061,25 @@ def running_units(kind):
     return [unit for unit in units_of(kind) if is_running(unit)]
 
 
+def why_not(kind, site):
+    """Why this node should not serve DNS or DHCP, "" if it should."""
+    external = {"DNS": "externaldns", "DHCP": "externaldhcpservers"}[kind]
+    if not units_of(kind):
+        return "no %s server is installed" % kind
+    if site.get(external):
+        return "site.%s is set" % external
+    if site.get("domain"):
+        return ""
+    if kind == "DNS":
+        return "site.domain is not set"
+    return "" if all(row["domain"] for row in table("networks")) else (
+        "neither site.domain nor every network's domain is set")
+
+
 def start_dns(opts, site, fresh):
     """The DNS server answers with zones made from this node's /etc/hosts."""
-    if not units_of("DNS"):
-        return "skipped: no DNS server is installed"
-    if not site.get("domain"):
-        return "skipped: site.domain is not set"
-    if site.get("externaldns"):
-        return "skipped: site.externaldns is set"
+    if why_not("DNS", site):
+        return "skipped: " + why_not("DNS", site)
     if running_units("DNS") and not fresh:
         return "already running"
     run_maker(["makedns", "-n"])
@@ -1969,12 +2088,8 @@ def start_dns(opts, site, fresh):
 
 def start_dhcp(opts, site, fresh):
     """The DHCP server has the networks and nodes of the database."""
-    if not units_of("DHCP"):
-        return "skipped: no DHCP server is installed"
-    if site.get("externaldhcpservers"):
-        return "skipped: site.externaldhcpservers is set"
-    if not site.get("domain") and not all(row["domain"] for row in table("networks")):
-        return "skipped: neither site.domain nor every network's domain is set"
+    if why_not("DHCP", site):
+        return "skipped: " + why_not("DHCP", site)
     if running_units("DHCP") and not fresh:
         return "already running"
     run_maker(["makedhcp", "-n"])
@@ -2087,7 +2202,7 @@ def check_addresses(opts):
 def check_tools(opts):
     """The host's own tools that a run needs are there."""
     packages = {"systemctl": "systemd", "ping": "iputils-ping", "arping": "iputils-arping",
-                "hostname": "hostname", "rsync": "rsync"}
+                "hostname": "hostname", "rsync": "rsync", "runuser": "util-linux"}
     missing = [name for name in packages if not have(name)]
     if missing:
         refuse("not installed: " + ", ".join(missing), "not found in the PATH",
@@ -2098,9 +2213,14 @@ def check_tools(opts):
 
 def check_share(opts):
     """PATH is a directory that can be written, on a mount other than /."""
-    if not share_answers(opts.path) or not os.path.isdir(opts.path):
+    state = share_state(opts.path)
+    if state == "silent":
+        refuse("the share %s does not answer" % opts.path, "stat: no end within %d s" %
+               SHARE_LIMIT, "bring its server or network back")
+    if not os.path.isdir(opts.path):
         refuse("the share %s is not there" % opts.path, "no such directory",
                "is it mounted? Give its path with -p")
+    opts.path = os.path.realpath(opts.path)
     mount, _, options = mount_of(opts.path)
     if mount == "/":
         refuse("%s is not on a mount of its own" % opts.path, "it lies on /", "is it mounted?")
@@ -2160,7 +2280,7 @@ def check_engine(opts):
     if opts.dbtype == "sqlite":
         refuse("xCAT already uses %s on this node" % engine, read_cfgloc().split("|")[0],
                "run setup with -t %s" % engine)
-    if opts.dbtype == "postgresql" and database_unit("postgresql") and not pgsqlsetup_finds_paths():
+    if opts.dbtype == "postgresql" and not pgsqlsetup_finds_paths():
         refuse("xCAT's pgsqlsetup cannot work on this distribution",
                "it looks for PostgreSQL 9.1 in /usr/lib/postgresql/9.1/bin",
                "switch xCAT to PostgreSQL by hand first (a Pg: line in /etc/xcat/cfgloc), or use "
@@ -2192,11 +2312,11 @@ def check_copies(opts):
         if exists(opts.path + path) and not read_record(opts.path):
             refuse("%s is in the way" % (opts.path + path), "the share holds no complete set",
                    "move it away")
-        nested = [part.mountpoint for part in psutil.disk_partitions(all=True)
-                  if part.mountpoint.startswith(path + "/")]
+        nested = [point for point, _, _ in mounts() if point.startswith(path + "/")]
         if nested:
             refuse("filesystems are mounted below %s" % path, ", ".join(nested), "unmount them")
-    needed = sum(size_of(path) for path in directories_to_link(opts, {}))
+    needed = sum(max(0, size_of(path) - size_of(partial_name(opts.path, path)))
+                 for path in directories_to_link(opts, {}))
     free = psutil.disk_usage(opts.path).free
     if needed > free:
         refuse("the share is too small", "%d MB to copy, %d MB free" % (
@@ -2237,12 +2357,18 @@ def old_nodes(text, network):
 
 def check_alike(opts):
     """OS, xCAT, database and the database user's ids are as on the other node."""
+    for what, evidence in unlike(opts):
+        refuse(what, evidence, "make them alike (after an update there: run xcatha.py -s there to "
+               "record it), then run this again")
+
+
+def unlike(opts):
+    """[(what differs, evidence)] between this node and what the others recorded."""
     mine = node_facts(opts)
-    for name, node in other_nodes(opts.path).items():
-        for fact in ("os", "xcat", "database", "uid", "gid"):
-            if mine[fact] and node.get(fact) and mine[fact] != node[fact]:
-                refuse("%s differs from %s" % (fact, name), "%s here, %s there" % (
-                    mine[fact], node[fact]), "make them alike, then run this again")
+    return [("%s differs from %s" % (fact, name), "%s here, %s there" % (mine[fact], node[fact]))
+            for name, node in other_nodes(opts.path).items()
+            for fact in ("os", "xcat", "database", "uid", "gid")
+            if mine[fact] and node.get(fact) and mine[fact] != node[fact]]
 
 
 def check_finished(opts):
@@ -2258,7 +2384,7 @@ def check_finished(opts):
 LOCAL_CHECKS = [check_nic, check_addresses, check_tools, check_share, check_passwords]
 SETUP_CHECKS = [check_record, check_directories, check_engine, check_setup_elsewhere,
                 check_copies, check_alike, check_root_may_write]
-ACTIVATE_CHECKS = [check_record, check_finished, check_directories, check_alike, check_old_nodes]
+ACTIVATE_CHECKS = [check_record, check_finished, check_directories, check_old_nodes]
 
 
 def run_checks(opts, checks):
@@ -2329,37 +2455,39 @@ def setup(opts):
     require(opts, "path", "vip", "nic", "host_name")
     run_checks(opts, SETUP_CHECKS)
     share, me = opts.path, physical_host_name()
-    if lease_held_here(share) and is_active(opts):
-        say("%s is the active node and set up already; nothing was changed." % me)
-        return DONE
-    if not read_record(share) and is_serving(opts):
-        say("%s is active already, set up by an older script; xcatha.py -a adds its lease and "
-            "record.\nNothing was changed." % me)
-        return DONE
+    if is_serving(opts) or (lease_held_here(share) and is_active_record(read_record(share))):
+        return leave_active_node(opts)
     if share_has_data(share) and is_set_up(opts):
-        say("%s is set up already; nothing was changed." % me)
+        step("Node record", write_node, opts)
+        say("%s is set up already." % me)
         return finish_setup(opts, [])
     on_failure(restore_units, unit_states())
-    if not share_has_data(share):
-        return setup_first(opts)
-    if active_node(share) not in ("", me) and lock_state(share) == "held":
+    if active_node(share) not in ("", me) and other_holder(share):
         return setup_while_other_is_active(opts)
-    return setup_second(opts)
+    step("State directory", prepare_share, share)
+    step("Lease", take_lease, share, opts, "" if vip_here(opts.vip) else opts.vip)
+    # Only now does nobody else change the share.
+    return (setup_second if share_has_data(share) else setup_first)(opts)
+
+
+def leave_active_node(opts):
+    """setup on the active node changes nothing; exit code."""
+    say("%s is the active node; nothing was changed." % physical_host_name())
+    if not read_record(opts.path):
+        say("An older script set it up; xcatha.py -a adds its lease and record.")
+    return DONE
 
 
 def setup_first(opts):
     """The first node: its data goes to the share, and counts once the record says finished."""
     share = opts.path
-    directories = directories_to_link(opts, {})
-    step("State directory", prepare_share, share)
-    step("Lease", take_lease, share, opts, "" if vip_here(opts.vip) else opts.vip)
-    on_failure(write_record, share, released=True)
     begin_record(opts, "setting up")
     step("Earlier attempt", take_back, share)
     take_over_address(opts)
     step("xCAT", install_xcat, opts)
     step("Database packages", install_database, opts.dbtype)
     step("Database switch", switch_database, opts)
+    directories = directories_to_link(opts, {})
     step("Copy while running", copy_while_running, share, directories)
     step("Services", stop_all_services)
     step("Copy", copy_all, share, directories)
@@ -2373,14 +2501,12 @@ def setup_first(opts):
 def setup_second(opts):
     """A further node: everything is installed locally, then tried with the share's data."""
     share = opts.path
-    step("State directory", prepare_share, share)
-    step("Lease", take_lease, share, opts, opts.vip)
-    directories = directories_to_link(opts, read_record(share))
-    on_failure(write_record, share, released=True)
     begin_record(opts, "setting up")
+    step("Earlier attempt", take_back, share)
     take_over_address(opts)
     install_locally(opts)
     step("Services", stop_all_services)
+    directories = directories_to_link(opts, read_record(share))
     start_core(opts, directories)
     step("xCAT's database", verify_xcat, opts)
     step("Policy", trust_names, [certificate_name(), physical_host_name(), opts.host_name])
@@ -2388,21 +2514,19 @@ def setup_second(opts):
 
 
 def setup_while_other_is_active(opts):
-    """A node that joins while the other one serves: nothing there is touched."""
-    share = opts.path
+    """A node that joins while the other one serves: nothing there is touched; exit code."""
+    step("Earlier attempt", take_back, opts.path)
     install_locally(opts)
     step("Services", stop_all_services)
     join_pair(opts)
-    RUN.undo.pop_all()
-    say("%s is active and was not disturbed. Access to the database and the policy row of this "
-        "node\nare left to its first activate." % active_node(share))
+    point_of_no_return()
+    say("%s is active and was not disturbed. This node's access to the database and its policy\n"
+        "row are left to its first activate." % active_node(opts.path))
     return finish_setup(opts, [])
 
 
 def install_locally(opts):
     """xCAT and the database are installed on this node itself, and are of the pair's versions."""
-    if share_from_links():
-        step("Linked directories", unlink_all, opts.path)
     step("xCAT", install_xcat, opts)
     step("Database packages", install_database, opts.dbtype)
     check_alike(opts)
@@ -2419,7 +2543,7 @@ def become_member(opts, directories):
     """The point of no return of setup: the share's data counts, then this node stands by."""
     join_pair(opts)
     write_record(opts.path, finished=True, directories=directories)
-    RUN.undo.pop_all()
+    point_of_no_return()
     return finish_setup(opts, stand_by(opts, opts.path))
 
 
@@ -2430,20 +2554,20 @@ def prepare_share(share):
 
 
 def begin_record(opts, state):
-    """The record names this node as the one at work, and what the pair is."""
-    record = read_record(opts.path)
+    """The record names this node as the one at work, and what the pair is; undone as a whole."""
+    record, path = read_record(opts.path), state_file(opts.path, "cluster.json")
+    on_failure(restore_file, path, read_text(path, None))
     pair = {name: getattr(opts, name) for name in ("vip", "netmask", "host_name", "dbtype")}
     consoles = running_units("console")
-    write_record(opts.path, finished=record.get("finished", share_has_data(opts.path)),
+    write_record(opts.path, finished=share_has_data(opts.path), released=False,
                  active={"host": physical_host_name(), "since": now(), "state": state},
-                 released=False, console=consoles[0] if consoles else record.get("console"), **pair)
+                 console=consoles[0] if consoles else record.get("console"), **pair)
 
 
 def take_back(share):
-    """Links of an earlier, unfinished setup are gone, so that the newest data is copied."""
-    if not share_from_links():
-        return "none"
-    stop_all_services()
+    """What an earlier, unfinished run linked is local again, so that the newest data counts."""
+    if share_from_links():
+        stop_all_services()
     return unlink_all(share)
 
 
@@ -2464,32 +2588,35 @@ def is_set_up(opts):
     guards = [read_text(guard_file(unit)) for unit in guarded_units(opts.dbtype)]
     return (physical_host_name() in read_nodes(opts.path) and xcat_installed() and all(guards)
             and not share_from_links() and not vip_here(opts.vip)
-            and not lease_held_here(opts.path)
+            and host_name() == physical_host_name() and not is_running(LEASE_UNIT)
+            and active_node(opts.path) != physical_host_name()
             and not any(running or enabled for running, enabled in unit_states().values()))
 
 
 def is_serving(opts):
     """True if this node has VIP, links, database and xcatd up, be it without the lease."""
     linked = [path for path in all_directories() if link_target(path) == opts.path + path]
-    on_share = any(directory.startswith(opts.path + "/")
-                   for directory in database_working_directories())
     return (bool(vip_here(opts.vip)) and set(XCAT_DIRECTORIES) - set(opts.exclude) <= set(linked)
-            and (opts.dbtype == "sqlite" or on_share) and is_running("xcatd.service"))
+            and (opts.dbtype == "sqlite" or bool(works_on(opts.path)))
+            and is_running("xcatd.service"))
 
 
 def is_active(opts):
     """True if this node is the active one and nothing is left to do."""
     record = read_record(opts.path)
-    state = record.get("active") or {}
-    core = [unit for unit in [database_unit(opts.dbtype), "xcatd.service"] if unit]
-    console = [record["console"]] if record.get("console") else []
-    return ((state.get("host"), state.get("state")) == (physical_host_name(), "active")
-            and lease_held_here(opts.path) and bool(vip_here(opts.vip))
-            and host_name() == opts.host_name
+    return (is_active_record(record) and lease_held_here(opts.path) and is_serving(opts)
+            and host_name() == opts.host_name and not optional_services_down(record)
             and all(link_target(path) == opts.path + path
                     for path in directories_to_link(opts, record))
-            and all(is_running(unit) for unit in core + console)
             and not any(enabled for _, enabled in unit_states().values()))
+
+
+def optional_services_down(record):
+    """True if DNS, DHCP or the console server in use should run on the active node and does not."""
+    site, console = site_attributes(), record.get("console")
+    kinds = [kind for kind in ("DNS", "DHCP") if not why_not(kind, site)]
+    return (any(not running_units(kind) for kind in kinds)
+            or console in units_of("console") and not is_running(console))
 
 
 def activate(opts):
@@ -2498,46 +2625,45 @@ def activate(opts):
     run_checks(opts, ACTIVATE_CHECKS)
     require(opts, "host_name")
     share, started = opts.path, time.monotonic()
+    if is_active(opts):
+        say("%s is the active node already." % physical_host_name())
+        step("Node record", write_node, opts)
+        return finish_active([])
+    for what, evidence in unlike(opts):
+        warn("%s: %s" % (what, evidence))
     fresh, before = not is_serving(opts), picture(opts)
     planned = not active_node(share)
-    if is_active(opts) and not optional_services_down(opts):
-        say("%s is the active node already; nothing was changed." % physical_host_name())
-        return finish_active([])
     on_failure(restore_units, unit_states())
     step("State directory", prepare_share, share)
     step("Lease", take_lease, share, opts, opts.vip)
-    record = read_record(share)
-    if record:
-        on_failure(write_record, share, active=record.get("active"),
-               released=record.get("released", True))
+    directories = directories_to_link(opts, read_record(share))
     begin_record(opts, "activating")
     take_over_address(opts)
     if fresh:
         step("Services", stop_all_services)
-    start_core(opts, directories_to_link(opts, record))
-    down = finish_activation(opts, fresh)
+    start_core(opts, directories)
+    down = finish_activation(opts, directories, fresh)
     add_history(share, "active (%s, %.0f s)" % ("planned" if planned else "unplanned",
                                                 time.monotonic() - started))
-    RUN.undo.pop_all()
     show_change(before, picture(opts))
     return finish_active(down)
 
 
-def finish_activation(opts, fresh):
-    """The rest of activate, after which this node counts as active; the services not up."""
+def finish_activation(opts, directories, fresh):
+    """The rest of activate, after which this node counts as active; what is not up or not done."""
     share = opts.path
-    step("Policy", trust_names, [physical_host_name()])
-    step("Saved hosts file", take_saved_hosts, share)
-    step("Long host name", write_hosts, opts, {} if RUN.dryrun else site_attributes())
-    down = start_optional(opts, fresh)
-    if fresh:
-        step("NFS exports", export_directories)
+    small = [("Policy", trust_names, [physical_host_name()]),
+             ("Saved hosts file", take_saved_hosts, share),
+             ("Long host name", write_hosts, opts, {} if RUN.dryrun else site_attributes())]
+    down = [title for title, *action in small if not optional_step(title, *action)]
+    down += start_optional(opts, fresh)
+    step("NFS exports", export_directories)
     step("Boot", disable_services)
     join_pair(opts)
     write_record(share, active={"host": physical_host_name(), "since": now(), "state": "active"},
-                 directories=directories_to_link(opts, read_record(share)), released=False,
-                 finished=True)
-    save_hosts(share)
+                 directories=directories, released=False, finished=True)
+    point_of_no_return()
+    optional_step("Hosts file", save_hosts, share)
     return down
 
 
@@ -2546,8 +2672,7 @@ def picture(opts):
     linked = [path for path in all_directories() if opts.path and
               link_target(path) == opts.path + path]
     working = sorted(set(database_working_directories()))
-    rows = [("active node", active_node(opts.path) or "none" if opts.path else "unknown"),
-            ("VIP", vip_here(opts.vip) or "not here"), ("host name", host_name()),
+    rows = [("VIP", vip_here(opts.vip) or "not here"), ("host name", host_name()),
             ("links", "%d" % len(linked)), ("database in", " ".join(working) or "-")]
     return rows + [(kind, short_names(running_units(kind)) or "down") for kind in SERVICES]
 
@@ -2561,85 +2686,117 @@ def show_change(before, after):
         say("  %-14s %-36s %s" % (what, was, is_now))
 
 
-def optional_services_down(opts):
-    """True if DNS or DHCP should run on the active node and does not."""
-    site = site_attributes()
-    kinds = [kind for kind in ("DNS", "DHCP") if units_of(kind) and site.get("domain")]
-    return any(not running_units(kind) for kind in kinds)
-
-
 def finish_active(down):
     """The closing lines of activate; exit code."""
     if RUN.dryrun:
         return finish_dry_run()
     if down:
-        say("Active, but not up: %s." % ", ".join(down), sys.stderr)
+        say("Active, but not done or not up: %s. See the errors above." % ", ".join(down),
+            sys.stderr)
     say("This machine is set to primary management node successfully...")
     return DEGRADED if down else DONE
 
 
 def deactivate(opts):
     """This node stands by; every step that is still safe is done; exit code."""
-    share = os.path.realpath(find_share(opts)) if find_share(opts) else ""
-    opts.path = share
-    try:
-        alive = bool(share) and share_answers(share)
-    except HAError as error:
-        report(error)
-        return finish_hung(opts, share)
-    if alive:
-        check_record(opts)
-        fill_in_from_share(opts)
+    opts.path = find_share(opts)
+    state = share_state(opts.path) if opts.path else "unknown"
+    record = {}
+    if state == "answers":
+        opts.path = os.path.realpath(opts.path)
+        broken = error_of(read_record, opts.path)
+        if broken:
+            report(broken)
+            state = "unreadable"
+        else:
+            record = read_record(opts.path)
+            check_vip_of_pair(opts, record)
+            fill_in_from_share(opts)
+    opts.vip = opts.vip or vip_of_lease_unit()
     require(opts, "vip")
+    if state == "silent":
+        return finish_hung(opts)
     before = picture(opts)
-    failed = stand_by(opts, share if alive else "")
+    failed = stand_by(opts, opts.path if state == "answers" else "")
     show_change(before, picture(opts))
+    if state in ("missing", "unreadable"):
+        report(HAError("the record on the share %s was not released" % opts.path,
+                       "the share is %s" % state, "mount or mend it, then run this again"))
+        failed.append("Record")
     return finish_standby(failed)
 
 
-def stand_by(opts, share):
-    """The steps of deactivate; the titles of those that failed. Nothing is rolled back."""
-    failed = []
+def check_vip_of_pair(opts, record):
+    """Refuse a VIP that is not the pair's, before anything is taken down."""
+    if opts.vip and record.get("vip") not in (None, opts.vip):
+        refuse("-v %s differs from the pair's %s" % (opts.vip, record["vip"]),
+               "recorded in %s" % state_file(opts.path, "cluster.json"),
+               "use -v %s, or leave it out" % record["vip"])
 
-    def attempt(title, action, *args):
-        """A step that must not keep the next ones from being tried."""
-        if RUN.signal:
-            return failed.append(title)
-        try:
-            step(title, action, *args)
-        except (HAError, OSError) as error:
-            report(error if isinstance(error, HAError) else HAError(title, str(error)))
-            failed.append(title)
-    if share and share_has_data(share) and not read_record(share) and is_serving(opts):
+
+def stand_by(opts, share):
+    """The steps of deactivate; the titles of those that failed. Nothing is rolled back.
+
+    share is "" where the share cannot be read: record and lease are then left as they are.
+    """
+    failed = []
+    attempt = functools.partial(attempt_step, failed)
+    if share and not read_record(share) and is_serving(opts):
         attempt("Record", adopt_data, opts)
-    if share and lease_held_here(share):
-        attempt("Saved hosts file", save_hosts, share)
+    if share and is_active_record(read_record(share)) and lease_held_here(share):
+        attempt("Hosts file", save_hosts, share)
         attempt("Console in use", remember_console, share)
     for kind in SERVICES:
         attempt("Stop " + kind, stop_services, kind)
-    attempt("NFS exports", withdraw_exports, share)
-    attempt("Linked directories", unlink_all, share)
-    attempt("Virtual IP", remove_vip, opts.vip)
-    attempt("Host name", set_host_name, physical_host_name())
+    attempt("NFS exports", withdraw_exports, opts.path)
+    attempt("Linked directories", unlink_all, opts.path)
+    attempt("Virtual IP", give_up_vip, opts)
+    attempt("Host name", lambda: set_host_name(physical_host_name()))
     attempt("/etc/resolv.conf", set_nameserver, opts.vip, False)
-    if share:
-        attempt("Record", release_record, share)
-    attempt("Lease", let_lease_go, share)
-    RUN.undo.pop_all()
+    if {"Stop xcatd", "Stop database", "Linked directories"} & set(failed):
+        failed.append("Lease (kept: a service may still work on the share)")
+    else:
+        if share:
+            attempt("Record", release_record, share)
+        attempt("Lease", let_lease_go, opts.path)
+    point_of_no_return()
     return failed
 
 
-def finish_hung(opts, share):
-    """deactivate on a share that does not answer: only what is local, and say so."""
-    opts.vip = opts.vip or vip_of_lease_unit()
-    require(opts, "vip")
+def attempt_step(failed, title, action, *args):
+    """A step whose failure, of whatever kind, is reported and does not keep others from running."""
+    if RUN.signal:
+        failed.append(title)
+        return
+    try:
+        step(title, action, *args)
+    except Exception as error:  # the steps after it matter more than what it is
+        log.exception(title)
+        report(error if isinstance(error, HAError) else HAError(title, repr(error)))
+        failed.append(title)
+
+
+def finish_hung(opts):
+    """The part of deactivate that touches nothing but this host; always an HAError."""
+    failed = []
     for kind in SERVICES:
-        optional_step("Stop " + kind, stop_services, kind)
-    optional_step("Virtual IP", remove_vip, opts.vip)
-    optional_step("Host name", set_host_name, physical_host_name())
-    RUN.undo.pop_all()
-    raise HAError("the share does not answer: links, record and lease are as they were",
-                  share, "power this node off before activating the other", INCOMPLETE)
+        attempt_step(failed, "Stop " + kind, stop_services, kind)
+    attempt_step(failed, "Virtual IP", give_up_vip, opts)
+    attempt_step(failed, "Host name", lambda: set_host_name(physical_host_name()))
+    attempt_step(failed, "/etc/resolv.conf", set_nameserver, opts.vip, False)
+    point_of_no_return()
+    raise HAError("the share %s does not answer: links, record and lease are as they were" %
+                  opts.path, "stat: no end within %d s" % SHARE_LIMIT,
+                  "power this node off before activating the other", INCOMPLETE)
+
+
+def give_up_vip(opts):
+    """The VIP is gone from this node, which keeps an address of its own."""
+    here = vip_here(opts.vip)
+    if here and not own_addresses(here, opts.vip):
+        raise HAError("%s is the only address of %s" % (opts.vip, device_of(here)),
+                      "netifaces lists no other", "give the node its own address first")
+    return remove_vip(opts.vip)
 
 
 def adopt_data(opts):
@@ -2674,10 +2831,9 @@ def release_record(share):
 
 def let_lease_go(share):
     """The lease is free for the other node, unless a database still works on the share."""
-    busy = [directory for directory in database_working_directories()
-            if share and directory.startswith(share + "/")]
+    busy = works_on(share)
     expect(not busy, "the lease is kept", "a database server works in %s" % ", ".join(busy),
-           "end that server, then run this again")
+           "end that server, then run xcatha.py -d")
     return release_lease()
 
 
@@ -2699,7 +2855,7 @@ def finish_standby(failed):
 
 
 def finish_setup(opts, failed):
-    """The closing lines of setup: what is left for the administrator comes last."""
+    """The closing lines of setup: what is left for the administrator comes last; exit code."""
     code = finish_standby(failed)
     tell_persistent_vip(opts.vip)
     return code
@@ -2741,8 +2897,8 @@ def look_at_share(view, share):
     if not share:
         return view["unseen"].append("the share: this node knows no path of it")
     try:
-        if not share_answers(share):
-            return view["unseen"].append("the share: %s is not there" % share)
+        if share_state(share) != "answers":
+            return view["unseen"].append("the share: %s is %s" % (share, share_state(share)))
         mount, fstype, _ = mount_of(share)
         view["share"] = {"path": share, "answers": True, "mount": mount, "filesystem": fstype,
                          "free_bytes": psutil.disk_usage(share).free,
@@ -2972,12 +3128,12 @@ def status(opts):
 
 def guide(opts):
     """Supply what -a or -d was not told; True to go on. Asks on a terminal, else needs --yes."""
-    needed = {"activate": ["path", "vip", "nic"], "deactivate": ["vip", "nic"]}.get(opts.command)
-    missing = [name for name in needed or [] if not getattr(opts, name)]
+    needed = {"activate": ["path", "vip", "nic"], "deactivate": ["vip"]}.get(opts.command, [])
+    missing = [name for name in needed if not getattr(opts, name)]
     if not missing:
         return True
     supply(opts)
-    by_hand = not opts.path or not read_record(opts.path)
+    by_hand = not opts.path
     if by_hand and opts.command == "activate" and len(missing) < 3:
         require(opts, *needed)
     if not by_hand:
@@ -2999,7 +3155,8 @@ def guide(opts):
 def supply(opts):
     """Fill in what the share's record and this node's own record know."""
     opts.path = opts.path or find_share(opts)
-    if not opts.path or not share_answers(opts.path):
+    opts.vip = opts.vip or vip_of_lease_unit()
+    if not opts.path or share_state(opts.path) != "answers" or error_of(read_record, opts.path):
         return
     record = read_record(opts.path)
     opts.vip = opts.vip or record.get("vip")
@@ -3041,7 +3198,7 @@ def deactivate_by_hand(opts):
     """Stop and disable the services of a node whose VIP and mounts the administrator moves."""
     for kind in SERVICES:
         step("Stop " + kind, stop_services, kind)
-    RUN.undo.pop_all()
+    point_of_no_return()
     say("Now take the VIP down and unmount the shared data.")
     return finish_standby([])
 
@@ -3056,7 +3213,7 @@ def activate_by_hand(opts):
     opts.path = ""
     down = start_optional(opts, True)
     step("Boot", disable_services)
-    RUN.undo.pop_all()
+    point_of_no_return()
     return finish_active(down)
 
 
@@ -3099,11 +3256,11 @@ def host(text):
 
 
 def directory(text):
-    """An absolute path of plain characters, without links and doubled slashes."""
-    if not re.match(r"^/[A-Za-z0-9/._+@:=,-]*\Z", text):
+    """An absolute path of plain characters; doubled slashes go. Links are left: see check_share."""
+    if not re.match(r"^/[A-Za-z0-9/._+@:=,-]*\Z", text) or ".." in text.split("/"):
         raise argparse.ArgumentTypeError("%r is not an absolute path of plain characters" %
                                          text[:70])
-    return os.path.realpath(text)
+    return "/" + os.path.normpath(text).lstrip("/")
 
 
 def engine(text):
@@ -3194,24 +3351,36 @@ def watch_signals():
         signal.signal(number, note_signal)
 
 
-def put_back(error):
+def put_back(error, opts):
     """Undo a failed run in reverse order; its exit code, or INCOMPLETE where that failed too."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     RUN.signal, RUN.undoing = None, True
-    if not RUN.changed:
+    if not RUN.undo:
         if error.code == REFUSED:
             say("Nothing was changed.", sys.stderr)
         return error.code
     say("Putting this node back as it was found ...", sys.stderr)
-    try:
-        RUN.undo.close()
-    except (HAError, OSError) as second:
-        report(second if isinstance(second, HAError) else HAError("undo failed", str(second)))
+    if opts.path and share_state(opts.path) == "silent":
+        report(error_of(finish_hung, opts))
+        return INCOMPLETE
+    undone = [undo_one(*RUN.undo.pop()) for _ in list(RUN.undo)]
+    if not all(undone):
         say("This node is NOT as it was found; next: xcatha.py -d", sys.stderr)
         return INCOMPLETE
     say("This node is as it was found.", sys.stderr)
     return error.code
+
+
+def undo_one(action, args, kwargs):
+    """True if one change could be put back; the others are tried all the same."""
+    try:
+        action(*args, **kwargs)
+    except Exception as error:  # whatever it is, the rest must be put back
+        log.exception("undo")
+        report(error if isinstance(error, HAError) else HAError("undo failed", repr(error)))
+        return False
+    return True
 
 
 def run_command(opts):
@@ -3237,7 +3406,7 @@ def run_command(opts):
                     thread.join()
     except HAError as error:
         report(error)
-        return put_back(error)
+        return put_back(error, opts)
 
 
 def missing_library():

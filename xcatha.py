@@ -1690,9 +1690,14 @@ def start_database(share, engine):
 
 
 def database_version(engine):
-    """The server's major.minor version, "" for sqlite or where it is not installed."""
+    """The server's major.minor version, "" for sqlite or where it is not installed.
+
+    MariaDB's client names its own version first, then that of its distribution.
+    """
     client = ENGINES[engine]["client"]
-    return first_version(ask([client, "--version"])[1]) if client and have(client) else ""
+    text = ask([client, "--version"])[1] if client and have(client) else ""
+    mariadb = re.search(r"\d+\.\d+[.\d]*-MariaDB", text)
+    return first_version(mariadb.group() if mariadb else text)
 
 
 def first_version(text):
@@ -1873,8 +1878,11 @@ def grant_access(opts):
         "CREATE USER IF NOT EXISTS '{0}'@'{1}' IDENTIFIED BY '{2}';\n"
         "GRANT ALL PRIVILEGES ON xcatdb.* TO '{0}'@'{1}';\n".format(user, address, secret)
         for address in (opts.vip, physical_address(opts)))
-    do(["mysql", "--user=root", "--batch"], text=statements,
-       env={"MYSQL_PWD": os.environ.get("XCATMYSQLROOT_PW") or "cluster"})
+    status, out, err = do(["mysql", "--user=root", "--batch"], text=statements, may_fail=True,
+                          env={"MYSQL_PWD": os.environ.get("XCATMYSQLROOT_PW") or "cluster"})
+    if status:
+        raise HAError("the database did not let root grant access", last_line(out, err),
+                      "give its root password in the environment as XCATMYSQLROOT_PW")
     return "%s admitted" % physical_address(opts)
 
 

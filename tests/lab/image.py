@@ -1,8 +1,8 @@
-"""The disk of the lab's hosts: Debian 12, PostgreSQL laid out as on EL, built once into a cache.
+"""The disk of the lab's hosts: Debian 12 with PostgreSQL in one of two layouts, kept in a cache.
 
 Two layers, each named by a hash of what it is made from, so that a changed recipe makes a new one:
-the base (Debian and the service packages) and, on top, what `host_layer` adds: the stand-in for
-xCAT in /opt/xcat-repo and trust in the certificate of the lab's download server.
+the base (Debian and the service packages) and, on top, what `host_layer` adds: the layout of the
+flavour, the stand-in for xCAT in /opt/xcat-repo and trust in the lab's download server.
 """
 import contextlib
 import fcntl
@@ -21,9 +21,9 @@ SUITE = "bookworm"
 PACKAGES = """
     acl apache2 attr bind9 bind9-dnsutils bind9-utils ca-certificates conserver-client
     conserver-server dbus ifupdown iproute2 iputils-arping iputils-ping isc-dhcp-client
-    isc-dhcp-server less libdbd-pg-perl net-tools openssh-server openssl postgresql-15 procps
-    python-is-python3 python3 python3-netifaces python3-psutil python3-psycopg2 rsync strace
-    systemd systemd-sysv tftpd-hpa
+    isc-dhcp-server less libdbd-mysql-perl libdbd-pg-perl mariadb-server net-tools openssh-server
+    openssl postgresql-15 procps python-is-python3 python3 python3-netifaces python3-psutil
+    python3-psycopg2 python3-pymysql rsync strace systemd systemd-sysv tftpd-hpa
 """.split()
 
 DPKG_OPTIONS = """\
@@ -43,7 +43,7 @@ export DEBIAN_FRONTEND=noninteractive
 apt-get -q update
 apt-get -q -y --no-install-recommends install $PACKAGES
 systemctl disable apt-daily.timer apt-daily-upgrade.timer conserver-server dpkg-db-backup.timer \\
-    isc-dhcp-server logrotate.timer named postgresql ssh tftpd-hpa
+    isc-dhcp-server logrotate.timer mariadb named postgresql ssh tftpd-hpa
 rm -rf /usr/sbin/policy-rc.d /etc/postgresql-common/createcluster.conf /var/lib/apt/lists/*
 apt-get clean
 sed -i 's/^hosts:.*/hosts: files dns/' /etc/nsswitch.conf
@@ -83,7 +83,10 @@ cat > /lib/systemd/system/postgresql.service <<'END'
 {EL_POSTGRESQL_UNIT}END
 """
 
-FLAVOURS = {"el": EL_LAYOUT}
+# As the package leaves it when it is not told otherwise.
+DEBIAN_LAYOUT = "pg_createcluster 15 main"
+
+FLAVOURS = {"el": EL_LAYOUT, "debian": DEBIAN_LAYOUT}
 
 
 def cache():
@@ -183,17 +186,17 @@ def remove_cgroup(cgroup):
             os.rmdir(group)
 
 
-def base(flavour="el"):
-    """The base layer: Debian with the services installed, in the layout of `flavour`."""
-    name = digest(SUITE, PACKAGES, DPKG_OPTIONS, INSTALL, FLAVOURS[flavour])
+def base():
+    """The base layer: Debian with the services installed."""
+    name = digest(SUITE, PACKAGES, DPKG_OPTIONS, INSTALL)
 
     def fill(root):
         command("debootstrap", "--variant=minbase", "--include=ca-certificates", SUITE, root,
                 mirror())
         copy_apt_configuration(root)
-        inside(root, f"PACKAGES='{' '.join(PACKAGES)}'\n{INSTALL}\n{FLAVOURS[flavour]}")
+        inside(root, f"PACKAGES='{' '.join(PACKAGES)}'\n{INSTALL}")
 
-    return stored(cache() / "images" / f"base-{flavour}-{name}", fill)
+    return stored(cache() / "images" / f"base-{name}", fill)
 
 
 def mirror():
@@ -229,25 +232,26 @@ def inside(root, script):
         remove_cgroup(cgroup)
 
 
-def host_layer(lower):
+def host_layer(lower, flavour="el"):
     """What makes the base a host of the lab; the directory also holds the server's certificate.
 
     disk/ is the layer; server.pem and server.key are for the download server alone.
     """
-    name = digest(lower.name, STAND_IN, certificates.__doc__, DOWNLOAD_SERVER)
+    name = digest(lower.name, FLAVOURS[flavour], STAND_IN, certificates.__doc__, DOWNLOAD_SERVER)
 
     def fill(layer):
         for part in ("disk", "work", "root"):
             (layer / part).mkdir()
         certificates(layer)
         with overlay(layer / "root", [lower], layer / "disk", layer / "work") as root:
+            inside(root, FLAVOURS[flavour])
             if STAND_IN.exists():
                 shutil.copytree(STAND_IN, root / "opt/xcat-repo",
                                 ignore=shutil.ignore_patterns("__pycache__"))
             shutil.copy(layer / "ca.pem", root / "usr/local/share/ca-certificates/lab.crt")
             command("chroot", root, "update-ca-certificates")
 
-    return stored(cache() / "images" / f"host-{name}", fill)
+    return stored(cache() / "images" / f"host-{flavour}-{name}", fill)
 
 
 def certificates(directory):

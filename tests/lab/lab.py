@@ -84,8 +84,8 @@ class Lab:
 
     def find_images(self):
         """The images, built if need be."""
-        self.base = image.base(self.flavour)
-        self.host_layer = image.host_layer(self.base)
+        self.base = image.base()
+        self.host_layer = image.host_layer(self.base, self.flavour)
 
     def power_up(self):
         """Lay the cables, boot both hosts at the same time and wait for them."""

@@ -4,7 +4,19 @@ import os
 import socket
 import sys
 
-from xcat import VERSION, console, dhcp, dns, dump, hosts, objects, pgsqlsetup, xcatconfig, xcatd
+from xcat import (
+    VERSION,
+    console,
+    dhcp,
+    dns,
+    dump,
+    hosts,
+    mysqlsetup,
+    objects,
+    pgsqlsetup,
+    xcatconfig,
+    xcatd,
+)
 from xcat.database import Database
 from xcat.reply import CommandError, Reply
 
@@ -35,8 +47,8 @@ REQUESTS = {function.__name__: function for function in (
 
 # Carried out where they are called.
 PROGRAMS = {"dumpxCATdb": dump.dump, "restorexCATdb": dump.restore, "xcatd": xcatd.main,
-            "pgsqlsetup": pgsqlsetup.main, "restartxcatd": xcatd.restart,
-            "xcatconfig": xcatconfig.main}
+            "mysqlsetup": mysqlsetup.main, "pgsqlsetup": pgsqlsetup.main,
+            "restartxcatd": xcatd.restart, "xcatconfig": xcatconfig.main}
 
 
 def main(name, args):

@@ -1,4 +1,4 @@
-"""The tables, in the database that /etc/xcat/cfgloc names: SQLite files or a PostgreSQL server.
+"""The tables, in the database that /etc/xcat/cfgloc names: SQLite files, PostgreSQL or MariaDB.
 
 Another engine is one more class in ENGINES.
 """
@@ -44,9 +44,8 @@ class SQLite:
         return ["dbengine=SQLite"]
 
 
-class PostgreSQL:
+class Server:
     """A server reached over TCP: dbname=NAME;host=ADDRESS|USER|PASSWORD."""
-    driver = "psycopg2"
     remote = True
     mark = "%s"
     catalogue = "SELECT 1 FROM information_schema.tables WHERE table_name = %s"
@@ -56,17 +55,32 @@ class PostgreSQL:
         self.source = dict(item.split("=", 1) for item in source.split(";"))
 
     def connect(self, driver, table):
-        return driver.connect(**self.source, user=self.user, password=self.password,
-                              connect_timeout=5)
+        return driver.connect(database=self.source["dbname"], host=self.source["host"],
+                              user=self.user, password=self.password, connect_timeout=5,
+                              **self.options)
 
     def description(self):
         """What lsxcatd -d says."""
         name, host = self.source["dbname"], self.source["host"]
-        return [f"cfgloc=Pg:dbname={name};host={host}|{self.user}", "dbengine=Pg",
-                f"dbname={name}", f"dbhost={host}", f"dbadmin={self.user}"]
+        return [f"cfgloc={self.kind}:dbname={name};host={host}|{self.user}",
+                f"dbengine={self.kind}", f"dbname={name}", f"dbhost={host}",
+                f"dbadmin={self.user}"]
 
 
-ENGINES = {"SQLite": SQLite, "Pg": PostgreSQL}
+class PostgreSQL(Server):
+    kind = "Pg"
+    driver = "psycopg2"
+    options = {}
+
+
+class MySQL(Server):
+    """Found rows are counted, not changed ones, and "name" is a name, as in the other engines."""
+    kind = "mysql"
+    driver = "pymysql"
+    options = {"client_flag": 2, "init_command": "SET SESSION sql_mode = 'ANSI_QUOTES'"}
+
+
+ENGINES = {"SQLite": SQLite, "Pg": PostgreSQL, "mysql": MySQL}
 
 
 class Database:
@@ -99,13 +113,13 @@ class Database:
         """A cursor to a table that is made now if it does not exist; commits at the end."""
         connection = self.connect(table)
         try:
-            with connection:
-                cursor = connection.cursor()
-                cursor.execute(self.engine.catalogue, [table])
-                if not cursor.fetchone():
-                    names = ", ".join(f'"{name}" TEXT' for name in TABLES[table])
-                    cursor.execute(f'CREATE TABLE "{table}" ({names})')
-                yield cursor
+            cursor = connection.cursor()
+            cursor.execute(self.engine.catalogue, [table])
+            if not cursor.fetchone():
+                names = ", ".join(f'"{name}" TEXT' for name in TABLES[table])
+                cursor.execute(f'CREATE TABLE "{table}" ({names})')
+            yield cursor
+            connection.commit()
         finally:
             connection.close()
 

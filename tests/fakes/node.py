@@ -234,7 +234,10 @@ class Node:
         return done
 
     def plan(self, fault, where):
-        """Plan FAIL, HANG or KILL_CALLER, _AT the n-th call from now, _FROM it on or _ON words."""
+        """Plan FAIL, HANG or a signal to the caller (SIGKILL_AT ...); see the stand-in, command.
+
+        _AT the n-th call from now, _FROM it on, or _ON calls that begin with these words.
+        """
         if not fault.endswith("_ON"):
             where += len(self.calls())
         self.succeed("tee", "/var/lib/fakes/fault", input=f"{fault} {where}\n")

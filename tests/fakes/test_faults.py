@@ -63,7 +63,7 @@ def sweep(home, set_up, lines, fault):
     return found
 
 
-@pytest.mark.parametrize("fault", ["FAIL_AT", "FAIL_FROM", "KILL_CALLER_AT"])
+@pytest.mark.parametrize("fault", ["FAIL_AT", "FAIL_FROM", "SIGKILL_AT"])
 @pytest.mark.parametrize(
     "lines", [[DEACTIVATE], [ACTIVATE], [ACTIVATE, DEACTIVATE]], ids=["standby", "activate", "off"]
 )
@@ -71,6 +71,6 @@ def test_fault_at_every_call_of_a_member(home, set_up, lines, fault):
     assert sweep(home, set_up, lines, fault) == {}
 
 
-@pytest.mark.parametrize("fault", ["FAIL_AT", "FAIL_FROM", "KILL_CALLER_AT"])
+@pytest.mark.parametrize("fault", ["FAIL_AT", "FAIL_FROM", "SIGKILL_AT"])
 def test_fault_at_every_call_of_the_first_setup(home, fault):
     assert sweep(home, None, [SETUP], fault) == {}

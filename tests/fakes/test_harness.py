@@ -70,7 +70,7 @@ def test_command_fails_by_its_words(node):
 
 
 def test_command_kills_its_caller(node):
-    node.plan("KILL_CALLER_AT", 1)
+    node.plan("SIGKILL_AT", 1)
     done = node.run("sh", "-c", "hostname; echo survived")
     assert done.returncode == -signal.SIGKILL and not done.stdout
 

@@ -23,6 +23,7 @@ FRESH_TABLES = {
 COLUMNS = {
     "policy": "priority name host commands noderange parameters time rule comments disable",
     "networks": "netname net mask mgtifname gateway dhcpserver tftpserver domain",
+    "noderes": "node servicenode netboot tftpserver nfsserver installnic primarynic xcatmaster",
     "nodehm": "node power mgt cons serialport",
     "passwd": "key username password cryptmethod authdomain",
 }

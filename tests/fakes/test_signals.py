@@ -1,0 +1,54 @@
+"""Signals: SIGINT and SIGTERM undo like a failure, SIGHUP and a dead terminal stop nothing."""
+
+import signal
+
+import pytest
+
+from tests.fakes.lines import ACTIVATE, DEACTIVATE
+from tests.fakes.test_faults import MAY_STAY
+
+# Sent by a stand-in that then waits to be killed: so the signal comes in the middle of a command.
+AT_XCATD = "systemctl start xcatd"
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_signal_undoes_activate(members, name):
+    host1, _ = members
+    before = host1.picture()
+    host1.plan(f"{name}_ON", AT_XCATD)
+    done = host1.xcatha(*ACTIVATE, code=1)
+    assert name in done.stderr
+    changed = host1.changes_since(before, rewritten=False)
+    assert [name for name in changed if not name.startswith(MAY_STAY)] == []
+
+
+def test_hangup_does_not_stop_activate(members):
+    host1, _ = members
+    host1.plan("SIGHUP_ON", "systemctl start postgresql")
+    host1.xcatha(*ACTIVATE, timeout=120)
+
+
+def test_closed_output_does_not_stop_deactivate(members):
+    host1, _ = members
+    host1.xcatha(*ACTIVATE)
+    script = " ".join(host1.script(*DEACTIVATE))
+    host1.run("sh", "-c", f"({script}; echo $? >/run/code) 2>&1 | true")
+    assert host1.path("/run/code").read_text() == "0\n"
+    assert "10.5.106.50" not in host1.addresses()
+
+
+def test_kill_in_the_middle_of_activate_is_finished_by_the_same_command(members):
+    host1, _ = members
+    host1.plan("SIGKILL_ON", AT_XCATD)
+    assert host1.run(*host1.script(*ACTIVATE)).returncode == -signal.SIGKILL
+    host1.heal()
+    host1.xcatha(*ACTIVATE)
+
+
+def test_kill_in_the_middle_of_activate_is_cleaned_by_deactivate(members):
+    host1, _ = members
+    host1.plan("SIGKILL_ON", AT_XCATD)
+    host1.run(*host1.script(*ACTIVATE))
+    host1.heal()
+    host1.xcatha(*DEACTIVATE)
+    assert "10.5.106.50" not in host1.addresses() and not host1.path("/install").is_symlink()

@@ -1,7 +1,7 @@
 """Fixtures of the unit level. Kept, as all of it, to Python 3.6 and pytest 7.0."""
 
 import argparse
-import collections
+import signal
 
 import pytest
 
@@ -11,13 +11,22 @@ import xcatha
 @pytest.fixture(autouse=True)
 def run_state(monkeypatch):
     """Each test has what a fresh run has: nothing pretended, nothing to undo, no dry run."""
-    fresh = {"dryrun": False, "pretended": {}, "secrets": [], "signal": None, "children": []}
+    fresh = {"dryrun": False, "undoing": False, "signal": None, "pretended": {}}
+    fresh.update(undo=[], secrets=[], children=[])
     for name, value in fresh.items():
         monkeypatch.setattr(xcatha.RUN, name, value)
-    with xcatha.contextlib.ExitStack() as undo:
-        monkeypatch.setattr(xcatha.RUN, "undo", undo)
-        yield xcatha.RUN
-        undo.pop_all()
+    return xcatha.RUN
+
+
+@pytest.fixture
+def undo(opts):
+    """Fails the run, which undoes what it did."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    handlers = [signal.getsignal(number) for number in numbers]
+    opts.path = ""
+    yield lambda: xcatha.put_back(xcatha.HAError("failed"), opts)
+    for number, handler in zip(numbers, handlers):
+        signal.signal(number, handler)
 
 
 @pytest.fixture
@@ -28,11 +37,11 @@ def dry_run(monkeypatch):
 @pytest.fixture
 def mounts(monkeypatch):
     """Lets a test say what is mounted: (mount point, filesystem, options), in mount order."""
-    part = collections.namedtuple("part", "mountpoint fstype opts")
 
     def pretend(*table):
-        rows = [part(*row) for row in (("/", "ext4", "rw"),) + table]
-        monkeypatch.setattr(xcatha.psutil, "disk_partitions", lambda all: rows)
+        root = ("/", "ext4", "rw")
+        rows = [(place, fstype, options.split(",")) for place, fstype, options in (root,) + table]
+        monkeypatch.setattr(xcatha, "mounts", lambda: rows)
 
     return pretend
 

@@ -49,10 +49,10 @@ def test_file_that_is_right_is_not_written(path):
     assert os.stat(path) == before
 
 
-def test_changed_file_is_put_back_by_undo(path, run_state):
+def test_changed_file_is_put_back_by_undo(path, undo):
     write(path, "old")
     assert xcatha.change_file(path, "new")
-    run_state.undo.close()
+    undo()
     assert read(path) == "old"
 
 

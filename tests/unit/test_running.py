@@ -147,16 +147,28 @@ def test_step_prints_its_outcome(capsys):
     assert "done!" in capsys.readouterr().out
 
 
-def test_undo_runs_in_reverse_order(run_state):
+def test_undo_runs_in_reverse_order(undo):
     order = []
     for number in (1, 2, 3):
         xcatha.on_failure(order.append, number)
-    run_state.undo.close()
+    assert undo() == xcatha.FAILED
     assert order == [3, 2, 1]
 
 
-def test_dry_run_has_nothing_to_undo(dry_run, run_state):
+def test_undo_goes_on_after_a_step_that_fails_and_says_that_it_is_incomplete(undo):
     order = []
     xcatha.on_failure(order.append, 1)
-    run_state.undo.close()
-    assert order == []
+    xcatha.on_failure(int, "no number")
+    assert undo() == xcatha.INCOMPLETE
+    assert order == [1]
+
+
+def test_undo_registers_nothing_to_undo(undo, run_state):
+    xcatha.on_failure(xcatha.on_failure, print)
+    undo()
+    assert not run_state.undo
+
+
+def test_dry_run_has_nothing_to_undo(dry_run, run_state):
+    xcatha.on_failure(print)
+    assert not run_state.undo

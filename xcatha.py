@@ -345,12 +345,26 @@ def in_background(action, *args, **kwargs):
     thread.start()
 
 
-def error_of(function, *args):
+def error_of(action, *args):
     """The HAError that a call raises, None if it raises none."""
     try:
-        function(*args)
+        action(*args)
     except HAError as error:
         return error
+    return None
+
+
+def any_error_of(action, *args, **kwargs):
+    """Like error_of, for what must not end the run: any exception becomes an HAError."""
+    try:
+        action(*args, **kwargs)
+    except HAError as error:
+        return error
+    except Exception as error:  # the log gets its traceback, the administrator a next step
+        log.exception("unexpected")
+        what = "a file operation failed" if isinstance(error, OSError) else (
+            "an error in xcatha.py itself")
+        return HAError(what, repr(error), "mend the cause, then run this again")
     return None
 
 
@@ -2773,14 +2787,10 @@ def stand_by(opts, share):
 
 def attempt_step(failed, title, action, *args):
     """A step whose failure, of whatever kind, is reported and does not keep others from running."""
-    if RUN.signal:
-        failed.append(title)
-        return
-    try:
-        step(title, action, *args)
-    except Exception as error:  # the steps after it matter more than what it is
-        log.exception(title)
-        report(error if isinstance(error, HAError) else HAError(title, repr(error)))
+    error = None if RUN.signal else any_error_of(step, title, action, *args)
+    if error:
+        report(error)
+    if error or RUN.signal:
         failed.append(title)
 
 
@@ -2972,6 +2982,9 @@ def active_problems(view):
         yield "the record says active, but the lease is not held", again + ", or xcatha.py -d"
     if not view["vip"]["nic"]:
         yield "the VIP %s is not here" % record["vip"], again
+    if view["host_name"]["running"] != record["host_name"]:
+        yield "the host name is %s, not %s" % (view["host_name"]["running"],
+                                               record["host_name"]), again
     lost = [path for path in record["directories"] if path not in view["links"]]
     if lost:
         yield "not linked into the share: " + " ".join(lost), again
@@ -2986,38 +2999,47 @@ def active_problems(view):
 
 def xcat_problems(view, running):
     """What xCAT's tables and services should say on the active node and do not."""
-    record = view["record"]
-    opts = argparse.Namespace(vip=record["vip"], nic=view["vip"]["nic"] or "-")
-    try:
-        site = site_attributes()
-        for kind, maker in (("DNS", "makedns -n"), ("DHCP", "makedhcp -n && makedhcp -a")):
-            wanted = site.get("domain") and not site.get(
-                {"DNS": "externaldns", "DHCP": "externaldhcpservers"}[kind])
-            if wanted and units_of(kind) and kind not in running:
-                yield "%s is down" % kind, maker
-        for kind, name, attributes in wrong_masters(opts):
-            yield "%s of %s is not the VIP" % (" and ".join(attributes), name), (
-                "chdef -t %s -o %s " % (kind, name) +
-                " ".join("%s=%s" % (attribute, opts.vip) for attribute in attributes))
-        yield from row_problems(opts, view)
-    except HAError as error:
-        yield error.what, error.hint
+    opts = argparse.Namespace(vip=view["record"]["vip"], nic=view["vip"]["nic"] or "-")
+    for look in (service_problems, master_problems, noderes_problems, network_problems):
+        try:
+            yield from list(look(opts, view, running))
+        except HAError as error:
+            yield "%s (%s)" % (error.what, error.evidence), error.hint
     cfgloc = re.search(r"host=([^|;\s]*)", read_cfgloc())
-    if cfgloc and cfgloc.group(1) != record["vip"]:
+    if cfgloc and cfgloc.group(1) != opts.vip:
         yield "cfgloc names %s, not the VIP" % cfgloc.group(1), "xcatha.py -d, then xcatha.py -a"
 
 
-def row_problems(opts, view):
-    """Rows of noderes and networks that bind compute nodes to one management node."""
+def service_problems(opts, view, running):
+    """DNS or DHCP that should run."""
+    site = site_attributes()
+    for kind, maker in (("DNS", "makedns -n"), ("DHCP", "makedhcp -n && makedhcp -a")):
+        if kind not in running and not why_not(kind, site):
+            yield "%s is down" % kind, maker
+
+
+def master_problems(opts, view, running):
+    """Attributes that should be the VIP."""
+    for kind, name, attributes in wrong_masters(opts):
+        yield "%s of %s is not the VIP" % (" and ".join(attributes), name), (
+            "chdef -t %s -o %s " % (kind, name) +
+            " ".join("%s=%s" % (attribute, opts.vip) for attribute in attributes))
+
+
+def noderes_problems(opts, view, running):
+    """Nodes and groups that are bound to one management node."""
     physical = {node.get("address"): name for name, node in view["nodes"].items()}
-    places = set(physical) | set(physical.values())
+    places = (set(physical) | set(physical.values())) - {None, ""}
     for row in table("noderes"):
         for attribute in ("xcatmaster", "nfsserver", "tftpserver", "servicenode"):
-            if row.get(attribute) in places - {None, ""}:
+            if row.get(attribute) in places:
+                kind = "group" if is_group(row["node"]) else "node"
                 yield "%s of %s is %s, not the VIP" % (attribute, row["node"], row[attribute]), (
-                    "chdef -t %s -o %s %s=%s" % (
-                        "group" if is_group(row["node"]) else "node", row["node"], attribute,
-                        opts.vip))
+                    "chdef -t %s -o %s %s=%s" % (kind, row["node"], attribute, opts.vip))
+
+
+def network_problems(opts, view, running):
+    """Networks whose NIC is an alias, on which DHCP cannot listen."""
     for row in table("networks"):
         if ":" in row["mgtifname"].replace("!remote!", ""):
             yield "mgtifname of %s is the alias %s" % (row["netname"], row["mgtifname"]), (
@@ -3335,12 +3357,11 @@ def one_run_at_a_time():
     if RUN.dryrun:
         yield
         return
-    descriptor = os.open(RUN_LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    if lock_file(descriptor) != "ours":
-        raise HAError("another run of xcatha.py is at work on this node", RUN_LOCK + " is locked",
-                      "wait for its end", REFUSED)
-    yield
-    os.close(descriptor)
+    with open(RUN_LOCK, "a") as lock:
+        if lock_file(lock.fileno()) != "ours":
+            raise HAError("another run of xcatha.py is at work on this node",
+                          RUN_LOCK + " is locked", "wait for its end", REFUSED)
+        yield
 
 
 def note_signal(number, frame):
@@ -3382,39 +3403,37 @@ def put_back(error, opts):
 
 def undo_one(action, args, kwargs):
     """True if one change could be put back; the others are tried all the same."""
-    try:
-        action(*args, **kwargs)
-    except Exception as error:  # whatever it is, the rest must be put back
-        log.exception("undo")
-        report(error if isinstance(error, HAError) else HAError("undo failed", repr(error)))
-        return False
-    return True
+    error = any_error_of(action, *args, **kwargs)
+    if error:
+        report(error)
+    return error is None
 
 
 def run_command(opts):
     """Run the command, undo it if it fails; exit code."""
-    commands = {"setup": setup, "activate": activate, "deactivate": deactivate,
-                "activate by hand": activate_by_hand, "deactivate by hand": deactivate_by_hand}
+    codes = []
     try:
-        if not guide(opts):
-            say("Nothing was changed.")
-            return DONE
         with one_run_at_a_time():
-            try:
-                return commands[opts.command](opts)
-            except HAError:
-                raise
-            except Exception as error:  # whatever it is, the node is put back as it was
-                log.exception("unexpected")
-                raise HAError("a file operation failed" if isinstance(error, OSError) else
-                              "an error in xcatha.py itself", repr(error),
-                              "mend the cause, then run this again") from error
-            finally:
-                for thread in RUN.threads:
-                    thread.join()
+            error = any_error_of(lambda: codes.append(run_guided(opts)))
+            for thread in RUN.threads:
+                thread.join()
+            if error:
+                report(error)
+                return put_back(error, opts)
     except HAError as error:
         report(error)
-        return put_back(error, opts)
+        return error.code
+    return codes[0]
+
+
+def run_guided(opts):
+    """Ask what there is to ask, then do it; exit code."""
+    commands = {"setup": setup, "activate": activate, "deactivate": deactivate,
+                "activate by hand": activate_by_hand, "deactivate by hand": deactivate_by_hand}
+    if guide(opts):
+        return commands[opts.command](opts)
+    say("Nothing was changed.")
+    return DONE
 
 
 def missing_library():

@@ -68,7 +68,9 @@ class Switch:
 
     def connect(self, name, pid):
         """Give the namespace of this process an eth0 that is plugged in here."""
-        self.ip("link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", str(pid))
+        mac = "52:54:00:00:00:0" + name[-1]  # a NIC keeps its MAC when its host boots again
+        peer = f"peer name eth0 address {mac} netns {pid}"
+        self.ip("link", "add", name, "type", "veth", *peer.split())
         self.ip("link", "set", name, "master", "br0", "up")
 
     def close(self):

@@ -106,8 +106,12 @@ def test_vip_that_another_machine_uses(members):
     assert [name for name in changed if not name.startswith("run/")] == []
 
 
-def test_node_of_another_database_version(members):
-    host1, _ = members
+def test_setup_of_a_node_with_another_database_version(members):
+    host1, host2 = members
     record = host1.path("/HA/.xcatha/nodes/host2.json")
     record.write_text(record.read_text().replace('"15.6"', '"14.1"'))
-    assert "14.1" in refused(host1, *ACTIVATE)
+    assert "14.1" in refused(host1, *SETUP)
+    assert "14.1" in host1.xcatha(*ACTIVATE).stderr
+    host1.xcatha(*DEACTIVATE)
+    host2.xcatha(*SETUP)
+    assert "14.1" not in record.read_text()

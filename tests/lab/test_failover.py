@@ -7,8 +7,19 @@ import pytest
 from tests.lab import judge
 from tests.lab.image import wait_for
 from tests.lab.network import mac
-from tests.lab.pair import (DOMAIN, PATH_PER_HOST, TREES, VIP, Pair, address_of, cluster_lab,
-                            define_node, define_osimage, mac_of, write_trees)
+from tests.lab.pair import (
+    DOMAIN,
+    PATH_PER_HOST,
+    TREES,
+    VIP,
+    Pair,
+    address_of,
+    cluster_lab,
+    define_node,
+    define_osimage,
+    mac_of,
+    write_trees,
+)
 
 LAYOUTS = {"postgresql": {}, "sqlite": {"share_at": PATH_PER_HOST}}
 STEPS = ("planned", "back", "power loss")

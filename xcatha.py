@@ -246,6 +246,8 @@ def run(argv, limit, env=None, **streams):
         except OSError as error:
             return 127, "", "%s: %s" % (argv[0], error.strerror)
         RUN.children.append(child)
+        if RUN.signal:  # it came while the child was being made
+            kill_group(child)
         waiter = threading.Thread(target=child.wait, daemon=True)
         waiter.start()
         waiter.join(limit)
@@ -419,6 +421,19 @@ def write_file(path, text, mode=0o644):
         pretend("text", path, text)
         return
     aside = path + ".xcatha-new"
+    try:
+        write_aside(aside, path, text, mode)
+        os.rename(aside, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(aside)
+        raise
+    sync_directory(os.path.dirname(path))
+    log.info("wrote %s", path)
+
+
+def write_aside(aside, path, text, mode):
+    """Write what is to replace the path, with the owner, mode and labels that it has now."""
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as stream:
         os.fchmod(descriptor, mode)
@@ -429,9 +444,6 @@ def write_file(path, text, mode=0o644):
         stream.write(text)
         stream.flush()
         os.fsync(descriptor)
-    os.rename(aside, path)
-    sync_directory(os.path.dirname(path))
-    log.info("wrote %s", path)
 
 
 def change_file(path, text):
@@ -761,8 +773,8 @@ PERSISTENT_PLACES = {
     "/etc/NetworkManager/system-connections/*":
         "delete that address, then: nmcli connection reload",
     "/etc/netplan/*.yaml": "delete that address, then: netplan apply",
-    "/etc/network/interfaces": "delete that address, the next boot leaves it out",
-    "/etc/network/interfaces.d/*": "delete that address, the next boot leaves it out",
+    "/etc/network/interfaces": "delete that line or address, the next boot leaves it out",
+    "/etc/network/interfaces.d/*": "delete that line or address, the next boot leaves it out",
     "/etc/systemd/network/*.network": "delete that address, then: networkctl reload",
 }
 
@@ -1801,7 +1813,7 @@ def switch_database(opts):
     """xCAT's tables live in the wanted engine, at the VIP."""
     before = current_engine()
     if before == opts.dbtype:
-        return name_vip_in_cfgloc(opts)
+        return "already " + before
     if opts.dbtype == "sqlite":
         raise HAError("xCAT already uses %s on this node" % before, read_cfgloc().split("|")[0],
                       "run setup with -t %s" % before, REFUSED)
@@ -1820,7 +1832,7 @@ def name_vip_in_cfgloc(opts):
     """cfgloc names the VIP as the database's host: the other node must reach it too."""
     text = read_text("/etc/xcat/cfgloc")
     changed = change_file("/etc/xcat/cfgloc", re.sub(r"host=[^|;\s]*", "host=" + opts.vip, text))
-    return "already %s%s" % (opts.dbtype, ", now at the VIP" if changed else "")
+    return "cfgloc now names the VIP" if changed else "cfgloc names the VIP already"
 
 
 def save_dump():

@@ -7,7 +7,7 @@ import stat
 import sys
 
 # What a host changes by itself, and the lease's counter. A running server's files hold no promise.
-BY_ITSELF = ("/var/log", "/var/lib/systemd", "*/.xcatha/lease", "*/pgsql/data/pg_*",
+BY_ITSELF = ("/var/log", "/var/lib/systemd", "*/.xcatha/lease", "*/pgsql/data/pg_[!h]*",
              "*/pgsql/data/base", "*/pgsql/data/global")
 
 
@@ -23,19 +23,19 @@ def picture(*tops):
 def walk(top):
     """Every path of a tree on one filesystem."""
     for directory, names, files in os.walk(top):
-        names[:] = [name for name in names if is_asked_for(os.path.join(directory, name), top)]
+        links = [name for name in names if os.path.islink(os.path.join(directory, name))]
+        names[:] = [name for name in names if name not in links
+                    and not os.path.ismount(os.path.join(directory, name))
+                    and not changes_by_itself(os.path.join(directory, name))]
         yield directory
-        for name in [*names, *files]:
-            path = os.path.join(directory, name)
-            if os.path.islink(path) or (name in files and is_asked_for(path, top)):
+        for path in (os.path.join(directory, name) for name in [*links, *files]):
+            if not changes_by_itself(path):
                 yield path
 
 
-def is_asked_for(path, top):
-    """True unless the path is on another filesystem, or changes by itself."""
-    return os.path.islink(path) or (
-        os.stat(top).st_dev == os.lstat(path).st_dev
-        and not any(fnmatch.fnmatch(path, pattern) for pattern in BY_ITSELF))
+def changes_by_itself(path):
+    """True for what no promise is about."""
+    return any(fnmatch.fnmatch(path, pattern) for pattern in BY_ITSELF)
 
 
 def facts(path, first_names):

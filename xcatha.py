@@ -39,12 +39,13 @@ import logging
 import os
 import pwd
 import re
+import select
 import shlex
 import shutil
 import signal
 import socket
 import stat
-import subprocess
+import subprocess  # nosec: argument lists only, never a shell
 import sys
 import tempfile
 import threading
@@ -150,10 +151,12 @@ log = logging.getLogger("xcatha")
 
 
 def say(text, stream=None):
-    """Print a line; a terminal that went away does not stop the run."""
+    """Print a line; a terminal that went away or a pipe that nobody reads does not stop the run."""
     stream = stream or sys.stdout
     encoding = getattr(stream, "encoding", None) or "ascii"
     try:
+        if not select.select([], [stream], [], ASK_LIMIT)[1]:
+            raise TimeoutError("nobody reads this pipe")
         print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
@@ -240,9 +243,9 @@ def run(argv, limit, env=None, **streams):
         given.write(streams.get("text", "").encode())
         given.seek(0)
         try:
-            child = subprocess.Popen(argv, stdin=given, stderr=err, start_new_session=True, cwd="/",
-                                     stdout=None if streams.get("show") else out,
-                                     env=command_environment(env or {}))
+            child = subprocess.Popen(  # nosec: an argument list, never a shell
+                argv, stdin=given, stdout=None if streams.get("show") else out, stderr=err,
+                start_new_session=True, cwd="/", env=command_environment(env or {}))
         except OSError as error:
             return 127, "", "%s: %s" % (argv[0], error.strerror)
         RUN.children.append(child)
@@ -1856,7 +1859,7 @@ def switch_to_postgresql(opts):
     """
     data = "/var/lib/pgsql/data"
     if data == postgres_settings() and not os.path.exists(data + "/PG_VERSION"):
-        as_postgres(["initdb", "-D", data])
+        as_postgres(["initdb", "-D", data, "-E", "UTF8"])
     start_unit(database_unit("postgresql"))
     as_postgres(["psql", "-X", "-q", "-d", "template1", "-c",
                  "GRANT ALL ON SCHEMA public TO PUBLIC"])
@@ -3455,8 +3458,17 @@ def missing_library():
     return USAGE
 
 
+def fill_closed_streams():
+    """Standard streams that the caller closed are /dev/null: no file of ours takes their place."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            setattr(sys, name, os.fdopen(number, "w" if number else "r"))
+
+
 def main(argv=None):
     """Parse the command line and run; exit code."""
+    fill_closed_streams()
     opts = build_parser().parse_args(argv)
     if netifaces is None:
         return missing_library()

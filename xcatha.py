@@ -1218,6 +1218,7 @@ def add_history(share, event):
     path = state_file(share, "history")
     line = "%s %s %s" % (now(), physical_host_name(), event)
     write_file(path, "\n".join(read_text(path).splitlines()[-999:] + [line]) + "\n", 0o600)
+    return event
 
 
 def is_active_record(record):
@@ -2181,12 +2182,10 @@ def start_optional(opts, fresh):
 
 def optional_step(title, action, *args):
     """A step whose failure is reported, but does not end the run; True if it went well."""
-    try:
-        step(title, action, *args)
-    except HAError as error:
+    error = any_error_of(step, title, action, *args)
+    if error:
         report(error)
-        return False
-    return True
+    return error is None
 
 
 def export_directories():
@@ -2680,8 +2679,8 @@ def activate(opts):
         step("Services", stop_all_services)
     start_core(opts, directories)
     down = finish_activation(opts, directories, fresh)
-    add_history(share, "active (%s, %.0f s)" % ("planned" if planned else "unplanned",
-                                                time.monotonic() - started))
+    optional_step("History", add_history, share, "active (%s, %.0f s)" % (
+        "planned" if planned else "unplanned", time.monotonic() - started))
     show_change(before, picture(opts))
     return finish_active(down)
 
@@ -2705,13 +2704,21 @@ def finish_activation(opts, directories, fresh):
 
 
 def picture(opts):
-    """What activate and deactivate change, as [(what, how it is now)]."""
+    """What activate and deactivate change, as [(what, how it is now)]; it never fails."""
     linked = [path for path in all_directories() if opts.path and
               link_target(path) == opts.path + path]
     working = sorted(set(database_working_directories()))
     rows = [("VIP", vip_here(opts.vip) or "not here"), ("host name", host_name()),
             ("links", "%d" % len(linked)), ("database in", " ".join(working) or "-")]
-    return rows + [(kind, short_names(running_units(kind)) or "down") for kind in SERVICES]
+    return rows + [(kind, services_running(kind)) for kind in SERVICES]
+
+
+def services_running(kind):
+    """The running services of a kind, for people."""
+    try:
+        return short_names(running_units(kind)) or "down"
+    except HAError:
+        return "unknown"
 
 
 def show_change(before, after):

@@ -155,11 +155,19 @@ def say(text, stream=None):
     stream = stream or sys.stdout
     encoding = getattr(stream, "encoding", None) or "ascii"
     try:
-        if not select.select([], [stream], [], ASK_LIMIT)[1]:
+        if not is_read(stream):
             raise TimeoutError("nobody reads this pipe")
         print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def is_read(stream):
+    """False for a full pipe whose reader takes nothing out of it for ASK_LIMIT seconds."""
+    try:
+        return bool(select.select([], [stream], [], ASK_LIMIT)[1])
+    except ValueError:  # no stream of the system's
+        return True
 
 
 def warn(text):

@@ -1185,7 +1185,6 @@ def write_record(share, **changes):
     write_file(state_file(share, "cluster.json"), json.dumps(record, indent=1) + "\n", 0o600)
 
 
-
 def read_nodes(share):
     """{host: what it recorded about itself} of the nodes that were set up."""
     nodes = {}
@@ -1355,7 +1354,6 @@ def other_holder(share):
         lock_state(share) == "held") else ""
 
 
-
 def wait_for_lease(share):
     """Return once nobody holds the lease; refuse while its holder lives."""
     holder, evidence = read_lease(share).get("host", "another node"), other_holder(share)
@@ -1464,8 +1462,7 @@ def hold_lease(share):
 
 def lose_lease(vip):
     """What must not go on without the lease ends: the VIP and every guarded service."""
-    if vip:
-        remove_vip(vip)
+    error = any_error_of(remove_vip, vip) if vip else None
     units = [unit for kind in GUARDED for unit in units_of(kind)
              if exists(guard_file(unit)) and not is_stopped(unit)]
     if "xcatd.service" in units:  # without its database it would take half a minute to stop
@@ -1473,6 +1470,8 @@ def lose_lease(vip):
         do(["systemctl", "kill", "--signal=SIGKILL", "xcatd.service"], may_fail=True)
     if units:
         do(["systemctl", "stop"] + units, SERVICE_LIMIT)
+    if error:
+        raise error
 
 
 def notify_systemd(message, *descriptors):
@@ -1763,7 +1762,7 @@ def with_access(text, allowed):
 
 def with_listeners(text, wanted):
     """A postgresql.conf whose listen_addresses, the last of which counts, name these too."""
-    pattern = re.compile(r"^\s*listen_addresses\s*=?\s*'([^']*)'", re.MULTILINE)
+    pattern = re.compile(r"^[ \t]*listen_addresses\s*=?\s*'([^']*)'", re.MULTILINE)
     settings = list(pattern.finditer(text))
     present = settings[-1].group(1) if settings else "localhost"
     listed = [name.strip() for name in present.split(",") if name.strip()]
@@ -1837,7 +1836,6 @@ def switch_database(opts):
     expect(current_engine() == opts.dbtype, "the switch to %s did not happen" % opts.dbtype,
            "/etc/xcat/cfgloc still names %s" % before, "the log has the tool's output")
     return "%s -> %s" % (before, opts.dbtype)
-
 
 
 def name_vip_in_cfgloc(opts):

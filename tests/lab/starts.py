@@ -121,6 +121,7 @@ su - postgres -c 'initdb -D /var/lib/pgsql/data'
 systemctl start postgresql
 su - postgres -c "psql -d template1 -c '{TABLES_FOR_ALL}'"
 XCATPGPW=cluster pgsqlsetup -i -V -a {OLD} -a 10.5.106.5
+echo "listen_addresses = 'localhost,{VIP},{OLD},10.5.106.5'" >>/var/lib/pgsql/data/postgresql.conf
 systemctl stop xcatd
 systemctl stop postgresql
 for name in /install /etc/xcat /root/.xcat /tftpboot /var/lib/pgsql; do

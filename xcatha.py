@@ -999,15 +999,16 @@ def stop_unit(unit, limit=SERVICE_LIMIT):
     return True
 
 
-def set_boot(unit, wanted):
-    """The unit starts at boot, or does not. True if that had to be changed."""
-    if is_enabled(unit) == wanted:
-        return False
-    do(["systemctl", "enable" if wanted else "disable", unit], may_fail=True)
-    pretend("enabled", unit, wanted)
-    expect(is_enabled(unit) == wanted, "%s is still %s at boot" % (
-        unit, "disabled" if wanted else "enabled"), hint="see `systemctl status %s`" % unit)
-    return True
+def set_boot(wanted, *units):
+    """The units start at boot, or do not; those that had to be changed."""
+    changed = [unit for unit in units if is_enabled(unit) != wanted]
+    if changed:
+        do(["systemctl", "enable" if wanted else "disable"] + changed, may_fail=True)
+    for unit in changed:
+        pretend("enabled", unit, wanted)
+        expect(is_enabled(unit) == wanted, "%s is still %s at boot" % (
+            unit, "disabled" if wanted else "enabled"), hint="see `systemctl status %s`" % unit)
+    return changed
 
 
 def stop_services(kind):
@@ -1018,7 +1019,7 @@ def stop_services(kind):
     units = units_of(kind)
     stopped = [unit for unit in units if not is_stopped(unit) or is_enabled(unit)]
     errors = [error_of(action, *args) for unit in stopped
-              for action, *args in ((stop_unit, unit), (set_boot, unit, False))]
+              for action, *args in ((stop_unit, unit), (set_boot, False, unit))]
     errors.append(error_of(stop_strays, kind))
     raise_all(list(filter(None, errors)))
     if not units:
@@ -1076,7 +1077,7 @@ def short_names(units):
 
 def disable_services():
     """No managed unit starts at boot; xCAT's own tools enable some of them now and then."""
-    changed = [unit for unit in managed_units() if set_boot(unit, False)]
+    changed = set_boot(False, *managed_units())
     return "disabled: " + short_names(changed) if changed else "already disabled"
 
 
@@ -1089,7 +1090,7 @@ def restore_units(states):
     """Every managed unit is as unit_states found it; one installed since is stopped, disabled."""
     units = managed_units()
     before = {unit: states.get(unit, (False, False)) for unit in units}
-    errors = [error_of(set_boot, unit, before[unit][1]) for unit in units]
+    errors = [error_of(set_boot, before[unit][1], unit) for unit in units]
     errors += [error_of(stop_unit, unit) for unit in units if not before[unit][0]]
     errors += [error_of(start_unit, unit) for unit in reversed(units) if before[unit][0]]
     raise_all(list(filter(None, errors)))

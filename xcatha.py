@@ -2398,11 +2398,23 @@ def old_nodes(text, network):
     return sorted({address for address in found if ipaddress.ip_address(address) in network})
 
 
+def check_cfgloc(opts):
+    """xCAT's database string on the share names the pair's engine."""
+    first = (read_text(opts.path + "/etc/xcat/cfgloc").splitlines() or [""])[0].strip()
+    plain = opts.dbtype == "sqlite" and ":" not in first
+    if share_has_data(opts.path) and not plain and not first.startswith(
+            ENGINES[opts.dbtype]["cfgloc"]):
+        refuse("%s/etc/xcat/cfgloc does not name %s" % (opts.path, opts.dbtype),
+               first.split("|")[0] or "it is empty",
+               "restore its first line from a backup (dumps: %s)" % STATE_DIR)
+
+
 def check_alike(opts):
     """OS, xCAT, database and the database user's ids are as on the other node."""
     for what, evidence in unlike(opts):
-        refuse(what, evidence, "make them alike (after an update there: run xcatha.py -s there to "
-               "record it), then run this again")
+        refuse(what, evidence, "make them alike, then run this again; after an update there, run "
+               "xcatha.py -s there first; if that node is gone for good, move away %s" %
+               state_file(opts.path, "nodes", what.split()[-1] + ".json"))
 
 
 def unlike(opts):
@@ -2426,8 +2438,9 @@ def check_finished(opts):
 
 LOCAL_CHECKS = [check_nic, check_addresses, check_tools, check_share, check_passwords]
 SETUP_CHECKS = [check_record, check_directories, check_engine, check_setup_elsewhere,
-                check_copies, check_alike, check_root_may_write]
-ACTIVATE_CHECKS = [check_record, check_finished, check_directories, check_old_nodes]
+                check_copies, check_cfgloc, check_alike, check_root_may_write]
+ACTIVATE_CHECKS = [check_record, check_finished, check_directories, check_cfgloc,
+                   check_old_nodes]
 
 
 def run_checks(opts, checks):
@@ -2498,7 +2511,9 @@ def setup(opts):
     require(opts, "path", "vip", "nic", "host_name")
     run_checks(opts, SETUP_CHECKS)
     share, me = opts.path, physical_host_name()
-    if is_serving(opts) or (lease_held_here(share) and is_active_record(read_record(share))):
+    record = read_record(share)
+    active = is_active_record(record)
+    if is_serving(opts) and (active or not record) or active and lease_held_here(share):
         return leave_active_node(opts)
     if share_has_data(share) and is_set_up(opts):
         step("Node record", write_node, opts)

@@ -31,8 +31,13 @@ def digest(path):
 def tree(top):
     """{path below top: digest} of the files in a tree."""
     found = [os.path.join(parent, name) for parent, _, names in os.walk(top) for name in names]
-    return {os.path.relpath(path, top): digest(path) for path in found if os.path.isfile(path)
-            and not os.path.islink(path) and os.path.basename(path) not in REWRITTEN}
+    return {
+        os.path.relpath(path, top): digest(path)
+        for path in found
+        if os.path.isfile(path)
+        and not os.path.islink(path)
+        and os.path.basename(path) not in REWRITTEN
+    }
 
 
 def names_of(disk, directory):
@@ -99,15 +104,22 @@ def links(node):
     return [name for name in DIRECTORIES if (node.upper / name).is_symlink()]
 
 
+def left_on_standby(node):
+    """What a standby should not have."""
+    name = node.succeed("hostname").strip()
+    vip = [address for address in node.addresses() if address == VIP]
+    return units(node) + links(node) + vip + ([name] if name != node.name else [])
+
+
 def is_standby(node):
-    return not (units(node) or links(node) or VIP in node.addresses()) and (
-        node.succeed("hostname") == node.name + "\n"
-    )
+    return not left_on_standby(node)
 
 
 def is_active(node):
-    return {"xcatd", "postgresql"} <= set(units(node)) and VIP in node.addresses() and (
-        links(node) == list(DIRECTORIES)
+    return (
+        {"xcatd", "postgresql"} <= set(units(node))
+        and VIP in node.addresses()
+        and (links(node) == list(DIRECTORIES))
     )
 
 

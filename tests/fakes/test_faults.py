@@ -11,12 +11,28 @@ import pytest
 
 from tests.fakes.lines import ACTIVATE, DEACTIVATE, SETUP
 from tests.fakes.node import cluster
+from tests.fakes.test_commands import DIRECTORIES
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 
-# What a failed run may leave changed: new packages, regenerated files, and its own notes.
-MAY_STAY = ("HA", "run", "var/lib/xcatha", "etc/dhcp", "etc/named.conf", "usr", "opt")
+# What a failed run may leave changed: regenerated files, its own notes, and of a first setup the
+# new packages with all that they brought.
+MAY_STAY = ("HA", "run", "var/lib/xcatha", "etc/dhcp", "etc/named.conf")
+PACKAGES = ("usr", "opt", "etc/systemd/system/multi-user.target.wants") + tuple(
+    directory.lstrip("/") for directory in DIRECTORIES
+)
 DONE, FAILED, REFUSED, DEGRADED, INCOMPLETE = 0, 1, 3, 4, 5
+
+
+def left_changed(node, before):
+    """What a failed run should have put back and did not."""
+    new = () if "opt/xcat" in before else PACKAGES
+    was_standby = not before.get("etc/xcat", "-")[0].startswith("l")
+    changed = node.changes_since(before, rewritten=False)
+    left = [name for name in changed if not name.startswith(MAY_STAY + new)]
+    backups = [name for name in changed if ".xcatbak" in name]
+    links = [path for path in DIRECTORIES if node.path(path).is_symlink()]
+    return left + backups + (links if was_standby else [])
 
 
 def lies(node, before, done):
@@ -24,8 +40,7 @@ def lies(node, before, done):
     if "Traceback" in done.stderr:
         return "a traceback"
     if done.returncode in (FAILED, REFUSED):
-        changed = node.changes_since(before, rewritten=False)
-        left = [name for name in changed if not name.startswith(MAY_STAY)]
+        left = left_changed(node, before)
         return f"exit {done.returncode}, but changed: {left[:5]}" if left else ""
     allowed = (DONE, DEGRADED, INCOMPLETE, -signal.SIGKILL)
     return "" if done.returncode in allowed else f"exit {done.returncode}"

@@ -115,11 +115,12 @@ def injection(world, command, call, fault, number):
 def check_again(before, command, line, fault):
     """The same command, or after a kill every other time -d first, ends well and lost nothing."""
     node, found = before.node, []
-    for one in ([DEACTIVATE, line] if fault == "SIGKILL -d" else [line]):
+    for one in [DEACTIVATE, line] if fault == "SIGKILL -d" else [line]:
         done = node.run(*node.script(*one), timeout=600)
         good = losses.is_active(node) if one == ACTIVATE else losses.is_standby(node)
         if done.returncode or not good:
-            found.append(f"{' '.join(one[:1])} again: exit {done.returncode}, {done.stderr}")
+            left = losses.left_on_standby(node)
+            found.append(f"{one[0]} again: exit {done.returncode}, {done.stderr}, here: {left}")
         found += before.losses()
     return found
 

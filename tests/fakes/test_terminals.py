@@ -10,7 +10,6 @@ from tests.fakes import losses
 from tests.fakes.lines import ACTIVATE, DEACTIVATE, SETUP
 
 
-
 def in_shell(node, text, line, **options):
     """Run the script by a line of sh, in which $@ stands for it."""
     return node.run("sh", "-c", text, "sh", *node.script(*line), timeout=120, **options)

@@ -144,8 +144,8 @@ class HAError(Exception):
 
 
 # What this run is doing; the options of the command line travel separately, as `opts`.
-RUN = argparse.Namespace(dryrun=False, undo=[], undoing=False, children=[], threads=[],
-                         secrets=[], pretended={}, signal=None)
+RUN = argparse.Namespace(dryrun=False, changed=False, undo=[], undoing=False, undo_failed=False,
+                         children=[], threads=[], secrets=[], pretended={}, signal=None)
 
 log = logging.getLogger("xcatha")
 
@@ -298,7 +298,7 @@ def do(argv, limit=DO_LIMIT, env=None, may_fail=False, **more):
         say("  would run: " + pasted)
         return 0, "", ""
     stop_if_asked()
-    started = time.monotonic()
+    RUN.changed, started = True, time.monotonic()
     status, out, err = run(argv, limit, env, **more)
     verdict = "Passed" if status == 0 else "Failed, OK to ignore" if may_fail else "Failed"
     log.info("%s (%.1f s) [%s]", pasted, time.monotonic() - started, verdict)
@@ -431,7 +431,7 @@ def write_file(path, text, mode=0o644):
         say("  would write: " + path)
         pretend("text", path, text)
         return
-    aside = path + ".xcatha-new"
+    RUN.changed, aside = True, path + ".xcatha-new"
     try:
         write_aside(aside, path, text, mode)
         os.rename(aside, path)
@@ -484,6 +484,7 @@ def make_directory(path, mode=0o755):
         pretend("directory", path, True)
         return
     make_directory(os.path.dirname(path))
+    RUN.changed = True
     os.mkdir(path)
     os.chmod(path, mode)
     log.info("made %s", path)
@@ -498,6 +499,7 @@ def rename(source, target):
         return
     if os.path.lexists(target):
         raise HAError("%s is in the way of %s" % (target, source), hint="move it away")
+    RUN.changed = True
     os.rename(source, target)
     sync_directory(os.path.dirname(target))
     if os.path.dirname(source) != os.path.dirname(target):
@@ -510,6 +512,7 @@ def make_link(path, target):
     if RUN.dryrun:
         say("  would link: %s -> %s" % (path, target))
     else:
+        RUN.changed = True
         os.symlink(target, path)
         sync_directory(os.path.dirname(path))
         log.info("linked %s to %s", path, target)
@@ -522,6 +525,7 @@ def remove_file(path):
     if RUN.dryrun:
         say("  would remove: " + path)
     else:
+        RUN.changed = True
         os.unlink(path)
         sync_directory(os.path.dirname(path))
         log.info("removed %s", path)
@@ -1340,7 +1344,7 @@ def other_holder(share):
     def moves():
         """True if the holder has shown life since."""
         return read_lease(share).get("counter") != before
-    if not locks_reach(share):
+    if not locks_reach(share) or lock_state(share) == "refused":
         if active_node(share) in ("", physical_host_name()):
             return ""
         say("  locks do not reach between the nodes here; watching the other node's counter for "
@@ -1406,7 +1410,10 @@ def take_lease(share, opts, vip):
         write_file(RUN_DIR + "/ticket", "one start of the lease\n")
     write_file(LEASE_UNIT_FILE, lease_unit_text(share, vip))
     do(["systemctl", "daemon-reload"])
-    start_unit(LEASE_UNIT, DO_LIMIT)
+    error = error_of(start_unit, LEASE_UNIT, DO_LIMIT)
+    if error:
+        wait_for_lease(share)  # refuses where another node was quicker
+        raise error
     pretend("lease", share, {"boot": boot_id(), "host": physical_host_name()})
     expect(lease_held_here(share), "the lease was not taken", journal_of(LEASE_UNIT),
            "see `systemctl status %s`" % LEASE_UNIT)
@@ -1438,7 +1445,7 @@ def hold_lease(share):
     # A moment's patience: another node may be looking whether the lock is free.
     wait_until(lambda: lock_file(descriptor) != "held", 2)
     state = lock_file(descriptor)
-    if state == "held" or state == "refused" and locks_reach(share):
+    if state == "held" or state == "refused" and other_holder(share):
         raise HAError("the lease %s cannot be locked" % path, "the lock is %s" % state)
     life = {"host": physical_host_name(), "boot": boot_id(), "nonce": os.urandom(8).hex()}
     for counter in range(sys.maxsize):
@@ -1451,14 +1458,22 @@ def hold_lease(share):
             notify_systemd("FDSTORE=1\nFDNAME=lease", descriptor)
             notify_systemd("READY=1")
         time.sleep(HEARTBEAT)
-        if not os.path.samestat(os.stat(path), os.fstat(descriptor)):
-            raise HAError("the lease %s was replaced" % path)
-        if read_lease(share).get("nonce") != life["nonce"]:
-            raise HAError("another node wrote to the lease %s" % path)
+        if not os.path.samestat(os.stat(path), os.fstat(descriptor)) or (
+                read_lease(share).get("nonce") != life["nonce"]):
+            kill_database()
+            raise HAError("another node took the lease %s" % path)
         try:
             save_hosts(share)
         except (HAError, OSError) as error:  # a full share is no reason to stop serving
             say("the hosts file was not saved: %s" % error, sys.stderr)
+
+
+def kill_database():
+    """Another node owns the share: a server here must not even write its farewell there."""
+    units = [unit for unit in units_of("database")
+             if exists(guard_file(unit)) and not is_stopped(unit)]
+    if units:
+        do(["systemctl", "kill", "--signal=SIGKILL"] + units, may_fail=True)
 
 
 def lose_lease(vip):
@@ -2614,12 +2629,19 @@ def prepare_share(share):
 def begin_record(opts, state):
     """The record names this node as the one at work, and what the pair is; undone as a whole."""
     record, path = read_record(opts.path), state_file(opts.path, "cluster.json")
-    on_failure(restore_file, path, read_text(path, None))
+    on_failure(restore_record, path, read_text(path, None))
     pair = {name: getattr(opts, name) for name in ("vip", "netmask", "host_name", "dbtype")}
     consoles = running_units("console")
     write_record(opts.path, finished=share_has_data(opts.path), released=False,
                  active={"host": physical_host_name(), "since": now(), "state": state},
                  console=consoles[0] if consoles else record.get("console"), **pair)
+
+
+def restore_record(path, text):
+    """The record is as it was before this run, unless not all of the run could be undone."""
+    expect(not RUN.undo_failed, "the record keeps this node's name",
+           "not everything was put back", "xcatha.py -d, or the same command again")
+    restore_file(path, text)
 
 
 def take_back(share):
@@ -3429,7 +3451,7 @@ def put_back(error, opts):
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     RUN.signal, RUN.undoing = None, True
-    if not RUN.undo:
+    if not RUN.undo or not RUN.changed:
         if error.code == REFUSED:
             say("Nothing was changed.", sys.stderr)
         return error.code
@@ -3437,8 +3459,9 @@ def put_back(error, opts):
     if opts.path and share_state(opts.path) == "silent":
         report(error_of(finish_hung, opts))
         return INCOMPLETE
-    undone = [undo_one(*RUN.undo.pop()) for _ in list(RUN.undo)]
-    if not all(undone):
+    while RUN.undo:
+        undo_one(*RUN.undo.pop())
+    if RUN.undo_failed:
         say("This node is NOT as it was found; next: xcatha.py -d", sys.stderr)
         return INCOMPLETE
     say("This node is as it was found.", sys.stderr)
@@ -3446,11 +3469,11 @@ def put_back(error, opts):
 
 
 def undo_one(action, args, kwargs):
-    """True if one change could be put back; the others are tried all the same."""
+    """Put one change back; where that fails, the others are tried all the same."""
     error = any_error_of(action, *args, **kwargs)
     if error:
         report(error)
-    return error is None
+        RUN.undo_failed = True
 
 
 def run_command(opts):

@@ -18,9 +18,8 @@ def in_shell(node, text, line, **options):
 # ---- Terminals -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])
-def test_closed_streams_do_not_stop_a_first_setup(node, closed):
-    assert in_shell(node, f'exec "$@" {closed}', SETUP).returncode == 0
+def test_closed_streams_do_not_stop_a_first_setup(node):
+    assert in_shell(node, 'exec "$@" <&- >&- 2>&-', SETUP).returncode == 0
     assert losses.is_standby(node)
 
 

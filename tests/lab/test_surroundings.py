@@ -1,0 +1,269 @@
+"""What surrounds a run changes under it: the share, units, the database, records, the terminal."""
+import json
+import re
+import signal
+import subprocess
+
+import pytest
+
+from tests.lab import judge
+from tests.lab.image import wait_for
+from tests.lab.lab import Lab
+from tests.lab.pair import ACTIVATE, DEACTIVATE, Pair, pair_lab
+
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+LIMITS = {"SERVICE_LIMIT": 8, "ASK_LIMIT": 8, "LOCK_EXPIRY": 5}
+DONE, FAILED, REFUSED, CANNOT_TELL, INCOMPLETE = 0, 1, 3, 4, 5
+STATUS = "python xcatha.py --status"
+# A command that does something else first, once.
+MEDDLER = """#!/bin/sh
+rm "$0"
+{action}
+PATH={path} exec {command} "$@"
+"""
+OWN_BIND = "mount --bind /HA /HA; mount -o remount,bind,ro /HA"
+DATABASE_GOES = 'ExecStartPre=/bin/sh -c "systemctl stop --no-block postgresql; exec sleep inf"'
+NEVER_STOPS = "TimeoutStopSec=infinity\nExecStop=/bin/sleep inf"
+
+
+def shorten(host, **limits):
+    """Give the host a copy of the script in which only these time limits differ."""
+    script = host.root / "root/xcatha.py"
+    text = script.read_text()
+    for name, seconds in limits.items():
+        text, count = re.subn(rf"(?m)^{name} = \d+$", f"{name} = {seconds}", text)
+        assert count == 1, name
+    script.write_text(text)
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """Two members with short limits; every test leaves both standing by."""
+    with pair_lab() as lab:
+        for host in lab.hosts:
+            shorten(host, **LIMITS)
+        yield Pair(lab, "postgresql")
+
+
+@pytest.fixture
+def host1(pair):
+    return pair.lab.host1
+
+
+def run(host, command, code, env=None):
+    """Run one of the script's commands, which must exit with this code; all that it said."""
+    done = host.run(*command.format(path="/HA", engine="postgresql").split(), env=env)
+    assert done.returncode == code, host.report(done)
+    return done.stdout + done.stderr
+
+
+def run_while(host, command, code, action):
+    """As run, and something happens to the host just before its host name is set."""
+    meddler = MEDDLER.format(action=action, path=PATH, command="hostname")
+    host.succeed("install", "-D", "-m", "755", "/dev/stdin", "/root/meddler/hostname",
+                 input=meddler)
+    said = run(host, command, code, {"PATH": f"/root/meddler:{PATH}"})
+    host.fail("test", "-e", "/root/meddler/hostname")
+    return said
+
+
+def is_standby(host):
+    """True if nothing of an active node is left on the host."""
+    return (judge.programs(host), judge.links_into_share(host), judge.host_name(host),
+            [address for _, address, *_ in judge.addresses(host)]) == (
+                [], [], host.name, [host.address])
+
+
+def serve_and_stand_by(host):
+    """The host can be active and a standby again, as if nothing had happened."""
+    run(host, ACTIVATE, DONE)
+    run(host, DEACTIVATE, DONE)
+    assert is_standby(host)
+
+
+# ---- The share -------------------------------------------------------------------------------
+
+def test_share_is_unmounted_during_activate(host1):
+    host1.succeed("mkdir", "-p", "/spare")
+    host1.succeed("mount", "--bind", "/HA", "/spare")
+    said = run_while(host1, ACTIVATE, INCOMPLETE, "umount -l /HA")
+    assert "NOT as it was found" in said and is_standby(host1)
+    host1.succeed("mount", "--bind", "/spare", "/HA")
+    run(host1, DEACTIVATE, DONE)
+    serve_and_stand_by(host1)
+
+
+def test_share_is_remounted_read_only_during_activate(host1):
+    run_while(host1, ACTIVATE, INCOMPLETE, OWN_BIND)
+    assert is_standby(host1)
+    host1.succeed("umount", "/HA")
+    run(host1, DEACTIVATE, DONE)
+
+
+def test_share_is_filled_during_activate(host1):
+    host1.succeed("mkdir", "-p", "/small")
+    host1.succeed("mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", "/small")
+    host1.succeed("cp", "-a", "/HA/.", "/small")
+    host1.succeed("mount", "--bind", "/small", "/HA")
+    run_while(host1, ACTIVATE, INCOMPLETE, "dd if=/dev/zero of=/HA/filler bs=1M")
+    assert is_standby(host1)
+    host1.succeed("rm", "/HA/filler")
+    run(host1, DEACTIVATE, DONE)
+    host1.succeed("umount", "/HA")
+
+
+# ---- Units -----------------------------------------------------------------------------------
+
+def drop_in(host, unit, setting):
+    """Settings of the administrator's own for a unit; none where setting is empty."""
+    path = f"/etc/systemd/system/{unit}.service.d/zz-test.conf"
+    text = f"[Service]\n{setting}\n" if setting else ""
+    host.succeed("install", "-D", "/dev/stdin", path, input=text)
+    host.succeed("systemctl", "daemon-reload")
+
+
+def test_unit_is_masked_during_activate(host1):
+    run_while(host1, ACTIVATE, FAILED, "systemctl mask --runtime --now xcatd")
+    assert is_standby(host1)
+    host1.succeed("systemctl", "unmask", "--runtime", "xcatd")
+
+
+def test_xcatd_blocks_because_its_database_is_gone(host1):
+    drop_in(host1, "xcatd", DATABASE_GOES)
+    assert "xcatd.service did not start" in run(host1, ACTIVATE, FAILED)
+    assert is_standby(host1)
+    drop_in(host1, "xcatd", "")
+    serve_and_stand_by(host1)
+
+
+def test_unit_that_never_stops_keeps_the_lease_and_nothing_else(host1):
+    run(host1, ACTIVATE, DONE)
+    drop_in(host1, "xcatd", NEVER_STOPS)
+    assert "xcatd.service does not stop" in run(host1, DEACTIVATE, INCOMPLETE)
+    assert [address for _, address, *_ in judge.addresses(host1)] == [host1.address]
+    assert judge.database_directories(host1) == set()
+    assert judge.unit(host1, "xcatha-lease")[0] == "active"
+    drop_in(host1, "xcatd", "")
+    host1.succeed("systemctl", "kill", "--signal=SIGKILL", "xcatd")
+    run(host1, DEACTIVATE, DONE)
+    assert is_standby(host1)
+
+
+# ---- Records ---------------------------------------------------------------------------------
+
+@pytest.fixture
+def change(pair):
+    """Writes a file of the share; as it was at the end of the test."""
+    saved = {}
+
+    def write(name, text):
+        file = pair.lab.share / name
+        saved.setdefault(file, file.read_text())
+        file.write_text(text)
+
+    yield write
+    for file, text in saved.items():
+        file.write_text(text)
+
+
+@pytest.mark.parametrize("cfgloc", ["", "DB2:xcatdb|xcat|secret\n"])
+def test_cfgloc_that_names_another_database_is_refused(host1, change, cfgloc):
+    change("etc/xcat/cfgloc", cfgloc)
+    said = run(host1, ACTIVATE, REFUSED)
+    assert "cfgloc" in said and "secret" not in said
+    assert is_standby(host1)
+
+
+BROKEN_RECORDS = ["{", "[]", json.dumps({"format": 2})]
+
+
+@pytest.mark.parametrize("record", BROKEN_RECORDS)
+def test_broken_record_is_refused(host1, change, record):
+    change(".xcatha/cluster.json", record)
+    assert "cluster.json" in run(host1, ACTIVATE, REFUSED)
+    assert is_standby(host1)
+    run(host1, STATUS, CANNOT_TELL)
+
+
+def test_broken_record_does_not_keep_an_active_node_from_standing_by(host1, change):
+    run(host1, ACTIVATE, DONE)
+    record = (host1.share / ".xcatha/cluster.json").read_text()
+    change(".xcatha/cluster.json", BROKEN_RECORDS[0])
+    assert "cluster.json" in run(host1, DEACTIVATE, INCOMPLETE)
+    assert is_standby(host1)
+    change(".xcatha/cluster.json", record)
+    run(host1, DEACTIVATE, DONE)
+
+
+# ---- A session through the VIP ---------------------------------------------------------------
+
+def test_session_through_the_vip_dies_and_deactivate_goes_on(pair, host1):
+    run(host1, ACTIVATE, DONE)
+    login = pair.lab.host2
+    login.succeed("ssh-keygen", "-q", "-N", "", "-f", "/root/test-key")
+    key = login.succeed("cat", "/root/test-key.pub")
+    host1.succeed("install", "-D", "-m", "600", "/dev/stdin", "/root/.ssh/authorized_keys",
+                  input=key)
+    host1.succeed("systemctl", "start", "ssh")
+    session = login.popen("ssh", "-tt", "-i", "/root/test-key", "-o", "StrictHostKeyChecking=no",
+                          "-o", "BatchMode=yes", "root@10.5.106.50", DEACTIVATE)
+    try:
+        wait_for(lambda: judge.holders(pair.lab) == [], 60, "end of the VIP")
+    finally:
+        session.kill_group()
+    script = "pgrep", "-f", "xcatha.py -d"
+    wait_for(lambda: host1.run(*script).returncode, 60, "end of deactivate")
+    assert is_standby(host1)
+    assert json.loads((pair.lab.share / ".xcatha/cluster.json").read_text())["released"]
+
+
+# ---- A share that hangs ----------------------------------------------------------------------
+
+class HangingLab(Lab):
+    """A lab whose share is served by a process on this machine, which can be stopped."""
+
+    server = None
+
+    def copy_share(self):
+        """Put the server's file system where the share is expected."""
+        super().copy_share()
+        self.served = self.share
+        self.share = self.directory / "hanging"
+        self.share.mkdir()
+        self.server = subprocess.Popen(["bindfs", "-f", self.served, self.share])
+        wait_for(self.share.is_mount, 20, "bindfs")
+
+    def close(self):
+        if self.server:
+            self.server.send_signal(signal.SIGCONT)
+        super().close()
+        if self.server:
+            self.server.terminate()
+            self.server.wait(20)
+
+
+@pytest.fixture(scope="module")
+def hung():
+    """host1 is active, host2 stands by, and every call to the share blocks."""
+    pair_lab()  # makes the state, if need be
+    with HangingLab("pair-postgresql") as lab:
+        for host in lab.hosts:
+            drop_in(host, "postgresql", "TimeoutStopSec=5")
+        run(lab.host1, ACTIVATE, DONE)
+        lab.server.send_signal(signal.SIGSTOP)
+        yield lab
+
+
+def test_status_on_a_hung_share_cannot_tell(hung):
+    run(hung.host1, STATUS, CANNOT_TELL)
+
+
+def test_activate_on_a_hung_share_is_refused(hung):
+    assert "does not answer" in run(hung.host2, ACTIVATE, REFUSED)
+
+
+def test_deactivate_on_a_hung_share_stops_services_and_drops_the_vip(hung):
+    said = run(hung.host1, DEACTIVATE, INCOMPLETE)
+    assert "power this node off before activating the other" in said
+    assert judge.holders(hung) == [] and judge.programs(hung.host1) == []
+    assert judge.host_name(hung.host1) == "host1"

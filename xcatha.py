@@ -2981,8 +2981,9 @@ def look_at_share(view, share):
     if not share:
         return view["unseen"].append("the share: this node knows no path of it")
     try:
-        if share_state(share) != "answers":
-            return view["unseen"].append("the share: %s is %s" % (share, share_state(share)))
+        state = share_state(share)
+        if state != "answers":
+            return view["unseen"].append("the share: %s is %s" % (share, state))
         mount, fstype, _ = mount_of(share)
         view["share"] = {"path": share, "answers": True, "mount": mount, "filesystem": fstype,
                          "free_bytes": psutil.disk_usage(share).free,

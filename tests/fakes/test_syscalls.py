@@ -99,7 +99,9 @@ class World:
 
 @pytest.fixture(scope="session")
 def world(kept):
-    return World(kept)
+    own = kept / "syscalls"
+    own.mkdir()
+    return World(own)
 
 
 # ---- One point -------------------------------------------------------------------------------

@@ -1,4 +1,7 @@
-"""The life of one started unit on fakes: Type=notify, WatchdogSec=, ExecStopPost=, BindsTo=."""
+"""The life of one started unit on fakes: Type=notify, WatchdogSec=, ExecStopPost=, BindsTo=.
+
+What the main process hands over to be kept (FileDescriptorStoreMax=) is closed at the unit's end.
+"""
 
 import contextlib
 import os
@@ -30,7 +33,7 @@ class Supervisor:
         self.wake, wakened = os.pipe()
         os.set_blocking(wakened, False)
         signal.set_wakeup_fd(wakened)
-        self.stopping = False
+        self.stopping, self.kept = False, []
         signal.signal(signal.SIGTERM, self.stop_asked)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -80,13 +83,19 @@ class Supervisor:
         """True once the main process sends the message; False at its end, a stop or the limit."""
         while self.main.poll() is None and not self.stopping:
             ready, _, _ = select.select([self.notify, self.wake], [], [], limit)
-            if self.notify in ready and message in self.notify.recv(4096):
+            if self.notify in ready and message in self.receive():
                 return True
             if self.wake in ready:
                 os.read(self.wake, 512)
             if not ready:
                 return False
         return False
+
+    def receive(self):
+        """One message of the main process; the descriptors that come with it are kept."""
+        message, descriptors, _, _ = socket.recv_fds(self.notify, 4096, 1)
+        self.kept += descriptors
+        return message
 
     def watch(self):
         """Wait for the end of the main process; the Result= systemd would give."""
@@ -113,6 +122,8 @@ class Supervisor:
         self.save("inactive" if result == "success" else "failed", result)
         for unit in units.bound_to(self.name):
             units.stop(unit)
+        for descriptor in self.kept:
+            os.close(descriptor)
 
     def run(self, report):
         """The whole life of the unit; report is told once the start has succeeded or failed."""

@@ -1,0 +1,85 @@
+"""Random schedules on two faked hosts: a short one always, long ones by name (-m long)."""
+import contextlib
+import pathlib
+import subprocess
+import tempfile
+
+import pytest
+
+from tests.fakes.lines import ACTIVATE, DEACTIVATE, SETUP
+from tests.fakes.node import cluster
+from tests.pythons import CACHE
+from tests.schedules import Schedule, World, run_schedules
+from tests.shortened import shortened
+
+LINES = {"-s": SETUP, "-a": ACTIVATE, "-d": DEACTIVATE}
+VIP = "10.5.106.50"
+IP = "/usr/local/lib/fakes/real/ip"
+# The script runs about so many commands in an activate.
+COMMANDS = 120
+
+
+class FakesWorld(World):
+    """A pair on fakes that was set up; both hosts stand by."""
+
+    def __init__(self, set_up):
+        self.stack = contextlib.ExitStack()
+        home = self.stack.enter_context(tempfile.TemporaryDirectory(prefix="fakes.", dir=CACHE))
+        self.hosts = self.stack.enter_context(cluster(home, ("host1", "host2"), set_up))
+        self.share = pathlib.Path(home) / "share"
+        for host in self.hosts:
+            host.path("/root/xcatha.py").write_text(shortened(HEARTBEAT=1, LOCK_EXPIRY=5))
+
+    def start(self, host, *options):
+        return subprocess.Popen(
+            ["nsenter", "-t", str(host.pid), "-m", "-n", "-u", "-p", *host.script(*options)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"})
+
+    def run_killed(self, host, moment, *options):
+        host.plan("SIGKILL_AT", 1 + int(moment * COMMANDS))
+        host.run(*host.script(*options))
+        host.heal()
+
+    def line(self, command):
+        return LINES[command]
+
+    def add_row(self, host, name):
+        return host.run("/opt/xcat/bin/chdef", "-t", "nodehm", "-o", name, "mgt=ipmi")
+
+    def rows(self, host):
+        return host.succeed("/opt/xcat/bin/tabdump", "nodehm")
+
+    def has_vip(self, host):
+        return VIP in host.addresses()
+
+    def two_vips(self):
+        """The harness asks the hosts themselves, too slowly to do so all the time."""
+        return ""
+
+    def cut(self, host):
+        host.switch.ip("link", "set", host.name, "down")
+
+    def heal(self, host):
+        host.switch.ip("link", "set", host.name, "up")
+
+    def close(self):
+        self.stack.close()
+
+
+@pytest.fixture
+def machine(set_up):
+    """The state machine, on copies of a frozen pair."""
+    return type("ScheduleOnFakes", (Schedule,),
+                {"make_world": staticmethod(lambda: FakesWorld(set_up))})
+
+
+@pytest.mark.timeout(300)
+def test_short_schedule_keeps_every_promise(machine):
+    run_schedules(machine, examples=1, steps=12)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(4 * 3600)
+def test_long_schedules_keep_every_promise(machine):
+    run_schedules(machine, examples=25, steps=50, shrink=True)

@@ -1,0 +1,321 @@
+"""Random schedules: whatever people and machines do to two members of a pair, in any order.
+
+A hypothesis state machine whose hosts are a World's, on fakes or in the lab. While it runs, a
+Watcher looks for what must never be; after each step every host's --status is held against what
+this machine sees; at the end all is healed, a plain -a succeeds and nothing committed is missing.
+"""
+import functools
+import json
+import os
+import pathlib
+import random
+
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+
+from tests.watcher import (
+    Watcher,
+    lock_is_free,
+    process_namespace,
+    server_without_lock,
+    servers,
+    servers_on_two_hosts,
+)
+
+# What is likely comes more often. The first one is what hypothesis shrinks to.
+STEPS = [
+    "rest", "activate", "activate", "activate", "deactivate", "deactivate", "setup", "activate both",
+    "peer is off", "stop lease", "write", "write", "power off", "boot", "boot", "cut", "heal",
+    "kill holder", "kill -a", "kill -d", "kill -s", "start postgresql", "start xcatd"]
+ROLES = {0: "active", 3: "standby", 1: "inconsistent", 4: "unknown"}
+HOSTS = st.sampled_from(["host1", "host2"])
+
+
+class World:
+    """Two members of a pair, both standing by, on a level of tests; see its subclasses."""
+
+    hosts = share = None
+
+    def start(self, host, *options):
+        """Start the script on a host; a process with communicate()."""
+        raise NotImplementedError
+
+    def run(self, host, *options):
+        """Run the script on a host; (exit status, all output)."""
+        process = self.start(host, *options)
+        output = "".join(process.communicate(timeout=600))
+        return process.returncode, output
+
+    def run_killed(self, host, moment, *options):
+        """Run the script on a host and kill it at a moment between 0 and 1 of its usual course."""
+        raise NotImplementedError
+
+    def line(self, command):
+        """The options of the whole line of -s, -a or -d."""
+        raise NotImplementedError
+
+    def add_row(self, host, name):
+        """Define something in xCAT's database; the CompletedProcess."""
+        raise NotImplementedError
+
+    def rows(self, host):
+        """Everything in the table that add_row adds to, as text."""
+        raise NotImplementedError
+
+    def has_vip(self, host):
+        """True if the host has the VIP, asked from outside."""
+        raise NotImplementedError
+
+    def two_vips(self):
+        """What is wrong where both hosts answer for the VIP, "" if nothing is."""
+        raise NotImplementedError
+
+    def cut(self, host):
+        """Pull the host's network cable."""
+        raise NotImplementedError
+
+    def heal(self, host):
+        """Put it back."""
+        raise NotImplementedError
+
+    def close(self):
+        """Everything ends."""
+        raise NotImplementedError
+
+    @property
+    def data(self):
+        return self.share / "var/lib/pgsql/data"
+
+    @property
+    def lease(self):
+        return self.share / ".xcatha/lease"
+
+    def holds_lease(self, host):
+        return host.run("systemctl", "is-active", "xcatha-lease").returncode == 0
+
+    def has_server(self, host):
+        """True if a database server of this host works on the share."""
+        return process_namespace(host.pid) in servers(self.data).values()
+
+    def is_linked(self, host):
+        """True if any of the linked directories is a link."""
+        root = pathlib.Path(f"/proc/{host.pid}/root")
+        return any((root / name).is_symlink() for name in ("install", "etc/xcat", "var/lib/pgsql"))
+
+    def facts(self, host):
+        """What this machine sees of a host, and whether the lease is free."""
+        return {"VIP": self.has_vip(host), "server": self.has_server(host),
+                "linked": self.is_linked(host), "lock free": lock_is_free(self.lease)}
+
+
+class Schedule(RuleBasedStateMachine):
+    """People and machines at work on the two hosts of a world."""
+
+    make_world = None
+    steps = STEPS
+
+    def __init__(self):
+        super().__init__()
+        self.world = self.watcher = None
+        self.off, self.deaf, self.paused, self.rows, self.files = set(), set(), set(), [], []
+
+    def begin(self):
+        """The world is made by the first step that does anything."""
+        if not self.world:
+            self.world = self.make_world()
+            self.hosts = {host.name: host for host in self.world.hosts}
+            self.watcher = Watcher(
+                functools.partial(servers_on_two_hosts, self.world.data),
+                functools.partial(server_without_lock, self.world.data, self.world.lease),
+                self.world.two_vips)
+            self.watcher.__enter__()
+
+    @rule(name=HOSTS, step=st.runner().flatmap(lambda self: st.sampled_from(self.steps)),
+          moment=st.integers(0, 9))
+    def go_on(self, name, step, moment):
+        """One step on one host, if it can be worked on now. (One rule, so that all are as likely.)
+
+        The moment is that of a kill, in tenths of what the command takes.
+        """
+        if step == "rest":
+            return
+        self.begin()
+        print(f"--- {name}: {step} {moment}")
+        if step in ("boot", "resume") or name not in self.off | self.paused:
+            command = step.rpartition(" ")[2]
+            if step.startswith("kill -"):
+                self.world.run_killed(self.hosts[name], moment / 10, *self.world.line(command))
+            elif step.startswith("start "):
+                self.hosts[name].run("systemctl", "start", command)
+            else:
+                getattr(self, step.replace(" ", "_"))(name)
+            self.look()
+
+    # ---- What administrators do ------------------------------------------------------------
+
+    def setup(self, name):
+        self.run(name, "-s")
+
+    def activate(self, name):
+        nobody = self.lease_is_free_for(name)
+        code = self.run(name, "-a")
+        assert code in (0, 4) or not nobody, "refused though the lease is free"
+
+    def deactivate(self, name):
+        self.run(name, "-d")
+
+    def activate_both(self, _):
+        if self.off | self.paused:
+            return
+        runs = {name: self.world.start(host, *self.world.line("-a"))
+                for name, host in self.hosts.items()}
+        outputs = {name: "".join(run.communicate(timeout=600)) for name, run in runs.items()}
+        for name, run in runs.items():
+            self.judge(name, "-a", run.returncode, outputs[name])
+        assert [run.returncode in (0, 4) for run in runs.values()].count(True) <= 1, outputs
+
+    def peer_is_off(self, name):
+        """The one who says so has made sure of it."""
+        other = "host2" if name == "host1" else "host1"
+        if other in self.off:
+            code = self.run(name, "-a", "--peer-is-off")
+            assert code in (0, 4) or name in self.deaf
+
+    def stop_lease(self, name):
+        self.hosts[name].run("systemctl", "stop", "xcatha-lease")
+
+    def write(self, name):
+        """A row and a file; both count from the moment that the active host says it is done."""
+        host, new = self.hosts[name], f"new{len(self.rows) + len(self.files)}"
+        if self.world.has_vip(host) and self.world.has_server(host):
+            if self.world.add_row(host, new).returncode == 0:
+                self.rows.append(new)
+            if host.run("tee", f"/install/{new}", input=new).returncode == 0:
+                self.files.append(new)
+
+    # ---- What machines do ------------------------------------------------------------------
+
+    def power_off(self, name):
+        self.hosts[name].power_off()
+        self.off.add(name)
+
+    def boot(self, name):
+        if name in self.off:
+            self.hosts[name].boot()
+            self.off.discard(name)
+            self.deaf.discard(name)
+            assert not self.world.has_server(self.hosts[name])
+
+    def cut(self, name):
+        self.world.cut(self.hosts[name])
+        self.deaf.add(name)
+
+    def heal(self, name):
+        if name in self.deaf:
+            self.world.heal(self.hosts[name])
+            self.deaf.discard(name)
+
+    def pause(self, name):
+        self.hosts[name].pause()
+        self.paused.add(name)
+
+    def resume(self, name):
+        if name in self.paused:
+            self.hosts[name].resume()
+            self.paused.discard(name)
+
+    def kill_holder(self, name):
+        pid = self.hosts[name].run("systemctl", "show", "-P", "MainPID", "xcatha-lease").stdout
+        if pid.strip() not in ("", "0"):
+            self.hosts[name].run("kill", "-KILL", pid.strip())
+
+    # ---- What must be true -----------------------------------------------------------------
+
+    def lease_is_free_for(self, name):
+        """True if nothing is in the way of a plain -a on this host."""
+        free = lock_is_free(self.world.lease) or self.world.holds_lease(self.hosts[name])
+        return free and name not in self.deaf
+
+    def run(self, name, command, *more):
+        """Run the script and hold what it said against what is; its exit status."""
+        code, output = self.world.run(self.hosts[name], *self.world.line(command), *more)
+        self.judge(name, command, code, output)
+        return code
+
+    def judge(self, name, command, code, output):
+        """The exit status is one of the contract's and tells the truth about the host."""
+        print(f"{name} {command}: exit {code}")
+        assert code in (0, 1, 3, 4, 5) and "Traceback" not in output, output
+        facts = self.world.facts(self.hosts[name])
+        if command == "-a" and code in (0, 4):
+            assert facts == {"VIP": True, "server": True, "linked": True, "lock free": False}, (
+                facts, output)
+        if command == "-d" and code == 0:
+            assert not (facts["VIP"] or facts["server"] or facts["linked"]), (facts, output)
+
+    def look(self):
+        """After each step: the watcher found nothing, status tells the truth."""
+        assert not self.watcher.found, self.watcher.found
+        for name in self.hosts.keys() - self.off - self.paused:
+            self.look_at_status(self.hosts[name])
+
+    def look_at_status(self, host):
+        """What status says is what this machine sees, once nothing changes in the meantime."""
+        for _ in range(20):
+            before = self.world.facts(host)
+            code, output = self.world.run(host, "--status", "--json")
+            facts = self.world.facts(host)
+            if before == facts:
+                break
+        role = json.loads(output[output.index("{"):])["role"]
+        print(f"{host.name} status: {role}")
+        assert role == ROLES[code]
+        if role == "active":
+            assert facts == {"VIP": True, "server": True, "linked": True, "lock free": False}
+        if role == "standby":
+            assert not (facts["VIP"] or facts["server"] or facts["linked"]), facts
+
+    def teardown(self):
+        """All is healed; a plain -a succeeds; nothing committed is missing."""
+        if not self.world:
+            return
+        try:
+            self.heal_all()
+            name = next((name for name, host in self.hosts.items()
+                         if self.world.holds_lease(host)), "host1")
+            assert self.run(name, "-a") in (0, 4)
+            self.look()
+            self.look_for_committed(self.hosts[name])
+            self.watcher.__exit__(None)
+        finally:
+            self.watcher.done.set()
+            self.world.close()
+
+    def heal_all(self):
+        """Both hosts run and are on the network."""
+        for name in sorted(self.paused):
+            self.hosts[name].resume()
+        for name in sorted(self.off):
+            self.hosts[name].boot()
+        for name in sorted(self.deaf - self.off):
+            self.world.heal(self.hosts[name])
+        self.off, self.deaf, self.paused = set(), set(), set()
+
+    def look_for_committed(self, active):
+        """Every row and file whose writing was finished is there."""
+        there = self.world.rows(active)
+        assert [row for row in self.rows if row not in there] == []
+        install = self.world.share / "install"
+        assert [file for file in self.files if (install / file).read_text() != file] == []
+
+
+def run_schedules(machine, examples, steps, shrink=False):
+    """Run random schedules, always another one; XCATHA_SEED in the environment repeats one."""
+    number = int(os.environ.get("XCATHA_SEED") or random.SystemRandom().getrandbits(32))
+    print(f"XCATHA_SEED={number}")
+    phases = [Phase.generate, Phase.shrink] if shrink else [Phase.generate]
+    # The first example of all is nothing but rest.
+    run_state_machine_as_test(seed(number)(machine), settings=settings(
+        max_examples=examples + 1, stateful_step_count=steps, deadline=None, database=None,
+        phases=phases, suppress_health_check=list(HealthCheck), report_multiple_bugs=False))

@@ -1,5 +1,6 @@
 """Fixtures of the fakes level."""
 
+import os
 import pathlib
 import shutil
 import tempfile
@@ -13,9 +14,17 @@ from tests.pythons import CACHE
 PAIR = ("host1", "host2")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_leftovers():
+    """The directories of runs that were killed are gone."""
+    for folder in CACHE.glob("fakes.*.*"):
+        if not os.path.exists("/proc/" + folder.name.split(".")[1]):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def directory():
     """A directory on a disk: overlays and durable files are no matter for a tmpfs."""
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="fakes.", dir=CACHE))
+    folder = pathlib.Path(tempfile.mkdtemp(prefix=f"fakes.{os.getpid()}.", dir=CACHE))
     yield folder
     shutil.rmtree(folder)
 

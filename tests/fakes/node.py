@@ -21,7 +21,7 @@ import sys
 REPOSITORY = pathlib.Path(__file__).parents[2]
 COMMAND = pathlib.Path(__file__).with_name("command")
 INIT = pathlib.Path(__file__).with_name("init.py")
-LIMIT = 60
+LIMIT = 120
 ADDRESSES = {"host1": "10.5.106.4", "host2": "10.5.106.5"}
 
 # Directories of which a node has its own, and what a fresh node lacks, whatever this machine has.

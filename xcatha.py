@@ -2186,20 +2186,23 @@ def ensure_running(kind):
 
 
 def start_optional(opts, fresh):
-    """DNS, DHCP and console, side by side; the titles of those that are not up.
+    """DNS and console beside DHCP; the titles of those that are not up.
 
-    makedns and makedhcp share one key of OMAPI and must not both create it.
+    makedns and makedhcp share one key of OMAPI and must not both create it. The console server
+    looks nodes up in the DNS, so it comes after.
     """
     if RUN.dryrun:
         say("  would run, where configured: makedns -n; makedhcp -n; makedhcp -a; the console's")
         return []
     site = site_attributes()
     keyed = any(row.get("key") == "omapi" for row in table("passwd"))
-    tasks = [("DNS", start_dns), ("DHCP", start_dhcp), ("Console server", start_console)]
-    with concurrent.futures.ThreadPoolExecutor(len(tasks) if keyed else 1) as pool:
-        up = [pool.submit(optional_step, title, action, opts, site, fresh)
-              for title, action in tasks]
-    return [title for (title, _), future in zip(tasks, up) if not future.result()]
+    with concurrent.futures.ThreadPoolExecutor(2 if keyed else 1) as pool:
+        dns = pool.submit(optional_step, "DNS", start_dns, opts, site, fresh)
+        dhcp = pool.submit(optional_step, "DHCP", start_dhcp, opts, site, fresh)
+        up = {"DNS": dns.result(),
+              "Console server": optional_step("Console server", start_console, opts, site, fresh),
+              "DHCP": dhcp.result()}
+    return [title for title, well in up.items() if not well]
 
 
 def optional_step(title, action, *args):

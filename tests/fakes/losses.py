@@ -12,10 +12,13 @@ UNITS = "xcatd postgresql named dhcpd conserver xcatha-lease".split()
 VIP = "10.5.106.50"
 # What xCAT and its database rewrite whenever they run.
 REWRITTEN = ("tables.json", "cfgloc", "pg_hba.conf", "postgresql.conf")
-# What may differ on a node that was put back: what design.md names under exit 1, and own notes.
+# What may differ on a node that was put back: the promise's exceptions, own notes, what
+# a new xCAT lays down in directories that get linked, and directories that are left empty.
 MAY_DIFFER = re.compile(
     r"(run|usr|opt|tmp|var/lib/xcatha|var/lib/pgsql/data|etc/dhcp)(/|$)|etc/named.conf$"
     r"|HA/(\.xcatha|etc|root|var|var/lib)$|HA/\.xcatha/|HA/.*\.xcatha-partial|.*/tables.json$"
+    r"|etc/xcat/cert(/|$)|install/postscripts$|tftpboot/xcat$"
+    r"|etc/systemd/system/[^/]*(\.service\.d|\.target\.wants)$"
 )
 PRIMARY, STANDBY = "set to primary management node", "set to standby management node"
 

@@ -25,9 +25,10 @@ from tests.watcher import (
 
 # What is likely comes more often. The first one is what hypothesis shrinks to.
 STEPS = [
-    "rest", "activate", "activate", "activate", "deactivate", "deactivate", "setup", "activate both",
-    "peer is off", "stop lease", "write", "write", "power off", "boot", "boot", "cut", "heal",
-    "kill holder", "kill -a", "kill -d", "kill -s", "start postgresql", "start xcatd"]
+    "rest", "activate", "activate", "activate", "deactivate", "deactivate", "setup",
+    "activate both", "peer is off", "stop lease", "write", "write", "power off", "boot", "boot",
+    "cut", "heal", "kill holder", "kill -a", "kill -d", "kill -s", "start postgresql",
+    "start xcatd"]
 ROLES = {0: "active", 3: "standby", 1: "inconsistent", 4: "unknown"}
 HOSTS = st.sampled_from(["host1", "host2"])
 

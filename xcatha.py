@@ -1458,14 +1458,21 @@ def hold_lease(share):
             notify_systemd("FDSTORE=1\nFDNAME=lease", descriptor)
             notify_systemd("READY=1")
         time.sleep(HEARTBEAT)
-        if not os.path.samestat(os.stat(path), os.fstat(descriptor)) or (
-                read_lease(share).get("nonce") != life["nonce"]):
+        if not is_still_ours(path, descriptor) or read_lease(share).get("nonce") != life["nonce"]:
             kill_database()
             raise HAError("another node took the lease %s" % path)
         try:
             save_hosts(share)
         except (HAError, OSError) as error:  # a full share is no reason to stop serving
             say("the hosts file was not saved: %s" % error, sys.stderr)
+
+
+def is_still_ours(path, descriptor):
+    """True if the path is the file that was locked, neither replaced nor removed."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def kill_database():

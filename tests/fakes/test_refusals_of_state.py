@@ -125,3 +125,9 @@ def test_peer_that_is_not_off(members):
     host2.xcatha(*ACTIVATE)
     said = host1.xcatha(*ACTIVATE, "--peer-is-off", code=3).stderr
     assert "host2 is not off" in said and "power it off first" in said
+
+
+def test_share_that_squashes_root(node):
+    node.succeed("bindfs", "--force-user=nobody", "--create-for-user=nobody", "/HA", "/HA")
+    said = refused(node, *SETUP)
+    assert "squashes root" in said and "no_root_squash" in said

@@ -1,4 +1,5 @@
 """What tests do with the machines of the lab: run commands on them, and host verbs."""
+import contextlib
 import os
 import pathlib
 import shutil
@@ -163,8 +164,10 @@ class Host(Machine):
         if self.nspawn.poll() is not None:
             raise RuntimeError(f"{self.name} does not start:\n{self.console()}")
         for child in children(self.nspawn.pid):
-            if runs_systemd(pathlib.Path(f"/proc/{child}/status").read_text()):
-                return child
+            # A helper of nspawn's set-up may be gone by the time it is looked at.
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                if runs_systemd(pathlib.Path(f"/proc/{child}/status").read_text()):
+                    return child
         return None
 
     def console(self):

@@ -1519,22 +1519,18 @@ def guarded_units(engine):
     return units + (instances if engine == "postgresql" else [])
 
 
-def guard_text(share, engine, unit):
-    """A unit's drop-in; xcatd stops before its database, without which it takes half a minute."""
-    databases = [name + ".service" for name in ENGINES[engine]["units"]]
-    after = [LEASE_UNIT] + (databases if unit == "xcatd.service" else [])
-    return ("[Unit]\nBindsTo=%s\nAfter=%s\nRequiresMountsFor=%s\n" % (
-        LEASE_UNIT, " ".join(after), share))
-
-
 def guard_services(share, engine):
-    """Database, xcatd and DHCP cannot start without the lease, whoever asks."""
-    texts = {unit: guard_text(share, engine, unit) for unit in guarded_units(engine)}
-    missing = [unit for unit, text in texts.items() if read_text(guard_file(unit)) != text]
+    """Database, xcatd and DHCP cannot start without the lease, whoever asks.
+
+    They are not ordered among themselves: a unit that never stops must not hold up the others.
+    """
+    text = "".join("%s\n" % line for line in (
+        "[Unit]", "BindsTo=" + LEASE_UNIT, "After=" + LEASE_UNIT, "RequiresMountsFor=" + share))
+    missing = [unit for unit in guarded_units(engine) if read_text(guard_file(unit)) != text]
     on_failure(do, ["systemctl", "daemon-reload"])
     for unit in missing:
         make_directory(os.path.dirname(guard_file(unit)))
-        change_file(guard_file(unit), texts[unit])
+        change_file(guard_file(unit), text)
     if missing:
         do(["systemctl", "daemon-reload"])
     return "bound to the lease: " + short_names(missing) if missing else "already bound"

@@ -107,7 +107,7 @@ PROCESSES = {"console": "goconserver|conserver", "DHCP": "dhcpd|kea-dhcp4", "DNS
 # In the order in which deactivate stops them.
 SERVICES = {
     "console": ["goconserver", "conserver", "conserver-server"],
-    "DHCP": ["dhcpd", "isc-dhcp-server", "kea-dhcp4", "kea-dhcp4-server"],
+    "DHCP": ["dhcpd", "isc-dhcp-server", "kea-dhcp4", "kea-dhcp4-server", "isc-kea-dhcp4-server"],
     "DNS": ["named", "bind9"],
     "xcatd": ["xcatd"],
     "database": [unit for engine in ENGINES.values() for unit in engine["units"]],
@@ -1658,9 +1658,23 @@ def copy_directory(share, path, running=False):
     status, out, err = do(["rsync", "-aHAXS", "--numeric-ids", "--one-file-system", "--delete"] +
                           labels + progress + [path + "/", partial_name(share, path) + "/"],
                           COPY_LIMIT, may_fail=True, show=bool(progress))
-    if status and not (running and status == 24):
+    lacking = refused_attributes(err) if status == 23 else []
+    if lacking:
+        warn("the share cannot store %d ACLs or extended attributes of %s: its copy lacks them "
+             "(the first: %s)" % (len(lacking), path, lacking[0]))
+    elif status and not (running and status == 24):
         raise HAError("copying %s to the share failed" % path, "rsync: exit %d, %s" % (
             status, last_line(out, err)), "mend the cause, then run setup again")
+
+
+def refused_attributes(err):
+    """rsync's complaints, if none of them is worse than a filesystem without ACLs or attributes.
+
+    NFS has neither file capabilities nor POSIX ACLs, and rsync has copied the contents even so.
+    """
+    complaints = [line for line in err.splitlines() if line.startswith("rsync: ")]
+    harmless = r"rsync: (\[\w+\] )?(set_acl|rsync_xal_set): .*: Operation not supported \(95\)$"
+    return complaints if all(re.match(harmless, line) for line in complaints) else []
 
 
 def copy_while_running(share, directories):
@@ -2577,11 +2591,7 @@ def setup_first(opts):
     step("Copy while running", copy_while_running, share, directories)
     step("Services", stop_all_services)
     step("Copy", copy_all, share, directories)
-    start_core(opts, directories)
-    step("xCAT's database", verify_xcat, opts)
-    step("Policy", trust_names, [certificate_name(), physical_host_name(), opts.host_name])
-    step("Master and nameservers", set_master, opts)
-    return become_member(opts, directories)
+    return try_data(opts, directories)
 
 
 def setup_second(opts):
@@ -2592,10 +2602,15 @@ def setup_second(opts):
     take_over_address(opts)
     install_locally(opts)
     step("Services", stop_all_services)
-    directories = directories_to_link(opts, read_record(share))
+    return try_data(opts, directories_to_link(opts, read_record(share)))
+
+
+def try_data(opts, directories):
+    """This node serves the share's data for a moment; only then it is a member; exit code."""
     start_core(opts, directories)
     step("xCAT's database", verify_xcat, opts)
     step("Policy", trust_names, [certificate_name(), physical_host_name(), opts.host_name])
+    step("Master and nameservers", set_master, opts)
     return become_member(opts, directories)
 
 
@@ -2679,7 +2694,8 @@ def leave_hint(share):
 def is_set_up(opts):
     """True if this node is a member and stands by."""
     guards = [read_text(guard_file(unit)) for unit in guarded_units(opts.dbtype)]
-    return (physical_host_name() in read_nodes(opts.path) and xcat_installed() and all(guards)
+    return (bool(read_record(opts.path)) and physical_host_name() in read_nodes(opts.path)
+            and xcat_installed() and all(guards)
             and not share_from_links() and not vip_here(opts.vip)
             and host_name() == physical_host_name() and not is_running(LEASE_UNIT)
             and active_node(opts.path) != physical_host_name()

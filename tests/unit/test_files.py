@@ -143,3 +143,28 @@ def test_dry_run_knows_the_links_it_would_have_made(path, dry_run):
     assert xcatha.exists(path) and xcatha.link_target(path) == "/HA/install"
     xcatha.remove_file(path)
     assert not xcatha.exists(path) and xcatha.link_target(path) == ""
+
+
+# ---- What rsync complains of -------------------------------------------------------------
+
+UNSUPPORTED = [
+    "rsync: [generator] set_acl: xacl_set(d, ACL_TYPE_DEFAULT): Operation not supported (95)",
+    'rsync: rsync_xal_set: lsetxattr("/HA/a","security.capability") failed:'
+    " Operation not supported (95)",
+]
+WORSE = [
+    'rsync: [receiver] mkstemp "/HA/.a.8Bn5D1" failed: No space left on device (28)',
+    'rsync: [sender] send_files failed to open "/set_acl: Operation not supported (95)":'
+    " Permission denied (13)",
+    'rsync: [generator] mknod "/HA/fifo" failed: Operation not supported (95)',
+]
+END = "rsync error: some files/attrs were not transferred (see previous errors) (code 23)"
+
+
+def test_filesystem_without_acls_and_attributes_is_told_from_worse():
+    assert xcatha.refused_attributes("\n".join(UNSUPPORTED + [END])) == UNSUPPORTED
+
+
+@pytest.mark.parametrize("complaint", WORSE)
+def test_worse_complaint_of_rsync_counts(complaint):
+    assert xcatha.refused_attributes("\n".join(UNSUPPORTED + [complaint, END])) == []

@@ -1,0 +1,41 @@
+"""Sites that are not like the lab: no ip(8), a share without ACLs, an address that has changed."""
+
+from tests.fakes.lines import ACTIVATE, DEACTIVATE, SETUP
+from tests.fakes.test_refusals import changed
+
+VIP, OTHER_VIP = "10.5.106.50", "10.5.106.60"
+FILE_WITH_ATTRIBUTES = """
+mkdir /install
+echo content >/install/file
+setfacl -m u:nobody:r /install/file
+setfattr -n user.origin -v here /install/file
+"""
+
+
+def test_without_ip_the_vip_comes_and_goes_by_ifconfig(members):
+    host1, _ = members
+    host1.succeed("rm", "/usr/bin/ip", "/usr/sbin/ip")
+    host1.xcatha(*ACTIVATE)
+    assert "inet 10.5.106.50  netmask 255.0.0.0" in host1.succeed("ifconfig", "eth0:0")
+    host1.xcatha(*DEACTIVATE)
+    assert host1.addresses() == ["127.0.0.1", "10.5.106.4"]
+
+
+def test_share_without_acls_and_attributes_gets_the_contents(node):
+    node.succeed("sh", "-c", FILE_WITH_ATTRIBUTES)
+    node.succeed("bindfs", "--xattr-none", "/HA", "/HA")
+    said = node.xcatha(*SETUP).stderr
+    assert "cannot store 2 ACLs or extended attributes of /install" in said
+    assert node.succeed("cat", "/HA/install/file") == "content\n"
+
+
+def test_pair_moves_to_another_vip(members):
+    host1, _ = members
+    host1.succeed("mv", "/HA/.xcatha/cluster.json", "/HA/.xcatha/cluster.json.old")
+    for host in members:
+        host.xcatha(*changed(SETUP, "-v", OTHER_VIP))
+    host1.xcatha(*changed(ACTIVATE, "-v", OTHER_VIP))
+    assert OTHER_VIP in host1.addresses() and VIP not in host1.addresses()
+    assert f"host={OTHER_VIP}|" in host1.succeed("cat", "/etc/xcat/cfgloc")
+    status = host1.xcatha("--status").stdout
+    assert "host1: active" in status and "PROBLEM" not in status

@@ -1,6 +1,7 @@
 """Exit 3 for what a node or the share is: every check's refusal, and the remedy that it names."""
 
 import json
+import re
 
 import pytest
 
@@ -72,6 +73,9 @@ def test_node_that_differs_from_the_other(members, fact, value):
     said = refused(host1, *SETUP)
     assert f"{fact} differs from host2" in said and f"{value} there" in said
     assert "make them alike" in said
+    moved = re.search(r"gone for good, move away (\S+)", said).group(1)
+    host1.succeed("mv", moved, moved + ".gone")
+    host1.xcatha(*SETUP)
 
 
 def test_engine_that_xcat_has_left(node):

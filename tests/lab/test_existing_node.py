@@ -2,7 +2,10 @@
 
 host1 has 10.5.106.50 as its first address, and other addresses and routes that must stay.
 """
+import datetime
 import json
+import re
+import time
 
 import pytest
 
@@ -48,6 +51,7 @@ class Existing:
         self.files = judge.files(self.one, *TREES)
         asking = self.one.popen("sh", "-c", ASK_XCAT, env=XCAT)
         self.setup = self.one.run(*SETUP_LINE)
+        self.ended = time.time()
         asking.terminate()
         self.answers = [float(line) for line in asking.communicate()[0].split()]
         self.addresses, self.routes = judge.addresses(self.one), judge.routes(self.one)
@@ -74,6 +78,17 @@ def test_setup_succeeds(existing):
 def test_node_serves_while_install_is_copied(existing):
     copy = existing.lab.share / "install/tree/first/blob"
     assert max(existing.answers) > copy.stat().st_ctime
+
+
+def test_downtime_is_that_of_the_steps_after_the_first_copy(existing, capsys):
+    steps = {title: float(seconds) for title, seconds in re.findall(
+        r"^(\S.*?)  .* ([\d.]+) s$", existing.setup.stdout, re.M)}
+    after = list(steps)[list(steps).index("Services"):]
+    downtime = existing.ended - first_stop(existing.one)
+    with capsys.disabled():
+        print(f"\ndowntime of an existing node: {downtime:.1f} s, and "
+              f"{steps['Database switch']:.1f} s while its database was switched")
+    assert downtime < sum(steps[title] for title in after) + 2
 
 
 def test_vip_is_gone_and_the_other_addresses_stay(existing):
@@ -106,6 +121,13 @@ def test_status_is_1_and_names_the_persistent_definition(existing):
     code, problems = existing.status
     assert code == 1
     assert any("/etc/network/interfaces:6" in problem for problem in problems)
+
+
+def first_stop(host):
+    """When the script had stopped a service for the first time, by its log."""
+    log = host.succeed("cat", "/var/log/xcatha.log")
+    stamp, = re.search(r"^(.*),\d+ - INFO - systemctl stop ", log, re.M).groups()
+    return datetime.datetime.fromisoformat(stamp + "+00:00").timestamp()
 
 
 # ---- The pair ----

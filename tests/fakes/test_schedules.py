@@ -9,7 +9,7 @@ import pytest
 from tests.fakes.lines import ACTIVATE, DEACTIVATE, SETUP
 from tests.fakes.node import cluster
 from tests.pythons import CACHE
-from tests.schedules import Schedule, World, run_schedules
+from tests.schedules import STEPS, Schedule, World, run_schedules
 from tests.shortened import shortened
 
 LINES = {"-s": SETUP, "-a": ACTIVATE, "-d": DEACTIVATE}
@@ -25,8 +25,9 @@ class FakesWorld(World):
     def __init__(self, set_up):
         self.stack = contextlib.ExitStack()
         home = self.stack.enter_context(tempfile.TemporaryDirectory(prefix="fakes.", dir=CACHE))
-        self.hosts = self.stack.enter_context(cluster(home, ("host1", "host2"), set_up))
         self.share = pathlib.Path(home) / "share"
+        self.stack.enter_context(small_disk(f"{home}/disk", self.share))
+        self.hosts = self.stack.enter_context(cluster(home, ("host1", "host2"), set_up))
         for host in self.hosts:
             host.path("/root/xcatha.py").write_text(shortened(HEARTBEAT=1, LOCK_EXPIRY=5))
 
@@ -63,14 +64,43 @@ class FakesWorld(World):
     def heal(self, host):
         host.switch.ip("link", "set", host.name, "up")
 
+    def fill(self):
+        """Nothing more can be written to the share."""
+        with (self.share / "filler").open("wb", buffering=0) as filler:
+            with contextlib.suppress(OSError):
+                while filler.write(bytes(4096)):
+                    pass
+
+    def make_room(self):
+        (self.share / "filler").unlink(missing_ok=True)
+
     def close(self):
         self.stack.close()
+
+
+@contextlib.contextmanager
+def small_disk(image, place):
+    """A disk of 32 MB, mounted: its locks count, and it can be filled."""
+    subprocess.run(["truncate", "--size=32M", image], check=True)
+    subprocess.run(["mkfs.ext4", "-q", "-m", "0", image], check=True)
+    place.mkdir()
+    subprocess.run(["mount", "-o", "loop", image, place], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
+class ScheduleOnFakes(Schedule):
+    """On fakes the share can be filled as well."""
+
+    steps = [*STEPS, "fill share", "make room", "make room"]
 
 
 @pytest.fixture
 def machine(set_up):
     """The state machine, on copies of a frozen pair."""
-    return type("ScheduleOnFakes", (Schedule,),
+    return type("ScheduleOnFakes", (ScheduleOnFakes,),
                 {"make_world": staticmethod(lambda: FakesWorld(set_up))})
 
 

@@ -36,9 +36,11 @@ def read(path, default=""):
 
 
 def write(path, text):
+    """Write a file as a database commits: all of it or, on a full disk, nothing."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w") as file:
+    with open(path + ".new", "w") as file:
         file.write(text)
+    os.replace(path + ".new", path)
 
 
 def fail(text, code=1, stream=sys.stderr):

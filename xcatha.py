@@ -3259,9 +3259,7 @@ def guide(opts):
     if not missing:
         return True
     supply(opts)
-    by_hand = not opts.path
-    if by_hand and opts.command == "activate" and len(missing) < 3:
-        require(opts, *needed)
+    by_hand = not opts.path and missing == needed
     if not by_hand:
         require(opts, *needed)
     if not opts.yes and not sys.stdin.isatty():

@@ -20,7 +20,8 @@ What it promises:
   - Two active nodes are impossible while the lease file's lock reaches both.
 
 Reading order: messages, commands, files, the node, virtual IP, names, services, the share, lease
-and guard, linked directories, database, xCAT, optional services, checks, the commands, main.
+and guard, linked directories, database, xCAT, optional services, checks, the commands,
+Pacemaker, main.
 """
 
 import argparse
@@ -89,6 +90,7 @@ COUNTER_WATCH = 3 * HEARTBEAT
 LOCK_EXPIRY = 120
 LUSTRE_LOCK_EXPIRY = 180
 
+XCATD_QUESTION = ["lsdef", "-t", "site", "-o", "clustersite", "-i", "master"]
 XCAT_DIRECTORIES = ["/install", "/etc/xcat", "/root/.xcat", "/tftpboot"]
 COPIED_WHILE_RUNNING = ["/install", "/tftpboot"]
 ENGINES = {
@@ -145,7 +147,8 @@ class HAError(Exception):
 
 # What this run is doing; the options of the command line travel separately, as `opts`.
 RUN = argparse.Namespace(dryrun=False, changed=False, undo=[], undoing=False, undo_failed=False,
-                         children=[], threads=[], secrets=[], pretended={}, signal=None)
+                         children=[], threads=[], secrets=[], pretended={}, signal=None,
+                         by_pacemaker=False)
 
 log = logging.getLogger("xcatha")
 
@@ -180,7 +183,8 @@ def report(error):
     """Show an HAError on stderr and in the log."""
     for number, line in enumerate(error.lines()):
         log.error(line.strip())
-        say(line if number else "ERROR: " + line, sys.stderr)
+        prefix = EXIT_REASON if RUN.by_pacemaker else "ERROR: "
+        say(line if number else prefix + line, sys.stderr)
 
 
 def step(title, action, *args):
@@ -2038,9 +2042,8 @@ def table(name):
 def start_xcatd():
     """xcatd is up and answers."""
     started = start_unit("xcatd.service")
-    question = ["lsdef", "-t", "site", "-o", "clustersite", "-i", "master"]
-    expect(RUN.dryrun or wait_until(lambda: ask(question)[0] == 0, SERVICE_LIMIT),
-           "xcatd does not answer", "" if RUN.dryrun else last_line(*ask(question)[1:]),
+    expect(RUN.dryrun or wait_until(lambda: ask(XCATD_QUESTION)[0] == 0, SERVICE_LIMIT),
+           "xcatd does not answer", "" if RUN.dryrun else last_line(*ask(XCATD_QUESTION)[1:]),
            "see `systemctl status xcatd` and `lsxcatd -a`")
     return "started, answers" if started else "already running"
 
@@ -2987,7 +2990,7 @@ def look_around(opts):
             "share": {"path": share, "answers": False},
             "host_name": {"running": host_name(), "physical": physical_host_name()},
             "links": {path: link_target(path) for path in all_directories() if link_target(path)},
-            "services": services_view(),
+            "services": services_view(), "pacemaker": managed_resource(),
             "database": {"working_directories": sorted(set(database_working_directories()))}}
     look_at_share(view, share)
     vip = opts.vip or view["record"].get("vip") or vip_of_lease_unit() or ""
@@ -3224,6 +3227,8 @@ def status_lines(view):
             ("database", ", ".join(view["database"]["working_directories"]) or "none running"),
             ("lease", "held by this node" if lease["held_here"] else
              "last held by %s" % lease["host"] if lease.get("host") else "never held"),
+            ("pacemaker", "in charge: resource " + view["pacemaker"] if view["pacemaker"] else
+             "not in charge"),
             ("the share says", "nobody is active" if record.get("released", True) else
              "%s: %s since %s" % (active.get("state"), active.get("host"), active.get("since")))]
     rows += [("node " + name, "%(address)s, %(os)s, xCAT %(xcat)s, database %(database)s, "
@@ -3341,6 +3346,178 @@ def activate_by_hand(opts):
     return finish_active(down)
 
 
+# ---- Pacemaker -----------------------------------------------------------------------------
+
+# Exit codes of a resource agent, and how it names its reason (OCF resource agent API 1.1).
+(OCF_SUCCESS, OCF_ERR_GENERIC, OCF_ERR_ARGS, OCF_ERR_UNIMPLEMENTED, OCF_ERR_PERM,
+ OCF_ERR_INSTALLED, OCF_ERR_CONFIGURED, OCF_NOT_RUNNING) = range(8)
+EXIT_REASON = "ocf-exit-reason:"
+AGENT_PARAMETERS = {
+    "path": ("-p", "the shared directory, mounted on both nodes"),
+    "vip": ("-v", "the virtual IP"),
+    "nic": ("-i", "its NIC, or an alias such as eth0:0"),
+    "netmask": ("-m", "its netmask; by default as recorded"),
+    "host_name": ("-n", "its host name; by default as recorded"),
+    "dbtype": ("-t", "the database engine; by default as recorded"),
+}
+AGENT_REQUIRED = ("path", "vip", "nic")
+# {action: the least time limit in seconds}; systemd gives xcatd's start 600.
+AGENT_ACTIONS = {"start": 900, "stop": 300, "monitor": 60, "validate-all": 60, "meta-data": 10}
+META_DATA = """<?xml version="1.0"?>
+<!DOCTYPE resource-agent SYSTEM "ra-api-1.dtd">
+<resource-agent name="xcatha" version="%s">
+<version>1.1</version>
+<longdesc lang="en">Makes this node the active one of two xCAT management nodes that share their
+data, or a standby. Needs fencing: two active nodes would ruin the database.</longdesc>
+<shortdesc lang="en">Active xCAT management node</shortdesc>
+<parameters>
+%s</parameters>
+<actions>
+%s</actions>
+</resource-agent>"""
+
+
+def is_agent_call(argv):
+    """True if this is a resource agent's command line: an action, not an option, comes first."""
+    named = os.path.basename(sys.argv[0]) == "xcatha" or "OCF_ROOT" in os.environ
+    return named and bool(argv) and not argv[0].startswith("-")
+
+
+def run_agent(action):
+    """Do what Pacemaker asks for; the OCF exit code."""
+    if action == "meta-data":
+        say(meta_data())
+        return OCF_SUCCESS
+    if action not in AGENT_ACTIONS:
+        return OCF_ERR_UNIMPLEMENTED
+    if netifaces is None:
+        missing_library()
+        return OCF_ERR_INSTALLED
+    if os.geteuid() != 0:
+        return OCF_ERR_PERM
+    codes, RUN.by_pacemaker = [], True
+    error = any_error_of(lambda: codes.append(run_action(action)))
+    if error:
+        report(error)
+    return OCF_ERR_GENERIC if error else codes[0]
+
+
+def run_action(action):
+    """One action that needs the resource's parameters; the OCF exit code."""
+    missing = [name for name in AGENT_REQUIRED if not os.environ.get("OCF_RESKEY_" + name)]
+    try:
+        opts = build_parser().parse_args(["--status"] + agent_options())
+    except SystemExit:
+        missing = ["a valid value"]
+    if missing:
+        say(EXIT_REASON + "a parameter lacks: " + ", ".join(missing), sys.stderr)
+        return OCF_ERR_CONFIGURED
+    return {"start": agent_start, "stop": agent_stop, "monitor": agent_monitor,
+            "validate-all": agent_validate}[action](opts)
+
+
+def agent_options():
+    """The resource's parameters as the command line has them."""
+    given = {flag: os.environ.get("OCF_RESKEY_" + name)
+             for name, (flag, _) in AGENT_PARAMETERS.items()}
+    return [word for flag, value in given.items() if value for word in (flag, value)]
+
+
+def agent_start(opts):
+    """activate; a DNS, DHCP or console server that is down is no reason to move."""
+    code = main(["--activate"] + agent_options())
+    return OCF_SUCCESS if code in (DONE, DEGRADED) else OCF_ERR_GENERIC
+
+
+def agent_stop(opts):
+    """deactivate; while anything of the pair is left it has failed, and the node gets fenced.
+
+    The services of a node that was never set up are its own.
+    """
+    if is_member():
+        main(["--deactivate"] + agent_options())
+    left = [part for part, (_, is_left) in active_parts(opts).items() if is_left]
+    if left:
+        say(EXIT_REASON + "not stopped: " + ", ".join(left), sys.stderr)
+    return OCF_ERR_GENERIC if left else OCF_SUCCESS
+
+
+def agent_monitor(opts):
+    """Whether this node is wholly, partly or not at all the active one; xcatd is asked at level 10.
+
+    Links alone do not count: they are what a crash leaves on the disk.
+    """
+    parts = active_parts(opts)
+    if not any(is_left for _, is_left in parts.values()):
+        return OCF_NOT_RUNNING
+    down = [part for part, (is_up, _) in parts.items() if not is_up]
+    if not down and os.environ.get("OCF_CHECK_LEVEL", "0") != "0" and ask(XCATD_QUESTION)[0]:
+        down = ["xcatd's answer"]
+    if down:
+        say(EXIT_REASON + "not up: " + ", ".join(down), sys.stderr)
+    return OCF_ERR_GENERIC if down else OCF_SUCCESS
+
+
+def active_parts(opts):
+    """{part of an active node: (up, left at least in part)}; looks at this host, not the share."""
+    share, vip = share_from_links() or opts.path or "", opts.vip or vip_of_lease_unit()
+    working, vip_is_here = bool(works_on(share)), bool(vip and vip_here(vip))
+    needs_server = any(exists(guard_file(unit)) for unit in units_of("database"))
+    xcatd_is_left = not is_stopped("xcatd.service") or bool(strays("xcatd"))
+    return {"the lease": (is_running(LEASE_UNIT), not is_stopped(LEASE_UNIT)),
+            "the VIP": (vip_is_here, vip_is_here),
+            "the database": (working or not needs_server, working),
+            "xcatd": (is_running("xcatd.service"), xcatd_is_left and is_member())}
+
+
+def is_member():
+    """True if this node was set up, as this host alone can tell."""
+    return exists(guard_file("xcatd.service")) or bool(share_from_links())
+
+
+def agent_validate(opts):
+    """The checks of activate; a refusal means that the parameters do not fit this node."""
+    RUN.dryrun = True
+    error = error_of(run_checks, opts, ACTIVATE_CHECKS)
+    if error:
+        report(error)
+    return OCF_ERR_ARGS if error else OCF_SUCCESS
+
+
+def meta_data():
+    """What the cluster manager and its tools need to know of the agent, as XML."""
+    parameters = "".join(
+        '<parameter name="%s" required="%d" unique="0"><longdesc lang="en">%s</longdesc>'
+        '<shortdesc lang="en">%s</shortdesc><content type="string"/></parameter>\n' % (
+            name, name in AGENT_REQUIRED, text, name)
+        for name, (_, text) in AGENT_PARAMETERS.items())
+    actions = "".join('<action name="%s" timeout="%ds"%s/>\n' % (
+        name, limit, ' interval="30s" depth="0"' if name == "monitor" else "")
+        for name, limit in AGENT_ACTIONS.items())
+    return META_DATA % (VERSION, parameters, actions)
+
+
+def managed_resource():
+    """The resource by which Pacemaker manages the pair, "" where it is not in charge."""
+    out = ask(["crm_mon", "--one-shot", "--inactive", "--output-as=xml"], SHARE_LIMIT)[1] if (
+        have("crm_mon")) else ""
+    shown = re.findall(r'<resource id="([^"]+)" resource_agent="ocf::?xcat:xcatha"([^>]*)>', out)
+    return next((name for name, state in shown if 'managed="true"' in state), "")
+
+
+def check_not_managed(opts):
+    """Refuse to do by hand what is Pacemaker's; tidying up where nothing is active is not."""
+    by_hand = opts.command in ("activate", "deactivate") and not RUN.by_pacemaker
+    resource = managed_resource() if by_hand else ""
+    if not resource or opts.command == "deactivate" and not any(
+            is_left for _, is_left in active_parts(opts).values()):
+        return
+    crm = {"activate": "crm resource start {0}, or crm resource move {0} {1}",
+           "deactivate": "crm node standby {1}, or crm resource stop {0}"}[opts.command]
+    refuse("Pacemaker is in charge of this pair", "crm_mon: resource %s is managed" % resource,
+           crm.format(resource, physical_host_name()))
+
+
 # ---- Command line --------------------------------------------------------------------------
 
 def ipv4(text):
@@ -3451,8 +3628,9 @@ def one_run_at_a_time():
     if RUN.dryrun:
         yield
         return
+    patience = SERVICE_LIMIT if RUN.by_pacemaker else 0
     with open(RUN_LOCK, "a") as lock:
-        if lock_file(lock.fileno()) != "ours":
+        if not wait_until(lambda: lock_file(lock.fileno()) == "ours", patience):
             raise HAError("another run of xcatha.py is at work on this node",
                           RUN_LOCK + " is locked", "wait for its end", REFUSED)
         yield
@@ -3525,6 +3703,7 @@ def run_guided(opts):
     """Ask what there is to ask, then do it; exit code."""
     commands = {"setup": setup, "activate": activate, "deactivate": deactivate,
                 "activate by hand": activate_by_hand, "deactivate by hand": deactivate_by_hand}
+    check_not_managed(opts)
     if guide(opts):
         return commands[opts.command](opts)
     say("Nothing was changed.")
@@ -3549,6 +3728,9 @@ def fill_closed_streams():
 def main(argv=None):
     """Parse the command line and run; exit code."""
     fill_closed_streams()
+    argv = sys.argv[1:] if argv is None else argv
+    if is_agent_call(argv):
+        return run_agent(argv[0])
     opts = build_parser().parse_args(argv)
     if netifaces is None:
         return missing_library()

@@ -1,0 +1,373 @@
+"""The resource agent: what each action does and returns, and what it leaves to -a and -d.
+
+Exit codes are those of the OCF resource agent API 1.1.
+"""
+
+import pathlib
+import sys
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.fakes.lines import ACTIVATE, DEACTIVATE
+from tests.fakes.losses import is_active, is_standby, left_on_standby
+
+SUCCESS, GENERIC, ARGS, UNIMPLEMENTED, PERM, INSTALLED, CONFIGURED, NOT_RUNNING = range(8)
+REFUSED = 3
+LINK = "/usr/lib/ocf/resource.d/xcat/xcatha"
+SCRIPT = "/usr/local/sbin/xcatha.py"
+PARAMETERS = {"path": "/HA", "vip": "10.5.106.50", "nic": "eth0:0", "netmask": "255.0.0.0"}
+NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+ADDRESS_AWAY = "ip address del 10.5.106.50/8 dev eth0"
+STUBBORN_IP = """\
+#!/bin/sh
+case "$*" in "address del"*) exit 2 ;; esac
+exec {}.real "$@"
+"""
+CRM_MON = """\
+#!/bin/sh
+cat <<END
+<pacemaker-result api-version="2.25" request="crm_mon --one-shot --inactive --output-as=xml">
+  <resources>
+    <resource id="fence-host1" resource_agent="stonith:fence_lab" role="Started" managed="true"/>
+    <resource id="xcat" resource_agent="ocf:xcat:xcatha" role="Started" active="true" \
+orphaned="false" blocked="false" managed="MANAGED" failed="false" nodes_running_on="1">
+      <node name="host1" id="1" cached="true"/>
+    </resource>
+  </resources>
+</pacemaker-result>
+END
+"""
+
+
+def install(node, **limits):
+    """The script, perhaps with short limits, linked as a resource agent where all can read it."""
+    node.shorten(**limits)
+    node.succeed("install", "-D", "-m", "755", "/root/xcatha.py", SCRIPT)
+    node.succeed("mkdir", "-p", pathlib.Path(LINK).parent)
+    node.succeed("ln", "-s", "-f", SCRIPT, LINK)
+
+
+def environment(**changes):
+    """What Pacemaker tells the agent; a parameter that is None is left out."""
+    given = {name: value for name, value in {**PARAMETERS, **changes}.items() if value}
+    return {"OCF_ROOT": "/usr/lib/ocf", **{f"OCF_RESKEY_{name}": given[name] for name in given}}
+
+
+def call(node, action, code=SUCCESS, **changes):
+    """Call the agent as Pacemaker does; it must return this code; its result."""
+    done = node.run(sys.executable, LINK, action, env=environment(**changes))
+    assert done.returncode == code, (action, done.returncode, done.stdout, done.stderr)
+    return done
+
+
+@pytest.fixture
+def standby(members):
+    """A clean standby with the agent; no other node is active."""
+    install(members[0])
+    return members[0]
+
+
+@pytest.fixture
+def active(standby):
+    """The same node, started by the agent."""
+    call(standby, "start")
+    return standby
+
+
+# ---- What anybody may ask --------------------------------------------------------------------
+
+
+def test_meta_data_is_given_to_nobody_without_the_libraries(standby):
+    done = standby.run(*NOBODY, sys.executable, "-IS", LINK, "meta-data")
+    assert done.returncode == SUCCESS, done
+    actions = [action.get("name") for action in ElementTree.fromstring(done.stdout).iter("action")]
+    assert actions == ["start", "stop", "monitor", "validate-all", "meta-data"]
+
+
+def test_meta_data_names_the_parameters_and_which_are_required(standby):
+    described = ElementTree.fromstring(call(standby, "meta-data").stdout).iter("parameter")
+    required = {one.get("name"): one.get("required") == "1" for one in described}
+    optional = dict.fromkeys(("netmask", "host_name", "dbtype"), False)
+    assert required == {"path": True, "vip": True, "nic": True, **optional}
+
+
+def test_unknown_action_is_not_implemented(standby):
+    call(standby, "promote", UNIMPLEMENTED)
+
+
+def test_ordinary_user_lacks_permission(standby):
+    done = standby.run(*NOBODY, sys.executable, LINK, "monitor", env=environment())
+    assert done.returncode == PERM, done
+
+
+def test_missing_library_counts_as_not_installed(standby):
+    done = standby.run(sys.executable, "-IS", LINK, "monitor", env=environment())
+    assert done.returncode == INSTALLED, done
+    assert "install" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["path", "vip", "nic"])
+def test_missing_parameter_is_a_wrong_configuration(standby, name):
+    assert name in call(standby, "start", CONFIGURED, **{name: None}).stderr
+
+
+@pytest.mark.parametrize("wrong", [{"vip": "10.5.106"}, {"dbtype": "oracle"}], ids=str)
+def test_impossible_parameter_is_a_wrong_configuration(standby, wrong):
+    before = standby.picture()
+    call(standby, "start", CONFIGURED, **wrong)
+    assert standby.changes_since(before) == []
+
+
+def test_word_that_is_no_option_is_a_usage_error_of_the_script_itself(standby):
+    assert standby.run(*standby.script("start")).returncode == 2
+
+
+# ---- start and stop --------------------------------------------------------------------------
+
+
+def test_start_makes_the_node_active_and_may_be_repeated(active):
+    assert is_active(active)
+    call(active, "start")
+    assert is_active(active)
+
+
+def test_stop_makes_the_node_a_standby_and_may_be_repeated(active):
+    call(active, "stop")
+    assert is_standby(active)
+    call(active, "stop")
+    assert is_standby(active)
+
+
+def test_start_succeeds_where_only_an_optional_service_is_down(standby):
+    standby.plan("FAIL_ON", "makedns")
+    assert "DNS" in call(standby, "start").stderr
+    assert is_active(standby)
+
+
+def test_start_fails_with_a_reason_while_the_other_node_is_active(active, members):
+    install(members[1])
+    said = call(members[1], "start", GENERIC).stderr
+    assert "ocf-exit-reason:host1 is active" in said
+    assert is_standby(members[1])
+
+
+@pytest.mark.parametrize(
+    ("call_that_fails", "left"),
+    [
+        ("systemctl stop xcatd", "the lease"),
+        ("systemctl stop postgresql", "the database"),
+    ],
+)
+def test_stop_fails_while_something_is_left(active, call_that_fails, left):
+    install(active, ASK_LIMIT=3)
+    active.plan("FAIL_ON", call_that_fails)
+    said = call(active, "stop", GENERIC).stderr
+    assert left in said.partition("ocf-exit-reason:not stopped:")[2]
+    active.heal()
+    call(active, "stop")
+    assert is_standby(active)
+
+
+def test_stop_fails_while_the_vip_is_left(active):
+    """Not even the end of the lease, which removes it again, gets it off."""
+    ip = "/usr/local/lib/fakes/real/ip"
+    active.succeed("mv", ip, ip + ".real")
+    active.succeed("install", "-m", "755", "/dev/stdin", ip, input=STUBBORN_IP.format(ip))
+    assert "not stopped: the VIP" in call(active, "stop", GENERIC).stderr
+    active.succeed("mv", ip + ".real", ip)
+    call(active, "stop")
+    assert is_standby(active)
+
+
+def test_stop_leaves_the_services_of_a_node_alone_that_was_never_set_up(node):
+    install(node)
+    node.succeed("sh", "/root/go-xcat", "--yes", "install")
+    node.succeed("systemctl", "start", "xcatd")
+    call(node, "stop")
+    node.succeed("systemctl", "is-active", "xcatd")
+
+
+def test_stop_waits_for_the_end_of_another_run(active):
+    active.succeed("sh", "-c", "flock /run/xcatha.lock sleep 3 >/dev/null 2>&1 &")
+    call(active, "stop")
+    assert is_standby(active)
+
+
+# ---- monitor ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", ["0", "10"])
+def test_monitor_knows_the_active_node(active, level):
+    env = {**environment(), "OCF_CHECK_LEVEL": level}
+    assert active.run(sys.executable, LINK, "monitor", env=env).returncode == SUCCESS
+
+
+def test_monitor_sees_that_xcatd_does_not_answer_when_it_is_to_look_closely(active):
+    active.plan("FAIL_ON", "lsdef")
+    call(active, "monitor")
+    env = {**environment(), "OCF_CHECK_LEVEL": "10"}
+    assert active.run(sys.executable, LINK, "monitor", env=env).returncode == GENERIC
+
+
+def test_monitor_does_not_find_the_resource_on_a_standby(standby):
+    call(standby, "monitor", NOT_RUNNING)
+
+
+def test_monitor_does_not_find_the_resource_where_nothing_was_set_up(node):
+    install(node)
+    call(node, "monitor", NOT_RUNNING)
+
+
+def test_monitor_takes_no_xcatd_of_its_own_for_the_pairs(node):
+    install(node)
+    node.succeed("sh", "/root/go-xcat", "--yes", "install")
+    node.succeed("systemctl", "start", "xcatd")
+    call(node, "monitor", NOT_RUNNING)
+
+
+def test_monitor_does_not_find_the_resource_after_a_power_loss(active):
+    active.power_off()
+    active.boot()
+    call(active, "monitor", NOT_RUNNING)
+
+
+@pytest.mark.parametrize(
+    ("loss", "missing"),
+    [
+        ("systemctl stop xcatd", "xcatd"),
+        ("systemctl stop postgresql", "the database"),
+        ("systemctl stop xcatha-lease", "the lease"),
+        (ADDRESS_AWAY, "the VIP"),
+    ],
+)
+def test_monitor_reports_a_failure_when_something_is_missing(active, loss, missing):
+    active.succeed(*loss.split())
+    if loss.endswith("xcatha-lease"):
+        active.succeed("ip", "address", "add", "10.5.106.50/8", "dev", "eth0")
+    said = call(active, "monitor", GENERIC).stderr
+    assert missing in said.partition("ocf-exit-reason:not up:")[2]
+
+
+def killed_start(node, position):
+    """Kill a start at its k-th external call; True if it got so far."""
+    node.plan("SIGKILL_AT", position)
+    done = node.run(sys.executable, LINK, "start", env=environment())
+    node.heal()
+    return done.returncode < 0
+
+
+def check_killed_start(node, position):
+    """Whatever a killed start leaves, monitor does not deny it and stop removes it."""
+    reached = killed_start(node, position)
+    left = [
+        name for name in left_on_standby(node) if name in ("xcatd", "postgresql", "10.5.106.50")
+    ]
+    code = node.run(sys.executable, LINK, "monitor", env=environment()).returncode
+    assert code in ((GENERIC, SUCCESS) if left else (GENERIC, NOT_RUNNING)), (position, left, code)
+    call(node, "stop")
+    assert is_standby(node), position
+    call(node, "monitor", NOT_RUNNING)
+    return reached
+
+
+@pytest.mark.parametrize("position", [20, 40, 60])
+def test_monitor_and_stop_cope_with_a_start_that_was_killed(standby, position):
+    assert check_killed_start(standby, position)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_monitor_and_stop_cope_with_a_start_that_was_killed_anywhere(standby):
+    position = 1
+    while check_killed_start(standby, position):
+        position += 1
+    assert position > 60
+
+
+def test_monitor_asks_the_service_manager_alone(active):
+    before = len(active.calls())
+    call(active, "monitor")
+    assert {name for name, *_ in active.calls()[before:]} == {"systemctl"}
+
+
+def test_monitor_changes_nothing(active):
+    before = active.picture()
+    call(active, "monitor")
+    assert active.changes_since(before) == []
+
+
+# ---- validate-all ----------------------------------------------------------------------------
+
+
+def test_validate_all_accepts_a_member_and_changes_nothing(standby):
+    before = standby.picture()
+    call(standby, "validate-all")
+    assert standby.changes_since(before) == []
+
+
+@pytest.mark.parametrize("wrong", [{"path": "/nowhere"}, {"nic": "eth7:0"}, {"dbtype": "sqlite"}])
+def test_validate_all_tells_what_does_not_fit_the_node(standby, wrong):
+    assert "ocf-exit-reason:" in call(standby, "validate-all", ARGS, **wrong).stderr
+
+
+# ---- Commands by hand ------------------------------------------------------------------------
+
+
+def put_under_pacemaker(node, managed="true"):
+    """crm_mon shows the resource on this node."""
+    text = CRM_MON.replace("MANAGED", managed)
+    node.succeed("install", "-m", "755", "/dev/stdin", "/usr/local/sbin/crm_mon", input=text)
+
+
+@pytest.mark.parametrize(
+    ("line", "crm"),
+    [
+        (ACTIVATE, "crm resource start xcat"),
+        (DEACTIVATE, "crm node standby host1"),
+        (["-a", "--yes"], "crm resource move xcat host1"),
+        (["-d", "--yes"], "crm resource stop xcat"),
+        ([*DEACTIVATE, "--dryrun"], "crm node standby host1"),
+    ],
+    ids=" ".join,
+)
+def test_command_by_hand_is_refused_on_a_managed_node_and_told_the_crm_command(active, line, crm):
+    put_under_pacemaker(active)
+    before = active.picture()
+    assert crm in active.xcatha(*line, code=REFUSED).stderr
+    assert active.changes_since(before) == []
+
+
+def test_agent_is_not_refused_on_a_managed_node(active):
+    put_under_pacemaker(active)
+    call(active, "stop")
+    assert is_standby(active)
+    call(active, "start")
+    assert is_active(active)
+
+
+@pytest.mark.parametrize("line", [ACTIVATE, DEACTIVATE], ids=" ".join)
+def test_command_by_hand_works_while_pacemaker_does_not_manage_the_resource(active, line):
+    put_under_pacemaker(active, "false")
+    active.xcatha(*line)
+
+
+def test_what_a_crash_left_is_tidied_up_by_hand_on_a_managed_node(active):
+    active.power_off()
+    active.boot()
+    put_under_pacemaker(active)
+    active.xcatha(*DEACTIVATE)
+    assert is_standby(active)
+
+
+def test_cluster_manager_that_hangs_does_not_hang_a_command(active):
+    active.shorten(SHARE_LIMIT=1)
+    hanging = "#!/bin/sh\nexec sleep infinity\n"
+    active.succeed("install", "-m", "755", "/dev/stdin", "/usr/local/sbin/crm_mon", input=hanging)
+    active.xcatha(*DEACTIVATE)
+
+
+def test_status_tells_who_is_in_charge(active):
+    assert "not in charge" in active.xcatha("--status").stdout
+    put_under_pacemaker(active)
+    assert "in charge: resource xcat" in active.xcatha("--status").stdout

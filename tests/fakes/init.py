@@ -1,7 +1,8 @@
 """The first process of a node on fakes, started in namespaces of its own (see node.py).
 
-It makes the node's file system, says its process ID, and then reaps orphans until its standard
-input closes: so nothing of a node outlives the tests, however they end.
+It makes the node's file system, starts the server of the stand-ins, says its process ID, and then
+reaps orphans until its standard input closes: so nothing of a node outlives the tests, however they
+end.
 """
 
 import os
@@ -9,6 +10,10 @@ import signal
 import socket
 import subprocess
 import sys
+
+sys.path.insert(0, os.path.dirname(__file__))
+
+import command  # noqa: E402
 
 
 def mount(*argv):
@@ -32,6 +37,16 @@ def make_file_system(home):
     subprocess.run(["umount", "-l", "/mnt"], check=True)
 
 
+def start_server():
+    """Let a process of its own do the stand-ins' part."""
+    listener = command.listen()
+    if os.fork() == 0:
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        sys.stdout.reconfigure(encoding="utf-8")
+        command.serve(listener)
+    listener.close()
+
+
 def reap(*_):
     """Collect every process that has ended."""
     try:
@@ -45,6 +60,7 @@ def main():
     outer_pid = os.readlink("/proc/self")
     make_file_system(sys.argv[1])
     socket.sethostname(sys.argv[2])
+    start_server()
     signal.signal(signal.SIGCHLD, reap)
     print(outer_pid, flush=True)
     sys.stdin.read()

@@ -1,7 +1,6 @@
 """A stand-in for systemd: it reads unit files, drop-ins and links where systemd reads them.
 
-Imports are few, and the supervisor a module of its own, because this runs some fifty times in one
-run of the script.
+The supervisor, which builds on this module, is imported where a unit is started or stopped.
 """
 
 import os

@@ -5,7 +5,7 @@ position, or the command does its part: a small real effect (units.py, xcat.py) 
 A server in the node does all this for the program that is called, command.c.
 """
 
-import fcntl
+import contextlib
 import os
 import signal
 import socket
@@ -19,6 +19,10 @@ import xcat
 ADDRESS = "/run/fakes.socket"
 STATE = "/var/lib/fakes"
 REAL = "/usr/local/lib/fakes/real"
+STREAMS = (sys.stdout, sys.stderr)
+# What starts or stops units, which takes its time.
+SLOW = "go-xcat makedhcp makedns pgsqlsetup restartxcatd".split()
+SLOW_VERBS = "start stop restart disable enable".split()
 
 
 class Caller:
@@ -28,6 +32,9 @@ class Caller:
         self.connection = connection
         credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
         self.pid = struct.unpack("iII", credentials)[0]
+        path, *self.argv = self.words("cmdline")
+        self.name = os.path.basename(path)
+        self.environment = dict(word.partition("=")[::2] for word in self.words("environ"))
 
     def words(self, name):
         """The strings in a file such as cmdline, each ended by NUL."""
@@ -38,13 +45,17 @@ class Caller:
         with open(f"/proc/{self.pid}/stat") as file:
             return int(file.read().rpartition(")")[2].split()[1])
 
+    def is_slow(self):
+        """True if other callers should not have to wait for this one's answer."""
+        return self.name in SLOW or self.name == "systemctl" and self.argv[0] in SLOW_VERBS
+
     def impersonate(self):
         """From here on this process has the caller's output streams and environment."""
-        for stream in (sys.stdout, sys.stderr):
+        for stream in STREAMS:
             with open(f"/proc/{self.pid}/fd/{stream.fileno()}", "ab") as file:
                 os.dup2(file.fileno(), stream.fileno())
         os.environ.clear()
-        os.environ.update(word.partition("=")[::2] for word in self.words("environ"))
+        os.environ.update(self.environment)
 
     def wait_for_end(self):
         """Return when the caller is dead: it never says a word."""
@@ -57,15 +68,19 @@ class Caller:
 def record(call):
     """Append the call to the log; its position, counted from 1."""
     with open(STATE + "/log", "a+") as log:
-        fcntl.flock(log, fcntl.LOCK_EX)
         log.seek(0)
         position = 1 + sum(1 for _ in log)
         log.write(ascii(call) + "\n")
     return position
 
 
-def planned_fault(call, position):
+def planned_fault(caller):
     """The fault that a test planned for this call (FAIL_AT 3, FAIL_ON hostname hamn), or None."""
+    if "FAKES_UNIT" in caller.environment:
+        # What a unit starts is not part of the sequence that the caller controls.
+        return None
+    call = [caller.name, *caller.argv]
+    position = record(call)
     with open(STATE + "/fault") as plan:
         kind, _, where = plan.read().strip().partition(" ")
     fault, _, manner = kind.rpartition("_")
@@ -95,14 +110,8 @@ def suffer(fault, caller):
 # ---- One call --------------------------------------------------------------------------------
 
 
-def do_part(caller, name, argv):
+def do_part(name, argv):
     """What the command does: its exit status, or the words of a command to become."""
-    # What a unit starts is not part of the sequence that the caller controls: its timing varies.
-    if "FAKES_UNIT" not in os.environ:
-        call = [name, *argv]
-        fault = planned_fault(call, record(call))
-        if fault:
-            suffer(fault, caller)
     if name == "arping" and argv[0] in ("-U", "-A"):
         argv[argv.index("-c") + 1] = "1"  # repeats of an announcement only cost seconds here
     if os.path.exists(os.path.join(REAL, name)):
@@ -122,18 +131,29 @@ def status_of(error):
     return error.code or 0
 
 
-def answer(caller):
+def answer(caller, fault):
     """Do one command's part and tell its caller how it ended."""
-    path, *argv = caller.words("cmdline")
     caller.impersonate()
     try:
-        result = do_part(caller, os.path.basename(path), argv) or 0
+        if fault:
+            suffer(fault, caller)
+        result = do_part(caller.name, caller.argv) or 0
     except BaseException as error:
         result = status_of(error)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in STREAMS:
+        stream.flush()
     words = isinstance(result, list) and "".join(word + "\0" for word in result)
     caller.connection.send(os.fsencode(words) if words else bytes([result]))
+
+
+def answer_apart(caller, fault):
+    """Answer in a process of its own."""
+    if os.fork() == 0:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        try:
+            answer(caller, fault)
+        finally:
+            os._exit(0)
 
 
 def listen():
@@ -146,16 +166,15 @@ def listen():
 
 
 def serve(listener):
-    """Answer every call in a process of its own, for ever."""
+    """Answer every call, for ever."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
     os.umask(0o022)
+    own = [os.dup(stream.fileno()) for stream in STREAMS]
     while True:
         connection, _ = listener.accept()
-        if os.fork() == 0:
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            listener.close()
-            try:
-                answer(Caller(connection))
-            finally:
-                os._exit(0)
-        connection.close()
+        with connection, contextlib.suppress(OSError):  # a caller may be dead by now
+            caller = Caller(connection)
+            fault = planned_fault(caller)
+            (answer_apart if fault or caller.is_slow() else answer)(caller, fault)
+        for stream, descriptor in zip(STREAMS, own):
+            os.dup2(descriptor, stream.fileno())

@@ -9,6 +9,7 @@ import pytest
 
 from tests.fakes.lines import SETUP
 from tests.fakes.node import cluster, freeze
+from tests.fakes.sweep import Tally, World
 from tests.pythons import CACHE
 
 PAIR = ("host1", "host2")
@@ -62,3 +63,25 @@ def members(home, set_up):
     """Two nodes after setup, both standing by."""
     with cluster(home, PAIR, set_up) as nodes:
         yield nodes
+
+
+@pytest.fixture(scope="session")
+def world(kept):
+    """The states that the sweeps start from."""
+    own = kept / "states"
+    own.mkdir()
+    return World(own)
+
+
+@pytest.fixture(scope="session")
+def tally(request):
+    """The counts of the sweeps, shown as a table at the end of the run."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+
+    def show(text):
+        with capture.global_and_fixture_disabled():
+            print("\n" + text, flush=True)
+
+    counts = Tally(show)
+    yield counts
+    show(counts.table())

@@ -20,6 +20,8 @@ MAY_DIFFER = re.compile(
     r"|etc/xcat/cert(/|$)|install/postscripts$|tftpboot/xcat$"
     r"|etc/systemd/system/[^/]*(\.service\.d|\.target\.wants)$"
 )
+# What a new xCAT and a new database make where there was nothing.
+MAY_APPEAR = DIRECTORIES
 PRIMARY, STANDBY = "set to primary management node", "set to standby management node"
 
 
@@ -131,12 +133,14 @@ class Before:
 
     def __init__(self, node):
         self.node, self.picture = node, node.picture()
-        self.units, self.census = units(node), Census(node)
+        self.units, self.links, self.census = units(node), links(node), Census(node)
 
     def differences(self):
         """What is not as it was found."""
         names = self.node.changes_since(self.picture, rewritten=False)
-        changed = [name for name in names if not MAY_DIFFER.match(name)]
+        new = set(MAY_APPEAR) - self.picture.keys()
+        changed = [name for name in names if not MAY_DIFFER.match(name) and name not in new]
+        changed += [f"link {name}" for name in links(self.node) if name not in self.links]
         now = units(self.node)
         return changed + ([f"units {self.units} -> {now}"] if now != self.units else [])
 

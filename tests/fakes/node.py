@@ -22,6 +22,7 @@ from tests.pythons import CACHE
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
 COMMAND = pathlib.Path(__file__).with_name("command.c")
+STAND_IN = "/usr/local/lib/fakes/command"
 INIT = pathlib.Path(__file__).with_name("init.py")
 LIMIT = 120
 ADDRESSES = {"host1": "10.5.106.4", "host2": "10.5.106.5"}
@@ -55,8 +56,8 @@ WantedBy=multi-user.target
 
 
 @functools.lru_cache(None)
-def stand_in():
-    """The path of the compiled program that stands in for every command."""
+def compiled_stand_in():
+    """The program that stands in for every command, as a file of this machine."""
     digest = hashlib.sha256(COMMAND.read_bytes()).hexdigest()[:12]
     program = CACHE / f"stand-in-{digest}"
     if not program.exists():
@@ -149,25 +150,26 @@ class Node:
     def lay_out_commands(self):
         real = self.upper / "usr/local/lib/fakes/real"
         real.mkdir(parents=True)
+        shutil.copy2(compiled_stand_in(), self.upper / STAND_IN.lstrip("/"))
         for name in REAL_TOOLS:
             shutil.copy2(shutil.which(name), real)
         for name in REAL_TOOLS + STAND_INS:
-            self.link("/usr/bin/" + name, stand_in())
+            self.link("/usr/bin/" + name, STAND_IN)
             if os.path.lexists("/usr/sbin/" + name):
-                self.link("/usr/sbin/" + name, stand_in())
-        self.link("/usr/local/lib/fakes/go-xcat", stand_in())
+                self.link("/usr/sbin/" + name, STAND_IN)
+        self.link("/usr/local/lib/fakes/go-xcat", STAND_IN)
         self.write("/root/go-xcat", 'exec /usr/local/lib/fakes/go-xcat "$@"\n')
 
     def lay_out_packages(self):
         """What go-xcat and the package manager of the node will install."""
         packages = "/usr/local/lib/fakes/packages/"
         for name in XCAT_COMMANDS:
-            self.link(f"{packages}xcat/opt/xcat/bin/{name}", stand_in())
-        self.link(packages + "xcat/opt/xcat/sbin/xcatd", stand_in())
+            self.link(f"{packages}xcat/opt/xcat/bin/{name}", STAND_IN)
+        self.link(packages + "xcat/opt/xcat/sbin/xcatd", STAND_IN)
         for name in ("xcatd", "named", "dhcpd", "conserver"):
             self.lay_out_daemon(packages + "xcat", name, "/")
         for name in DATABASE_COMMANDS:
-            self.link(f"{packages}postgresql/usr/bin/{name}", stand_in())
+            self.link(f"{packages}postgresql/usr/bin/{name}", STAND_IN)
         settings = "ExecStartPre=/usr/bin/test -s /var/lib/pgsql/data/PG_VERSION\n"
         folder = "/var/lib/pgsql/data"
         self.lay_out_daemon(packages + "postgresql", "postgres", folder, settings)
@@ -256,8 +258,13 @@ class Node:
             assert count == 1 and name.endswith(("_LIMIT", "HEARTBEAT")), name
         script.write_text(text)
 
+    def silence(self):
+        """Nobody answers the node's probes, at once, and announcements cost no time."""
+        for name in ("arping", "ping"):
+            self.path(f"/usr/local/lib/fakes/real/{name}").unlink()
+
     def plan(self, fault, where):
-        """Plan FAIL, HANG or a signal to the caller (SIGKILL_AT ...); see the stand-in, command.
+        """Plan FAIL, HANG or a signal to the caller (SIGKILL_AT ...); see command.py.
 
         _AT the n-th call from now, _FROM it on, or _ON calls that begin with these words.
         """

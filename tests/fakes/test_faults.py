@@ -1,91 +1,103 @@
-"""A command that fails at its k-th external call, for every k; long, so left out by default.
+"""An external command of the script's that goes wrong: at every position, in every way.
 
-Whatever happened: the exit code told the truth, and the same command again finishes the job.
+Whatever happened: nothing is lost, the exit code and the output told the truth, and the same
+command again (or -d, after a kill) finishes the job. Short, a fixed share of the points; all of
+them with `-m long`.
 """
 
 import itertools
-import shutil
-import signal
 
 import pytest
 
-from tests.fakes.lines import ACTIVATE, DEACTIVATE, SETUP
-from tests.fakes.node import cluster
-from tests.fakes.test_commands import DIRECTORIES
+from tests.fakes import losses
+from tests.fakes.lines import DEACTIVATE
+from tests.fakes.sweep import COMMANDS, LIMIT, finish, try_each, wrong
+from tests.shortened import SCRIPT, shortened
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
-
-# What a failed run may leave changed: regenerated files, its own notes, and of a first setup the
-# new packages with all that they brought.
-MAY_STAY = ("HA", "run", "var/lib/xcatha", "etc/dhcp", "etc/named.conf")
-PACKAGES = ("usr", "opt", "etc/systemd/system/multi-user.target.wants") + tuple(
-    directory.lstrip("/") for directory in DIRECTORIES
+FAULTS = ("SIGKILL_AT", "FAIL_AT", "FAIL_FROM", "SIGINT_AT", "HANG_AT")
+# So that a command that hangs, or is asked again and again, costs seconds.
+SHORT = shortened(
+    ASK_LIMIT=5,
+    DO_LIMIT=5,
+    SERVICE_LIMIT=5,
+    SHARE_LIMIT=3,
+    XCAT_LIMIT=5,
+    INSTALL_LIMIT=20,
+    COPY_LIMIT=20,
 )
-DONE, FAILED, REFUSED, DEGRADED, INCOMPLETE = 0, 1, 3, 4, 5
+SHARE = 25  # of so many points, the short tests try one
+GRID = 16  # a second fault: every so many positions of the first, and of the second
+SECOND = ("SIGKILL_AT", "FAIL_FROM")
 
 
-def left_changed(node, before):
-    """What a failed run should have put back and did not."""
-    new = () if "opt/xcat" in before else PACKAGES
-    was_standby = not before.get("etc/xcat", "-")[0].startswith("l")
-    changed = node.changes_since(before, rewritten=False)
-    left = [name for name in changed if not name.startswith(MAY_STAY + new)]
-    backups = [name for name in changed if ".xcatbak" in name]
-    links = [path for path in DIRECTORIES if node.path(path).is_symlink()]
-    return left + backups + (links if was_standby else [])
-
-
-def lies(node, before, done):
-    """How a failed run's exit code contradicts what is seen of the node."""
-    if "Traceback" in done.stderr:
-        return "a traceback"
-    if done.returncode in (FAILED, REFUSED):
-        left = left_changed(node, before)
-        return f"exit {done.returncode}, but changed: {left[:5]}" if left else ""
-    allowed = (DONE, DEGRADED, INCOMPLETE, -signal.SIGKILL)
-    return "" if done.returncode in allowed else f"exit {done.returncode}"
-
-
-def try_fault(node, line, fault, at):
-    """Run a command with a fault; (True if the fault was reached, what is wrong afterwards)."""
-    before, position = node.picture(), len(node.calls()) + at
+def run_spoiled(node, line, fault, at):
+    """Run the script with a fault at its n-th call; (True if it made that call, the result)."""
+    script = node.path("/root/xcatha.py")
+    script.write_text(SHORT)
+    earlier = len(node.calls())
     node.plan(fault, at)
-    done = node.run(*node.script(*line), timeout=300)
-    reached = len(node.calls()) >= position
+    done = node.run(*node.script(*line), timeout=LIMIT)
     node.heal()
-    wrong = lies(node, before, done)
-    again = node.run(*node.script(*line), timeout=300)
-    if again.returncode:
-        wrong += f"; the same command again: exit {again.returncode}, {again.stderr}"
-    return reached, wrong
+    script.write_text(SCRIPT.read_text())
+    return len(node.calls()) - earlier >= at, done
 
 
-def sweep(home, set_up, lines, fault):
-    """Try a fault at every position of the last of these commands; what went wrong at which."""
-    found = []
-    *earlier, line = lines
-    for at in itertools.count(1):
-        with cluster(home / str(at), ["host1"], set_up) as (node,):
-            for one in earlier:
-                node.xcatha(*one)
-            position = len(node.calls()) + at - 1
-            reached, wrong = try_fault(node, line, fault, at)
+def spoil(world, home, command, fault, at):
+    """What is wrong after a run with a fault at its n-th call, and once it was finished."""
+    with world.ready_for(command, home / f"{command} {fault} {at}") as node:
+        before = losses.Before(node)
+        reached, done = run_spoiled(node, COMMANDS[command][3], fault, at)
+        if not reached:
+            return ["the run did not make so many calls"]
+        found = before.losses() + before.lies(done)
+        return found + finish(before, command, fault == "SIGKILL_AT" and at % 2)
+
+
+def spoil_recovery(world, home, command, fault, first):
+    """{(position of a kill, position of a fault in the recovery): what is wrong then}."""
+    outcomes, line = {}, COMMANDS[command][3]
+    for second in itertools.count(first % GRID + 1, GRID):
+        with world.ready_for(command, home / f"{command} {fault} {first} {second}") as node:
+            before = losses.Before(node)
+            run_spoiled(node, line, "SIGKILL_AT", first)
+            killed = losses.Before(node)
+            recovery = DEACTIVATE if first % 2 else line
+            reached, done = run_spoiled(node, recovery, fault, second)
             if not reached:
-                return "\n".join(found)
-            if wrong:
-                found.append(f"{at}: {' '.join(node.calls()[position])}: {wrong}")
-        shutil.rmtree(home / str(at))
-    return found
+                return outcomes
+            found = before.losses() + killed.lies(done)
+            outcomes[first, second] = found + finish(before, command, second % 2)
+    return outcomes
 
 
-@pytest.mark.parametrize("fault", ["FAIL_AT", "FAIL_FROM", "SIGKILL_AT"])
-@pytest.mark.parametrize(
-    "lines", [[DEACTIVATE], [ACTIVATE], [ACTIVATE, DEACTIVATE]], ids=["standby", "activate", "off"]
-)
-def test_fault_at_every_call_of_a_member(home, set_up, lines, fault):
-    assert sweep(home, set_up, lines, fault) == ""
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("number, command", enumerate(COMMANDS))
+def test_fault_at_some_calls(world, home, number, command):
+    points = range(1 + number, len(world.calls(command)) + 1, SHARE)
+    faults = dict(zip(points, itertools.cycle(FAULTS)))
+    assert wrong(try_each(points, lambda at: spoil(world, home, command, faults[at], at))) == {}
 
 
-@pytest.mark.parametrize("fault", ["FAIL_AT", "FAIL_FROM", "SIGKILL_AT"])
-def test_fault_at_every_call_of_the_first_setup(home, fault):
-    assert sweep(home, None, [SETUP], fault) == ""
+@pytest.mark.long
+@pytest.mark.timeout(4 * 3600)
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_fault_at_every_call(world, home, tally, command, fault):
+    points = range(1, len(world.calls(command)) + 1)
+    outcomes = try_each(points, lambda at: spoil(world, home, command, fault, at))
+    tally.add(fault, command, outcomes)
+    assert len(outcomes) == len(world.calls(command))
+    assert wrong(outcomes) == {}
+
+
+@pytest.mark.long
+@pytest.mark.timeout(4 * 3600)
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("fault", SECOND)
+def test_second_fault_during_the_recovery_from_a_kill(world, home, tally, command, fault):
+    firsts = range(GRID // 2, len(world.calls(command)) + 1, GRID)
+    rows = try_each(firsts, lambda at: spoil_recovery(world, home, command, fault, at))
+    outcomes = {point: found for row in rows.values() for point, found in row.items()}
+    tally.add(f"SIGKILL, {fault}", command, outcomes)
+    assert set(firsts) <= {first for first, _ in outcomes}
+    assert wrong(outcomes) == {}

@@ -2,9 +2,9 @@
 
 import pytest
 
+from tests.fakes import losses
 from tests.fakes.lines import ACTIVATE, DEACTIVATE
 from tests.fakes.test_commands import unit_states
-from tests.fakes.test_faults import left_changed
 
 LIMITS = {"DO_LIMIT": 3, "SERVICE_LIMIT": 3, "SHARE_LIMIT": 1}
 INCOMPLETE, UNKNOWN = 5, 4
@@ -23,10 +23,10 @@ def active(members):
 def test_hanging_command_fails_activate_which_is_undone(members, call):
     host1, _ = members
     host1.shorten(**LIMITS)
-    before = host1.picture()
+    before = losses.Before(host1)
     host1.plan("HANG_ON", call)
     host1.xcatha(*ACTIVATE, code=1)
-    assert left_changed(host1, before) == []
+    assert before.differences() == []
 
 
 def test_deactivate_on_a_hung_share_stops_services_and_removes_the_vip(active):

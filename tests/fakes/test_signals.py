@@ -4,8 +4,8 @@ import signal
 
 import pytest
 
+from tests.fakes import losses
 from tests.fakes.lines import ACTIVATE, DEACTIVATE
-from tests.fakes.test_faults import left_changed
 
 # Sent by a stand-in that then waits to be killed: so the signal comes in the middle of a command.
 AT_XCATD = "systemctl start xcatd"
@@ -14,11 +14,11 @@ AT_XCATD = "systemctl start xcatd"
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_signal_undoes_activate(members, name):
     host1, _ = members
-    before = host1.picture()
+    before = losses.Before(host1)
     host1.plan(f"{name}_ON", AT_XCATD)
     done = host1.xcatha(*ACTIVATE, code=1)
     assert name in done.stderr
-    assert left_changed(host1, before) == []
+    assert before.differences() == []
 
 
 def test_hangup_does_not_stop_activate(members):

@@ -256,6 +256,17 @@ def dnf(argv):
             shutil.chown(folder, "postgres", "postgres")
 
 
+def arping(argv):
+    """Where the real tool was taken away (Node.silence): nobody answers."""
+    if "-V" in argv:
+        print("arping from iputils")
+
+
+def ping(argv):
+    """As arping."""
+    return 1
+
+
 def runuser(argv):
     return argv[argv.index("--") + 1 :]
 

@@ -12,15 +12,14 @@ import hashlib
 import json
 import os
 import pathlib
-import re
 import shutil
 import stat
 import subprocess
 import sys
 
 from tests.pythons import CACHE
+from tests.shortened import SCRIPT, shortened
 
-REPOSITORY = pathlib.Path(__file__).parents[2]
 COMMAND = pathlib.Path(__file__).with_name("command.c")
 STAND_IN = "/usr/local/lib/fakes/command"
 INIT = pathlib.Path(__file__).with_name("init.py")
@@ -143,7 +142,7 @@ class Node:
         (self.upper / "tmp").chmod(0o1777)
         self.write("/var/lib/fakes/log", "")
         self.write("/var/lib/fakes/fault", "")
-        shutil.copy2(REPOSITORY / "xcatha.py", self.upper / "root/xcatha.py")
+        shutil.copy2(SCRIPT, self.upper / "root/xcatha.py")
         self.lay_out_commands()
         self.lay_out_packages()
 
@@ -251,12 +250,7 @@ class Node:
 
     def shorten(self, **limits):
         """Give the node a copy of the script in which only these time limits differ."""
-        script = self.path("/root/xcatha.py")
-        text = script.read_text()
-        for name, seconds in limits.items():
-            text, count = re.subn(rf"(?m)^{name} = .*$", f"{name} = {seconds}", text)
-            assert count == 1 and name.endswith(("_LIMIT", "HEARTBEAT")), name
-        script.write_text(text)
+        self.path("/root/xcatha.py").write_text(shortened(**limits))
 
     def silence(self):
         """Nobody answers the node's probes, at once, and announcements cost no time."""

@@ -14,7 +14,7 @@ from tests.fakes.lines import DEACTIVATE
 from tests.fakes.sweep import COMMANDS, LIMIT, finish, try_each, wrong
 from tests.shortened import SCRIPT, shortened
 
-FAULTS = ("SIGKILL_AT", "FAIL_AT", "FAIL_FROM", "SIGINT_AT", "HANG_AT")
+FAULTS = ("SIGKILL_AT", "FAIL_AT", "FAIL_FROM", "SIGINT_AT", "HANG_AT", "SIGTERM_AT")
 # So that a command that hangs, or is asked again and again, costs seconds.
 SHORT = shortened(
     ASK_LIMIT=5,
@@ -28,7 +28,7 @@ SHORT = shortened(
 PUT_BACK = (1, 3)  # exit codes that promise a node as it was found, which lies() has checked
 RETRIED = 4  # of so many such points, one runs the command again all the same
 SHARE = 25  # of so many points, the short tests try one
-GRID = 16  # a second fault: every so many positions of the first, and of the second
+GRID = 15  # a second fault: every so many positions of the first, and of the second
 SECOND = ("SIGKILL_AT", "FAIL_FROM")
 
 
@@ -60,7 +60,7 @@ def spoil(world, home, command, fault, at):
 def spoil_recovery(world, home, command, fault, first):
     """{(position of a kill, position of a fault in the recovery): what is wrong then}."""
     outcomes, line = {}, COMMANDS[command][3]
-    for second in itertools.count(first % GRID + 1, GRID):
+    for second in itertools.count(1 + first % 7, GRID):
         with world.ready_for(command, home / f"{command} {fault} {first} {second}") as node:
             before = losses.Before(node)
             run_spoiled(node, line, "SIGKILL_AT", first)

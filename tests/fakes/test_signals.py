@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from tests.fakes import losses
-from tests.fakes.lines import ACTIVATE, DEACTIVATE
+from tests.fakes.lines import ACTIVATE, DEACTIVATE, SETUP
 
 # Sent by a stand-in that then waits to be killed: so the signal comes in the middle of a command.
 AT_XCATD = "systemctl start xcatd"
@@ -21,10 +21,18 @@ def test_signal_undoes_activate(members, name):
     assert before.differences() == []
 
 
-def test_hangup_does_not_stop_activate(members):
+def test_hangup_at_every_call_stops_neither_activate_nor_deactivate(members):
     host1, _ = members
-    host1.plan("SIGHUP_ON", "systemctl start postgresql")
-    host1.xcatha(*ACTIVATE, timeout=120)
+    host1.plan("SIGHUP_FROM", 1)
+    for line in (ACTIVATE, DEACTIVATE):
+        host1.xcatha(*line)
+    assert losses.is_standby(host1)
+
+
+def test_hangup_at_every_call_does_not_stop_setup(node):
+    node.plan("SIGHUP_FROM", 1)
+    node.xcatha(*SETUP)
+    assert losses.is_standby(node)
 
 
 def test_closed_output_does_not_stop_deactivate(members):

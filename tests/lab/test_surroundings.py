@@ -1,6 +1,5 @@
 """What surrounds a run changes under it: the share, units, the database, records, the terminal."""
 import json
-import re
 import signal
 import subprocess
 
@@ -10,6 +9,7 @@ from tests.lab import judge
 from tests.lab.image import wait_for
 from tests.lab.lab import Lab
 from tests.lab.pair import ACTIVATE, DEACTIVATE, Pair, pair_lab
+from tests.shortened import shortened
 
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 LIMITS = {"SERVICE_LIMIT": 8, "ASK_LIMIT": 8, "LOCK_EXPIRY": 5}
@@ -26,22 +26,12 @@ DATABASE_GOES = 'ExecStartPre=/bin/sh -c "systemctl stop --no-block postgresql; 
 NEVER_STOPS = "TimeoutStopSec=infinity\nExecStop=/bin/sleep inf"
 
 
-def shorten(host, **limits):
-    """Give the host a copy of the script in which only these time limits differ."""
-    script = host.root / "root/xcatha.py"
-    text = script.read_text()
-    for name, seconds in limits.items():
-        text, count = re.subn(rf"(?m)^{name} = \d+$", f"{name} = {seconds}", text)
-        assert count == 1, name
-    script.write_text(text)
-
-
 @pytest.fixture(scope="module")
 def pair():
     """Two members with short limits; every test leaves both standing by."""
     with pair_lab() as lab:
         for host in lab.hosts:
-            shorten(host, **LIMITS)
+            (host.root / "root/xcatha.py").write_text(shortened(**LIMITS))
         yield Pair(lab, "postgresql")
 
 

@@ -10,7 +10,7 @@ import re
 import pytest
 
 from tests.fakes import losses
-from tests.fakes.sweep import COMMANDS, LIMIT, finish, plant, try_each, wrong
+from tests.fakes.sweep import COMMANDS, LIMIT, finish, part_of, plant, try_each, wrong
 
 CALLS = ("rename", "symlink", "unlink", "mkdir", "write", "fsync", "flock")
 DISK = {"SIGKILL": "signal", "ENOSPC": "error", "EIO": "error", "EROFS": "error"}
@@ -110,7 +110,7 @@ def test_nothing_is_lost_at_some_calls(world, home):
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("call, fault", FAULTS)
 def test_nothing_is_lost_at_any_call(world, home, tally, command, call, fault):
-    numbers = range(1, calls_of(world, command)[0][call] + 1)
+    numbers = part_of(calls_of(world, command)[0][call])
     outcomes = try_each(numbers, lambda number: spoil(world, home, (command, call, fault, number)))
     tally.add(f"{call} {fault}", command, outcomes)
     assert wrong(outcomes) == {}

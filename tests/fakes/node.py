@@ -189,6 +189,7 @@ class Node:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # no signal of a node's reaches the tests
         )
         self.pid = int(self.process.stdout.readline())
         self.switch.connect(self.name, self.pid)

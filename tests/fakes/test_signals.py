@@ -26,12 +26,14 @@ def test_hangup_at_every_call_stops_neither_activate_nor_deactivate(members):
     host1.plan("SIGHUP_FROM", 1)
     for line in (ACTIVATE, DEACTIVATE):
         host1.xcatha(*line)
+    host1.heal()
     assert losses.is_standby(host1)
 
 
 def test_hangup_at_every_call_does_not_stop_setup(node):
     node.plan("SIGHUP_FROM", 1)
     node.xcatha(*SETUP)
+    node.heal()
     assert losses.is_standby(node)
 
 

@@ -35,6 +35,7 @@ import fcntl
 import functools
 import glob
 import ipaddress
+import itertools
 import json
 import logging
 import os
@@ -75,6 +76,8 @@ GO_XCAT = ("https://raw.githubusercontent.com/xcat2/xcat-core/master/"
            "xCAT-server/share/xcat/tools/go-xcat")
 XCAT_PATH = "/opt/xcat/bin:/opt/xcat/sbin:/opt/xcat/share/xcat/tools"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# The beginnings of lines that a terminal shows in red, yellow or green (ECMA-48).
+COLOURS = {"PROBLEM": 31, "ERROR": 31, "WARNING": 33, "This machine is set": 32}
 PASSWORD_VARIABLES = ("XCATPGPW", "XCATMYSQLADMIN_PW", "XCATMYSQLROOT_PW")
 
 # Time limits, in seconds.
@@ -160,9 +163,17 @@ def say(text, stream=None):
     try:
         if not is_read(stream):
             raise TimeoutError("nobody reads this pipe")
-        print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
+        text = text.encode(encoding, "backslashreplace").decode(encoding)
+        print(coloured(text, stream), file=stream, flush=True)
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def coloured(text, stream):
+    """What matters most in colour on a terminal, unless NO_COLOR is set (no-color.org)."""
+    code = next((code for start, code in COLOURS.items() if text.startswith(start)), None)
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return "\033[%dm%s\033[0m" % (code, text) if code and not plain and stream.isatty() else text
 
 
 def is_read(stream):
@@ -196,7 +207,7 @@ def step(title, action, *args):
         seconds = time.monotonic() - started
         line = "%-24s %s" % (title, outcome)
         log.info("%s (%.1f s)", line, seconds)
-        say("%-72s %6.1f s" % (line, seconds))
+        say("%-72s %s" % (line, "[Dryrun]" if RUN.dryrun else "%6.1f s" % seconds))
     return outcome
 
 
@@ -299,7 +310,7 @@ def do(argv, limit=DO_LIMIT, env=None, may_fail=False, **more):
     """
     pasted = " ".join(shlex.quote(word) for word in argv)
     if RUN.dryrun:
-        say("  would run: " + pasted)
+        announce("run", pasted)
         return 0, "", ""
     stop_if_asked()
     RUN.changed, started = True, time.monotonic()
@@ -357,6 +368,9 @@ def point_of_no_return():
 
 def in_background(action, *args, **kwargs):
     """Start what the next step need not wait for; main waits for it at the end."""
+    if RUN.dryrun:  # in order, so that two dry runs read alike
+        action(*args, **kwargs)
+        return
     thread = threading.Thread(target=action, args=args, kwargs=kwargs)
     RUN.threads.append(thread)
     thread.start()
@@ -391,6 +405,11 @@ def seen(kind, name, look):
     return RUN.pretended[key] if key in RUN.pretended else look(name)
 
 
+def announce(verb, what, condition=""):
+    """In a dry run, say a change that the real run would make, or would make on a condition."""
+    say("  would %s%s: %s" % (verb, condition and ", " + condition, what))
+
+
 def pretend(kind, name, value):
     """In a dry run, remember what a change would have made of something."""
     if RUN.dryrun:
@@ -412,10 +431,14 @@ def read_text(path, default=""):
 
 
 def through_links(path):
-    """Where the path leads; in a dry run, by the links that would exist then."""
+    """Where the path leads; in a dry run, by the links that would exist then.
+
+    What the share lacks would be a copy of what is here.
+    """
     for (kind, link), target in RUN.pretended.items():
         if kind == "link" and target and (path + "/").startswith(link + "/"):
-            return target + path[len(link):]
+            there = target + path[len(link):]
+            return there if os.path.lexists(target) else path
     return path
 
 
@@ -432,8 +455,9 @@ def write_file(path, text, mode=0o644):
     """Replace a file in one instant and durably; an existing one keeps owner, mode and labels."""
     path = os.path.realpath(path) if os.path.islink(path) else path
     if RUN.dryrun:
-        say("  would write: " + path)
+        announce("write", path)
         pretend("text", path, text)
+        pretend("exists", path, True)
         return
     RUN.changed, aside = True, path + ".xcatha-new"
     try:
@@ -484,7 +508,8 @@ def make_directory(path, mode=0o755):
     if os.path.isdir(path) or ("directory", path) in RUN.pretended:
         return
     if RUN.dryrun:
-        say("  would make: " + path)
+        make_directory(os.path.dirname(path))
+        announce("make", path)
         pretend("directory", path, True)
         return
     make_directory(os.path.dirname(path))
@@ -497,7 +522,7 @@ def make_directory(path, mode=0o755):
 def rename(source, target):
     """Rename, durably; an existing target is never replaced."""
     if RUN.dryrun:
-        say("  would rename: %s -> %s" % (source, target))
+        announce("rename", "%s -> %s" % (source, target))
         pretend("exists", source, False)
         pretend("exists", target, True)
         return
@@ -514,7 +539,7 @@ def rename(source, target):
 def make_link(path, target):
     """Make a symbolic link."""
     if RUN.dryrun:
-        say("  would link: %s -> %s" % (path, target))
+        announce("link", "%s -> %s" % (path, target))
     else:
         RUN.changed = True
         os.symlink(target, path)
@@ -527,7 +552,7 @@ def make_link(path, target):
 def remove_file(path):
     """Remove a link or a file that is this tool's own."""
     if RUN.dryrun:
-        say("  would remove: " + path)
+        announce("remove", path)
     else:
         RUN.changed = True
         os.unlink(path)
@@ -718,6 +743,7 @@ def add_vip(opts):
         alias = opts.nic if label else opts.nic + ":ha"
         do(["ifconfig", alias, opts.vip, "netmask", opts.netmask, "broadcast", broadcast, "up"])
     pretend("address", opts.vip, opts.nic)
+    pretend("prefix", opts.vip, str(prefix))
     expect(vip_here(opts.vip), "the VIP is not on %s" % opts.nic, "netifaces does not list it")
     announce_vip(opts)
     return "%s/%d added to %s" % (opts.vip, prefix, opts.nic)
@@ -762,7 +788,7 @@ def find_address(vip):
         words = line.split()
         if words[3].split("/")[0] == vip:
             return words[1], (words[3] + "/32").split("/")[1], "secondary" not in words
-    return device_of(vip_here(vip)), "32", False
+    return device_of(vip_here(vip)), RUN.pretended.get(("prefix", vip), "32"), False
 
 
 def routes_from(vip):
@@ -890,6 +916,14 @@ def write_hosts(opts, site=None):
     return "VIP and physical address %s" % ("added" if changed else "already there")
 
 
+def write_long_name(opts):
+    """/etc/hosts has the long name of the VIP, too, where xCAT's tables name a domain."""
+    if tables_are_known(opts.path):
+        return write_hosts(opts, site_attributes())
+    announce("write", "/etc/hosts", "if site.domain is set and the long name is missing")
+    return "depends on xCAT's tables"
+
+
 def with_nameserver(text, vip):
     """A resolv.conf that asks the VIP first."""
     return "nameserver %s\n" % vip + without_nameserver(text, vip)
@@ -935,8 +969,9 @@ def look_at_units(names):
 
 def units_of(kind):
     """The installed units of a kind of service; Debian's database instances before the wrapper."""
-    units = list(look_at_units(SERVICES[kind])) if SERVICES[kind] else []
-    if "postgresql.service" in units:
+    planned = RUN.pretended.get(("planned", kind))
+    units = list(look_at_units(SERVICES[kind])) or list(filter(None, [planned]))
+    if "postgresql.service" in units and not planned:
         instances = ask(["systemctl", "list-units", "--all", "--plain", "--no-legend",
                          "postgresql@*.service"])[1]
         units = [line.split()[0] for line in instances.splitlines() if line.strip()] + units
@@ -1030,6 +1065,9 @@ def stop_services(kind):
               for action, *args in ((stop_unit, unit), (set_boot, False, unit))]
     errors.append(error_of(stop_strays, kind))
     raise_all(list(filter(None, errors)))
+    if ("planned", "xcatd") in RUN.pretended and not units:
+        for verb in ("stop", "disable"):
+            announce("run", "systemctl %s UNIT" % verb, "for what the installation starts")
     if not units:
         return "not installed"
     return "stopped: " + short_names(stopped) if stopped else "already stopped"
@@ -1037,11 +1075,14 @@ def stop_services(kind):
 
 def stop_strays(kind):
     """No process of this kind runs outside its unit, as restartxcatd leaves one behind."""
-    if RUN.dryrun:
-        return
+    if RUN.dryrun and any(unit["ActiveState"] != "inactive"
+                          for unit in look_at_units(SERVICES[kind]).values()):
+        return  # the processes of a unit that would be stopped
     if kind != "database":  # a server that outlives its unit is the administrator's to end
         for process in strays(kind):
             do(["kill", str(process.pid)], may_fail=True)
+    if RUN.dryrun:
+        return
     left = strays(kind) if wait_until(lambda: not strays(kind), ASK_LIMIT) else strays(kind)
     expect(not left, "%s still runs outside its unit" % kind,
            ", ".join("%s (pid %d)" % (process.name(), process.pid) for process in left),
@@ -1086,6 +1127,8 @@ def short_names(units):
 def disable_services():
     """No managed unit starts at boot; xCAT's own tools enable some of them now and then."""
     changed = set_boot(False, *managed_units())
+    if RUN.dryrun:
+        announce("run", "systemctl disable UNITS", "for what was enabled meanwhile")
     return "disabled: " + short_names(changed) if changed else "already disabled"
 
 
@@ -1262,8 +1305,8 @@ def save_hosts(share):
     return "already saved"
 
 
-def take_saved_hosts(share):
-    """/etc/hosts has the lines of the node that was active before: makedns builds on them.
+def with_saved_hosts(share):
+    """/etc/hosts with the lines of the node that was active before: makedns builds on them.
 
     Where both name a host, the active node's address counts; this node's own names stay.
     """
@@ -1272,9 +1315,13 @@ def take_saved_hosts(share):
     saved = [(address, [name for name in names if name not in own])
              for address, names in parse_hosts(read_text(state_file(share, "hosts")))
              if not is_loopback(address)]
-    if change_file("/etc/hosts", merge_hosts(read_text("/etc/hosts"), saved)):
-        return "lines of the share's hosts file added"
-    return "nothing missing"
+    return merge_hosts(read_text("/etc/hosts"), saved)
+
+
+def take_saved_hosts(share):
+    """/etc/hosts has the lines that the share keeps of the active node's."""
+    changed = change_file("/etc/hosts", with_saved_hosts(share))
+    return "lines of the share's hosts file added" if changed else "nothing missing"
 
 
 def is_loopback(address):
@@ -1419,6 +1466,7 @@ def take_lease(share, opts, vip):
         wait_for_lease(share)  # refuses where another node was quicker
         raise error
     pretend("lease", share, {"boot": boot_id(), "host": physical_host_name()})
+    pretend("exists", RUN_DIR + "/ticket", False)
     expect(lease_held_here(share), "the lease was not taken", journal_of(LEASE_UNIT),
            "see `systemctl status %s`" % LEASE_UNIT)
     return "held by this node"
@@ -1518,7 +1566,8 @@ def guarded_units(engine):
     """The units of a member that must not run without the lease."""
     names = [unit for kind in GUARDED for unit in SERVICES[kind]
              if kind != "database" or unit in ENGINES[engine]["units"]]
-    units = list(look_at_units(names))
+    planned = [RUN.pretended.get(("planned", kind)) for kind in ("database", "xcatd")]
+    units = list(dict.fromkeys(list(look_at_units(names)) + list(filter(None, planned))))
     instances = ["postgresql@.service"] if "postgresql@" in " ".join(units_of("database")) else []
     return units + (instances if engine == "postgresql" else [])
 
@@ -1532,6 +1581,10 @@ def guard_services(share, engine):
         "[Unit]", "BindsTo=" + LEASE_UNIT, "After=" + LEASE_UNIT, "RequiresMountsFor=" + share))
     missing = [unit for unit in guarded_units(engine) if read_text(guard_file(unit)) != text]
     on_failure(do, ["systemctl", "daemon-reload"])
+    if ("planned", "xcatd") in RUN.pretended:
+        for verb, path in (("make", os.path.dirname(guard_file("UNIT"))),
+                           ("write", guard_file("UNIT"))):
+            announce(verb, path, "for a DHCP server that the installation brings")
     for unit in missing:
         make_directory(os.path.dirname(guard_file(unit)))
         change_file(guard_file(unit), text)
@@ -1750,8 +1803,8 @@ def works_in_place(process):
 def database_unit(engine):
     """The unit that starts the engine's server, "" for sqlite or where none is installed."""
     units = ENGINES[engine]["units"]
-    planned = [units[0] + ".service"] if ("installed", engine) in RUN.pretended else [""]
-    return (list(look_at_units(units)) + planned)[0] if units else ""
+    planned = RUN.pretended.get(("planned", "database"), "")
+    return (list(look_at_units(units)) + [planned])[0] if units else ""
 
 
 def start_database(share, engine):
@@ -1828,6 +1881,10 @@ def admit_node(opts):
         return "sqlite needs none"
     settings = postgres_settings()
     access, listeners = settings + "/pg_hba.conf", settings + "/postgresql.conf"
+    if ("switched", "") in RUN.pretended:
+        for path in (access, listeners):
+            announce("write", path, "for what pgsqlsetup leaves out")
+        return "%s would be admitted" % " and ".join(wanted)
     changed = change_file(access, with_access(read_text(access), wanted))
     changed |= change_file(listeners, with_listeners(read_text(listeners), wanted))
     if changed and is_running(database_unit("postgresql")):
@@ -1850,12 +1907,22 @@ def install_database(engine):
     expect(manager, "%s is not installed" % engine, "no known package manager",
            "install its server and perl-%s" % perl)
     names = PACKAGES[manager or "dnf"][engine]
-    pretend("installed", engine, True)
     do([manager, "-y", "install"] + names, INSTALL_LIMIT,
        env={"DEBIAN_FRONTEND": "noninteractive"})
+    plan("database", ENGINES[engine]["units"][0], database_directories(engine), is_debian())
     expect(complete(), "%s is still not complete" % engine, "its unit or %s is missing" % perl,
            install_command(names))
     return "installed: " + " ".join(names)
+
+
+def plan(kind, name, directories, started):
+    """In a dry run, what would be installed: a unit, started and enabled or not, directories."""
+    unit = name + ".service"
+    pretend("planned", kind, unit)
+    pretend("running", unit, started)
+    pretend("enabled", unit, started)
+    for path in directories:
+        pretend("exists", path, True)
 
 
 def pgsqlsetup_finds_paths():
@@ -1877,6 +1944,8 @@ def switch_database(opts):
     on_failure(restore_file, "/etc/xcat/cfgloc", read_text("/etc/xcat/cfgloc", None))
     switch = {"postgresql": switch_to_postgresql, "mysql": switch_to_mysql}[opts.dbtype]
     switch(opts)
+    pretend("switched", "", True)
+    pretend("enabled", database_unit(opts.dbtype), True)
     expect(current_engine() == opts.dbtype, "the switch to %s did not happen" % opts.dbtype,
            "/etc/xcat/cfgloc still names %s" % before, "the log has the tool's output")
     return "%s -> %s" % (before, opts.dbtype)
@@ -1885,6 +1954,9 @@ def switch_database(opts):
 def name_vip_in_cfgloc(opts):
     """cfgloc names the VIP as the database's host: the other node must reach it too."""
     text = read_text("/etc/xcat/cfgloc")
+    if ("switched", "") in RUN.pretended:
+        announce("write", "/etc/xcat/cfgloc", "if it names another address than the VIP")
+        return "would name the VIP"
     changed = change_file("/etc/xcat/cfgloc", re.sub(r"host=[^|;\s]*", "host=" + opts.vip, text))
     return "cfgloc now names the VIP" if changed else "cfgloc names the VIP already"
 
@@ -1920,10 +1992,10 @@ def switch_to_postgresql(opts):
 
 def switch_to_mysql(opts):
     """xCAT's own mysqlsetup; the file names the addresses from which connections will come."""
-    with tempfile.NamedTemporaryFile("w", prefix="xcatha-") as hosts:
-        hosts.write("%s\n%s\n" % (opts.vip, physical_address(opts)))
-        hosts.flush()
-        do(["mysqlsetup", "-i", "-V", "-f", hosts.name], INSTALL_LIMIT, env={
+    with private_directory() as private:
+        hosts = os.path.join(private, "hosts")
+        write_file(hosts, "%s\n%s\n" % (opts.vip, physical_address(opts)), 0o600)
+        do(["mysqlsetup", "-i", "-V", "-f", hosts], INSTALL_LIMIT, env={
             "XCATMYSQLADMIN_PW": password("XCATMYSQLADMIN_PW"),
             "XCATMYSQLROOT_PW": password("XCATMYSQLROOT_PW"), "MYSQL_HISTFILE": "/dev/null"})
 
@@ -1987,12 +2059,23 @@ def install_xcat(opts):
     """xCAT is installed, by go-xcat."""
     if xcat_installed():
         return "already installed (%s)" % xcat_version()
-    with tempfile.TemporaryDirectory(prefix="xcatha-") as private:
+    with private_directory() as private:
         script = fetch_go_xcat(opts.go_xcat, private)
         do(["bash", script, "--yes", "install"], INSTALL_LIMIT)
+    plan("xcatd", "xcatd", XCAT_DIRECTORIES, True)
     expect(xcat_installed() and xcat_version(), "go-xcat ended without an error, but xCAT is not "
            "installed", "/opt/xcat/sbin/xcatd or lsxcatd -v is missing", "see /tmp/go-xcat.log")
-    return "installed (%s)" % xcat_version()
+    return "installed (%s)" % (xcat_version() or "version not known yet")
+
+
+@contextlib.contextmanager
+def private_directory():
+    """A directory that only root may enter, for the length of the block; a dry run makes none."""
+    if RUN.dryrun:
+        yield "DIRECTORY"
+        return
+    with tempfile.TemporaryDirectory(prefix="xcatha-") as private:
+        yield private
 
 
 def fetch_go_xcat(source, directory):
@@ -2001,7 +2084,7 @@ def fetch_go_xcat(source, directory):
         return os.path.abspath(source)
     target = os.path.join(directory, "go-xcat")
     if RUN.dryrun:
-        say("  would download: " + source)
+        announce("download", source)
         return target
     try:
         with urllib.request.urlopen(source, timeout=DO_LIMIT) as answer:  # nosec: https only
@@ -2023,6 +2106,18 @@ def xcat(argv, action=ask):
         raise HAError("%s failed" % " ".join(argv), "exit %d, %s" % (status, last_line(out, err)),
                       "see `systemctl status xcatd`")
     return out
+
+
+def tables_are_known(share):
+    """False in a dry run that cannot ask xCAT's tables: they are the other node's, or to be made.
+
+    On the first node they are those of this node; later, those on the share once it is linked.
+    """
+    if not RUN.dryrun:
+        return True
+    if ("link", "/etc/xcat") in RUN.pretended and share_has_data(share):
+        return False
+    return xcat_installed() and error_of(site_attributes) is None
 
 
 def site_attributes():
@@ -2068,16 +2163,18 @@ def verify_xcat(opts):
 def certificate_name():
     """The name in xcatd's server certificate, "" if it cannot be read."""
     out = ask(["openssl", "x509", "-noout", "-subject", "-nameopt", "RFC2253", "-in",
-               "/etc/xcat/cert/server-cert.pem"])[1]
+               through_links("/etc/xcat/cert/server-cert.pem")])[1]
     found = re.search(r"CN=([^,\s]+)", out)
     return found.group(1) if found else ""
 
 
-def trust_names(names):
+def trust_names(opts, names):
     """xCAT's policy trusts these names; each gets a free priority near xCAT's own rows."""
-    if RUN.dryrun:
-        say("  would run: chdef -t policy ... rule=trusted, where missing: %s" % ", ".join(names))
-        return "would be completed"
+    if not tables_are_known(opts.path):
+        for name in dict.fromkeys(filter(None, names)):
+            announce("run", "chdef -t policy -o PRIORITY name=%s rule=trusted" % name,
+                     "unless xCAT trusts it already")
+        return "depends on xCAT's tables"
     rows = table("policy")
     trusted = [row["name"] for row in rows if row["rule"].startswith("trust")]
     missing = [name for name in dict.fromkeys(names) if name and name not in trusted]
@@ -2092,30 +2189,33 @@ def trust_names(names):
     return "trusted: " + ", ".join(missing) if missing else "already trusted"
 
 
+def pair_names(opts):
+    """The names that xCAT's daemon of this node goes by."""
+    return [certificate_name(), physical_host_name(), opts.host_name]
+
+
 def set_master(opts):
     """The site table's master and nameservers and the networks' tftpserver are the VIP."""
-    if RUN.dryrun:
-        say("  would run: chdef -t site master=%s nameservers=%s, where different" % (
-            opts.vip, opts.vip))
-        return "would be the VIP"
+    if not tables_are_known(opts.path):
+        for change in ("site -o clustersite master", "site -o clustersite nameservers",
+                       "network -o NETWORK tftpserver"):
+            announce("run", "chdef -t %s=%s" % (change, opts.vip), "unless it is that already")
+        return "depends on xCAT's tables"
     wrong = wrong_masters(opts)
-    for kind, name, attributes in wrong:
-        xcat(["chdef", "-t", kind, "-o", name] +
-             ["%s=%s" % (attribute, opts.vip) for attribute in attributes], do)
-    left = wrong_masters(opts)
-    expect(not left, "chdef did not change %s" % left, "lsdef shows the old values")
+    for kind, name, attribute in wrong:
+        xcat(["chdef", "-t", kind, "-o", name, "%s=%s" % (attribute, opts.vip)], do)
+    expect(not wrong_masters(opts), "chdef did not change %s" % wrong, "lsdef shows the old values")
     return "the VIP is now: " + ", ".join(
-        attribute for _, _, names in wrong for attribute in names) if wrong else "already the VIP"
+        attribute for _, _, attribute in wrong) if wrong else "already the VIP"
 
 
 def wrong_masters(opts):
-    """[(type, object, [attributes])] of xCAT's tables that should be the VIP and are not."""
+    """[(type, object, attribute)] of xCAT's tables that should be the VIP and are not."""
     site, mine = site_attributes(), own_addresses(opts.nic, opts.vip)
-    wrong = [name for name in ("master", "nameservers")
+    wrong = [("site", "clustersite", name) for name in ("master", "nameservers")
              if opts.vip not in site.get(name, "").split(",")]
-    networks = [("network", row["netname"], ["tftpserver"]) for row in table("networks")
-                if row["tftpserver"] in mine]
-    return ([("site", "clustersite", wrong)] if wrong else []) + networks
+    return wrong + [("network", row["netname"], "tftpserver") for row in table("networks")
+                    if row["tftpserver"] in mine]
 
 
 def node_facts(opts):
@@ -2207,6 +2307,9 @@ def start_console(opts, site, fresh):
 
 def ensure_running(kind):
     """A server of this kind is up: its maker's exit status proves nothing."""
+    if RUN.dryrun:
+        announce("run", "systemctl start " + units_of(kind)[0], "if it is down then")
+        return "would be started"
     if not running_units(kind):
         start_unit(units_of(kind)[0])
     return "running: " + short_names(running_units(kind))
@@ -2219,8 +2322,7 @@ def start_optional(opts, fresh):
     looks nodes up in the DNS, so it comes after.
     """
     if RUN.dryrun:
-        say("  would run, where configured: makedns -n; makedhcp -n; makedhcp -a; the console's")
-        return []
+        return announce_optional(opts, fresh)
     site = site_attributes()
     keyed = any(row.get("key") == "omapi" for row in table("passwd"))
     with concurrent.futures.ThreadPoolExecutor(2 if keyed else 1) as pool:
@@ -2230,6 +2332,22 @@ def start_optional(opts, fresh):
               "Console server": optional_step("Console server", start_console, opts, site, fresh),
               "DHCP": dhcp.result()}
     return [title for title, well in up.items() if not well]
+
+
+def announce_optional(opts, fresh):
+    """start_optional in a dry run: one after the other, or what depends on xCAT's tables."""
+    steps = [("DNS", start_dns), ("DHCP", start_dhcp), ("Console server", start_console)]
+    if tables_are_known(opts.path):
+        site = site_attributes()
+        return [title for title, action in steps
+                if not optional_step(title, action, opts, site, fresh)]
+    for kind, makers in (("DNS", ["makedns -n"]), ("DHCP", ["makedhcp -n", "makedhcp -a"]),
+                         ("console", ["makegocons", "makeconservercf"])):
+        for maker in makers if units_of(kind) else []:
+            announce("run", maker, "if xCAT's tables ask for it")
+        for unit in units_of(kind):
+            announce("run", "systemctl start " + unit, "if it is down then")
+    return []
 
 
 def optional_step(title, action, *args):
@@ -2562,6 +2680,7 @@ def setup(opts):
         return leave_active_node(opts)
     if share_has_data(share) and is_set_up(opts):
         step("Node record", write_node, opts)
+        step("Saved hosts file", take_saved_hosts, share)
         say("%s is set up already." % me)
         return finish_setup(opts, [])
     on_failure(restore_units, unit_states())
@@ -2612,7 +2731,7 @@ def try_data(opts, directories):
     """This node serves the share's data for a moment; only then it is a member; exit code."""
     start_core(opts, directories)
     step("xCAT's database", verify_xcat, opts)
-    step("Policy", trust_names, [certificate_name(), physical_host_name(), opts.host_name])
+    step("Policy", trust_names, opts, pair_names(opts))
     step("Master and nameservers", set_master, opts)
     return become_member(opts, directories)
 
@@ -2623,6 +2742,7 @@ def setup_while_other_is_active(opts):
     install_locally(opts)
     step("Services", stop_all_services)
     join_pair(opts)
+    step("Saved hosts file", take_saved_hosts, opts.path)
     point_of_no_return()
     say("%s is active and was not disturbed. This node's access to the database and its policy\n"
         "row are left to its first activate." % active_node(opts.path))
@@ -2646,6 +2766,7 @@ def join_pair(opts):
 def become_member(opts, directories):
     """The point of no return of setup: the share's data counts, then this node stands by."""
     join_pair(opts)
+    step("Saved hosts file", take_saved_hosts, opts.path)
     write_record(opts.path, finished=True, directories=directories)
     point_of_no_return()
     return finish_setup(opts, stand_by(opts, opts.path))
@@ -2720,6 +2841,7 @@ def is_active(opts):
             and host_name() == opts.host_name and not optional_services_down(record)
             and all(link_target(path) == opts.path + path
                     for path in directories_to_link(opts, record))
+            and all(read_text(guard_file(unit)) for unit in guarded_units(opts.dbtype))
             and not any(enabled for _, enabled in unit_states().values()))
 
 
@@ -2764,9 +2886,9 @@ def activate(opts):
 def finish_activation(opts, directories, fresh):
     """The rest of activate, after which this node counts as active; what is not up or not done."""
     share = opts.path
-    small = [("Policy", trust_names, [physical_host_name()]),
+    small = [("Policy", trust_names, opts, [physical_host_name()]),
              ("Saved hosts file", take_saved_hosts, share),
-             ("Long host name", write_hosts, opts, {} if RUN.dryrun else site_attributes())]
+             ("Long host name", write_long_name, opts)]
     down = [title for title, *action in small if not optional_step(title, *action)]
     down += start_optional(opts, fresh)
     step("NFS exports", export_directories)
@@ -2786,7 +2908,19 @@ def picture(opts):
     working = sorted(set(database_working_directories()))
     rows = [("VIP", vip_here(opts.vip) or "not here"), ("host name", host_name()),
             ("links", "%d" % len(linked)), ("database in", " ".join(working) or "-")]
-    return rows + [(kind, services_running(kind)) for kind in SERVICES]
+    rows += [(kind, services_running(kind)) for kind in SERVICES]
+    others = other_nodes(opts.path) if opts.path else []
+    return rows + [(name, word_of_share(opts.path, name)) for name in others]
+
+
+def word_of_share(share, name):
+    """What the share says of another node, which cannot be seen from here."""
+    try:
+        record = read_record(share)
+    except HAError:
+        return "unknown: the record cannot be read"
+    named = name == (record.get("active") or {}).get("host") and not record.get("released", True)
+    return "%s, by the share's record" % (record["active"]["state"] if named else "not active")
 
 
 def services_running(kind):
@@ -2986,7 +3120,7 @@ def look_around(opts):
     """
     share = find_share(opts)
     view = {"format": 1, "host": physical_host_name(), "time": now(), "unseen": [],
-            "record": {}, "nodes": {}, "history": [], "lease": {"held_here": False},
+            "record": {}, "nodes": {}, "history": [], "lease": {"held_here": False}, "problems": [],
             "share": {"path": share, "answers": False},
             "host_name": {"running": host_name(), "physical": physical_host_name()},
             "links": {path: link_target(path) for path in all_directories() if link_target(path)},
@@ -2996,7 +3130,7 @@ def look_around(opts):
     vip = opts.vip or view["record"].get("vip") or vip_of_lease_unit() or ""
     view["vip"] = {"address": vip, "nic": vip_here(vip) if vip else "",
                    "answered_by": neighbour(vip) if vip and not vip_here(vip) else ""}
-    view["problems"] = [{"problem": problem, "mend": mend} for problem, mend in problems(view)]
+    view["problems"] += [{"problem": problem, "mend": mend} for problem, mend in problems(view)]
     view["notes"] = [{"note": note, "mend": mend} for note, mend in notes(view)]
     view["role"] = role_of(view)
     return view
@@ -3015,6 +3149,8 @@ def look_at_share(view, share):
     try:
         state = share_state(share)
         if state != "answers":
+            view["problems"].append({"problem": "the share %s is %s" % (share, state),
+                                     "mend": mend_of_share(view, state)})
             return view["unseen"].append("the share: %s is %s" % (share, state))
         mount, fstype, _ = mount_of(share)
         view["share"] = {"path": share, "answers": True, "mount": mount, "filesystem": fstype,
@@ -3026,7 +3162,16 @@ def look_at_share(view, share):
     except PermissionError:
         view["unseen"].append("the record and the lease: only root may read them")
     except HAError as error:
+        view["problems"].append({"problem": error.what, "mend": error.hint})
         view["unseen"].append("the share: %s (%s)" % (error.what, error.evidence))
+
+
+def mend_of_share(view, state):
+    """What brings a share back that is not mounted or hangs."""
+    if state == "missing":
+        return "mount " + view["share"]["path"]
+    return "bring its server or network back; if the other node is to take over, run %s here " \
+        "and power this node off" % this_script(view, "-d")
 
 
 def vip_of_lease_unit():
@@ -3037,9 +3182,10 @@ def vip_of_lease_unit():
 
 def neighbour(address):
     """The MAC that answers for an address, "" for nobody; a ping fills the neighbour table."""
-    ask(["ping", "-n", "-c", "1", "-W", "0.2", address], 2)
+    answers = ask(["ping", "-n", "-c", "1", "-W", "0.2", address], 2)[0] == 0
     words = ask(["ip", "neighbour", "show", address])[1].split()
-    return words[words.index("lladdr") + 1] if "lladdr" in words else ""
+    fresh = answers or "REACHABLE" in words  # an older entry may be of a machine that is gone
+    return words[words.index("lladdr") + 1] if fresh and "lladdr" in words else ""
 
 
 def role_of(view):
@@ -3057,11 +3203,26 @@ def is_named_active(view):
     return active.get("host") == view["host"] and not view["record"].get("released", True)
 
 
+def this_script(view, command):
+    """The line that runs a command of this script on this node, as it can be pasted."""
+    record, nodes = view["record"], view["nodes"]
+    nics = [node.get("nic") for name, node in sorted(
+        nodes.items(), key=lambda item: item[0] != view["host"])]
+    known = {"-p": view["share"]["path"], "-v": record.get("vip") or vip_of_lease_unit(),
+             "-i": next(iter(nics), None), "-n": record.get("host_name"),
+             "-m": record.get("netmask"), "-t": record.get("dbtype")}
+    wanted = {"-s": "-p -v -i -n -m -t", "-a": "-p -v -i", "-d": "-v"}[command].split()
+    words = [word for flag in wanted if known[flag] for word in (flag, known[flag])]
+    line = [sys.executable, os.path.abspath(__file__), command] + words
+    return " ".join(shlex.quote(word) for word in line)
+
+
 def problems(view):
     """(problem, the command that mends it) of every inconsistency."""
     if view["record"]:
         yield from (active_problems if is_named_active(view) else standby_problems)(view)
         yield from share_problems(view)
+        yield from version_problems(view)
     for unit, state in view["services"].items():
         if state["enabled"]:
             yield "%s starts at boot" % short_names([unit]), "systemctl disable " + unit
@@ -3072,13 +3233,13 @@ def problems(view):
 
 def active_problems(view):
     """What the node that the record names as active lacks."""
-    record, again = view["record"], "xcatha.py -a"
+    record, again = view["record"], this_script(view, "-a")
     if record["active"]["state"] != "active":
         yield "an earlier run did not finish (%s)" % record["active"]["state"], (
-            "xcatha.py -s" if not record["finished"] else again + ", or xcatha.py -d")
+            again if record["finished"] else this_script(view, "-s"))
         return
     if not view["lease"]["held_here"]:
-        yield "the record says active, but the lease is not held", again + ", or xcatha.py -d"
+        yield "the record says active, but the lease is not held", again
     if not view["vip"]["nic"]:
         yield "the VIP %s is not here" % record["vip"], again
     if view["host_name"]["running"] != record["host_name"]:
@@ -3099,30 +3260,33 @@ def active_problems(view):
 def xcat_problems(view, running):
     """What xCAT's tables and services should say on the active node and do not."""
     opts = argparse.Namespace(vip=view["record"]["vip"], nic=view["vip"]["nic"] or "-")
+    cfgloc = re.search(r"host=([^|;\s]*)", read_cfgloc())
+    if cfgloc and cfgloc.group(1) != opts.vip:
+        yield "cfgloc names %s, not the VIP" % cfgloc.group(1), (
+            "sed -i 's/host=[^|;]*/host=%s/' /etc/xcat/cfgloc && systemctl restart xcatd" %
+            opts.vip)
     for look in (service_problems, master_problems, noderes_problems, network_problems):
         try:
             yield from list(look(opts, view, running))
         except HAError as error:
             yield "%s (%s)" % (error.what, error.evidence), error.hint
-    cfgloc = re.search(r"host=([^|;\s]*)", read_cfgloc())
-    if cfgloc and cfgloc.group(1) != opts.vip:
-        yield "cfgloc names %s, not the VIP" % cfgloc.group(1), "xcatha.py -d, then xcatha.py -a"
 
 
 def service_problems(opts, view, running):
-    """DNS or DHCP that should run."""
-    site = site_attributes()
-    for kind, maker in (("DNS", "makedns -n"), ("DHCP", "makedhcp -n && makedhcp -a")):
+    """DNS, DHCP or the console server in use that should run."""
+    site, console = site_attributes(), view["record"].get("console")
+    for kind in ("DNS", "DHCP"):
         if kind not in running and not why_not(kind, site):
-            yield "%s is down" % kind, maker
+            yield "%s is down" % kind, this_script(view, "-a")
+    if console in view["services"] and not view["services"][console]["running"]:
+        yield "%s is down" % short_names([console]), this_script(view, "-a")
 
 
 def master_problems(opts, view, running):
     """Attributes that should be the VIP."""
-    for kind, name, attributes in wrong_masters(opts):
-        yield "%s of %s is not the VIP" % (" and ".join(attributes), name), (
-            "chdef -t %s -o %s " % (kind, name) +
-            " ".join("%s=%s" % (attribute, opts.vip) for attribute in attributes))
+    for kind, name, attribute in wrong_masters(opts):
+        yield "%s of %s is not the VIP" % (attribute, name), "chdef -t %s -o %s %s=%s" % (
+            kind, name, attribute, opts.vip)
 
 
 def noderes_problems(opts, view, running):
@@ -3154,18 +3318,20 @@ def is_group(name):
 
 def standby_problems(view):
     """What a standby has and should not have."""
-    clean = "xcatha.py -d"
+    clean = this_script(view, "-d")
     into_share = [path for path, target in view["links"].items()
                   if target == view["share"]["path"] + path]
     if into_share:
         yield "links into the share on a standby: " + " ".join(into_share), clean
+    lost = [path for path in all_directories() if not exists(path) and backups_of(path)]
+    if lost:
+        yield "local directories that are not back in place: " + " ".join(lost), clean
     if view["vip"]["nic"]:
         yield "the VIP is on %s of a standby" % view["vip"]["nic"], clean
     if view["host_name"]["running"] != view["host_name"]["physical"]:
         yield "the host name is still %s" % view["host_name"]["running"], clean
-    for unit, state in view["services"].items():
-        if state["running"]:
-            yield "%s runs on a standby" % short_names([unit]), clean
+    for what in running_on_standby(view):
+        yield "%s runs on a standby" % what, clean
     if ["nameserver", view["vip"]["address"]] in [
             line.split() for line in read_text("/etc/resolv.conf").splitlines()]:
         yield "/etc/resolv.conf of a standby asks the VIP", clean
@@ -3177,40 +3343,82 @@ def standby_problems(view):
             view["vip"]["answered_by"]), "find that machine and take the address off it"
 
 
+def running_on_standby(view):
+    """The managed units that run, and servers of their kinds that run outside any unit."""
+    running = [unit for unit, state in view["services"].items() if state["running"]]
+    yield from (short_names([unit]) for unit in running)
+    for kind in set(SERVICES) - {view["services"][unit]["kind"] for unit in running}:
+        for process in strays(kind):
+            yield "%s (pid %d)" % (process.name(), process.pid)
+
+
 def share_problems(view):
-    """What is wrong on the share or differs between the nodes."""
+    """What is wrong on the share, and with this node's membership."""
     share, record = view["share"]["path"], view["record"]
+    join = this_script(view, "-a" if is_named_active(view) else "-s")
     for path in all_directories():
         if record.get("finished") and exists(partial_name(share, path)):
-            yield "a half copy is left: %s" % partial_name(share, path), (
-                "mv %s %s.old" % (partial_name(share, path), partial_name(share, path)))
+            yield "a half copy is left: %s" % partial_name(share, path), put_aside(
+                partial_name(share, path))
     if view["host"] not in view["nodes"]:
-        yield "this node is not set up", "xcatha.py -s"
+        yield "this node is not set up", join
     elif record.get("finished"):
         for unit in guarded_units(record["dbtype"]):
             if not read_text(guard_file(unit)):
-                yield "%s is not bound to the lease" % short_names([unit]), "xcatha.py -s"
+                yield "%s is not bound to the lease" % short_names([unit]), join
     if view["share"]["free_percent"] < 5:
         yield "the share is nearly full: %d MB free" % (view["share"]["free_bytes"] >> 20), (
-            "make room on " + view["share"]["path"])
-    for fact, mend in (("os", "upgrade the older node"), ("xcat", "go-xcat update on the other"),
-                       ("database", "upgrade the older node")):
-        values = {node.get(fact) for node in view["nodes"].values() if node.get(fact)}
-        if len(values) > 1:
-            yield "%s differs between the nodes: %s" % (fact, " and ".join(sorted(values))), mend
+            "make room there; what is big: du -xhd2 %s | sort -h | tail -20" % shlex.quote(share))
+
+
+def put_aside(path):
+    """The line that renames what is in the way, for the administrator to look into."""
+    return "mv {0} {0}.old".format(shlex.quote(path))
+
+
+def version_problems(view):
+    """A record of this node's that is out of date, and versions that differ between the nodes."""
+    active, nodes = is_named_active(view), view["nodes"]
+    mine = {"os": os_version(), "xcat": xcat_version(),
+            "database": database_version(view["record"]["dbtype"])}
+    for fact, value in mine.items():
+        known = {name: node[fact] for name, node in sorted(nodes.items())
+                 if value and node.get(fact) not in (None, "", value)}
+        recorded = known.pop(view["host"], None)
+        if recorded and (active or not known):
+            yield "%s is %s here, recorded as %s" % (fact, value, recorded), this_script(
+                view, "-a" if active else "-s")
+        elif known:
+            yield "%s differs: %s here, %s" % (fact, value, ", ".join(
+                "%s on %s" % (there, name) for name, there in known.items())), (
+                    "upgrade the older node; if it is, its --status shows what to run there")
 
 
 def notes(view):
     """(what is worth knowing, what to do about it); a pair with notes still works."""
     for path in all_directories():
-        older = backups_of(path)[:-1]
-        if older:
-            yield "older backups: " + " ".join(older), "look into them and move them away"
-    keys = {node["ssh_key"] for node in view["nodes"].values() if node.get("ssh_key")}
-    others = [name for name in view["nodes"] if name != view["host"]]
-    if len(keys) > 1:
-        yield "root's ssh key differs between the nodes: compute nodes trust only one", (
-            "on the node whose key they have: rsync -a /root/.ssh/id_* %s:/root/.ssh/" % others[0])
+        needed = path in view["links"] or not exists(path)
+        for older in backups_of(path)[:-1 if needed else None]:
+            yield "%s is left of an earlier run; look into it" % older, put_aside(older)
+    standby = view["record"] and not is_named_active(view)
+    if standby and with_saved_hosts(view["share"]["path"]) != read_text("/etc/hosts"):
+        yield "/etc/hosts differs from the active node's; activate adds its lines", (
+            this_script(view, "-s"))
+    yield from key_notes(view)
+
+
+def key_notes(view):
+    """Root's ssh keys that differ: the active node's counts, else that of the node set up first."""
+    nodes, again = view["nodes"], this_script(view, "-s")
+    keys = {name: node["ssh_key"] for name, node in nodes.items() if node.get("ssh_key")}
+    if len(set(keys.values())) < 2:
+        return
+    active = "" if view["record"].get("released", True) else view["record"]["active"]["host"]
+    holder = active if active in keys else min(keys, key=lambda name: nodes[name]["set_up"])
+    yield "root's ssh key differs between the nodes; compute nodes trust only one", (
+        "run what --status says of it on the other node" if holder == view["host"] else
+        "rsync -a --backup --suffix=.xcatbak '%s:/root/.ssh/id_*' /root/.ssh/ && %s" % (
+            holder, again))
 
 
 def status_lines(view):
@@ -3236,8 +3444,8 @@ def status_lines(view):
     rows += [("history", line) for line in view["history"]]
     rows += [("not seen", text) for text in view["unseen"]]
     lines = ["%-16s %s" % row for row in rows]
-    for item in view["problems"]:
-        lines += ["PROBLEM: " + item["problem"], "  mend: " + item["mend"]]
+    for mend, items in itertools.groupby(view["problems"], lambda item: item["mend"]):
+        lines += ["PROBLEM: " + item["problem"] for item in items] + ["  mend: " + mend]
     for item in view["notes"]:
         lines += ["note: " + item["note"], "  mend: " + item["mend"]]
     return lines + ["%s: %s" % (view["host"], view["role"])]

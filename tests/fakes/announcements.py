@@ -1,0 +1,104 @@
+"""What a dry run announced against what a real run then did, change by change.
+
+The real run's changes are read from its log, and the log is held against two witnesses: the calls
+that the stand-ins recorded, and the difference between two pictures of the node and its share.
+"""
+
+import re
+
+# Calls of these only look; every other one is a change.
+LOOKS = {
+    ("arping", "-D"),
+    ("arping", "-V"),
+    ("ip", "-4"),
+    ("ip", "-o"),
+    ("systemctl", "is-enabled"),
+    ("systemctl", "list-units"),
+    ("systemctl", "show"),
+}
+LOOKING_TOOLS = "du journalctl lsdef lsxcatd openssl perl ping psql ssh-keygen stat tabdump".split()
+
+VERBS = {"wrote": "write", "made": "make", "renamed": "rename", "linked": "link"}
+VERBS.update({"removed": "remove", "downloaded": "download"})
+ANNOUNCED = re.compile(r"^  would (run|write|make|rename|link|remove|download)(, [^:]+)?: (.+)$")
+LOGGED_CALL = re.compile(r" - INFO - (.+) \(\d+\.\d s\) \[(Passed|Failed, OK to ignore)\]$")
+LOGGED_FILE = re.compile(r" - INFO - (" + "|".join(VERBS) + r") (.+?)(?: to (.+))?$")
+PLACEHOLDER = re.compile(r"\b(DIRECTORY|NETWORK|PRIORITY|UNITS|UNIT)\b")
+VARIES = {"UNITS": r"\S+( \S+)*"}
+
+# What a command that was announced may change by itself, as names of the picture.
+EFFECTS = {
+    "bash": "etc/ home/ install opt/ root/ tftpboot usr/ tmp/",
+    "chdef": "HA/ etc/xcat/ var/lib/pgsql",
+    "dnf": "usr/ var/lib/pgsql",
+    "hostname": "host name",
+    "ip": "addresses routes",
+    "makedhcp": "etc/dhcp etc/systemd/system/multi-user.target.wants run/fakes/",
+    "makedns": "etc/named.conf etc/systemd/system/multi-user.target.wants run/fakes/",
+    "dumpxCATdb": "var/lib/xcatha/dump-",
+    "pgsqlsetup": "etc/ run/fakes/ var/lib/pgsql",
+    "rsync": "HA/",
+    "runuser": "var/lib/pgsql",
+    "systemctl": "addresses etc/systemd/system/multi-user.target.wants routes run/ "
+    "HA/install HA/tftpboot HA/var/lib/pgsql",
+}
+
+
+def looks_only(call):
+    return call[0] in LOOKING_TOOLS or tuple(call[:2]) in LOOKS
+
+
+def plain(change):
+    """A change without what differs between two runs: times and names of private directories."""
+    change = re.sub(r"\d{8}-\d{6}", "TIME", change)
+    return re.sub(r"/tmp/xcatha-\w+", "DIRECTORY", change)
+
+
+def announced(said):
+    """(the changes that would be made, those that would on a condition), from a dry run."""
+    found = [match.groups() for match in map(ANNOUNCED.match, said.splitlines()) if match]
+    certain = [f"{verb} {what}" for verb, condition, what in found if not condition]
+    return list(map(plain, certain)), [f"{verb} {what}" for verb, cond, what in found if cond]
+
+
+def logged(log):
+    """The changes that a real run made, from its log."""
+    found = []
+    for line in log.splitlines():
+        call, file = LOGGED_CALL.search(line), LOGGED_FILE.search(line)
+        if call:
+            found.append("run " + call[1])
+        elif file:
+            verb, what, target = VERBS[file[1]], file[2], file[3]
+            found.append(f"{verb} {what}" + (f" -> {target}" if target else ""))
+    return list(map(plain, found))
+
+
+def matches(pattern, change):
+    """True if a change is the one announced on a condition; words in capitals vary."""
+    parts = PLACEHOLDER.split(pattern)
+    regex = "".join(VARIES.get(part, r"\S+") if number % 2 else re.escape(part)
+                    for number, part in enumerate(parts))
+    return re.fullmatch(regex, change) is not None
+
+
+def compare(said, log):
+    """(announced and not done, done and not announced)."""
+    certain, conditional = announced(said)
+    surplus = logged(log)
+    missing = [change for change in certain if change not in surplus or surplus.remove(change)]
+    return missing, [change for change in surplus
+                     if not any(matches(pattern, change) for pattern in conditional)]
+
+
+def unexplained(changed, log):
+    """The names of a picture's difference that no logged change accounts for."""
+    places = []
+    for change in logged(log):
+        verb, _, what = change.partition(" ")
+        if verb == "run":
+            places += EFFECTS.get(what.split()[0], "").split(" ")
+        else:
+            places += [name.lstrip("/") for name in what.split(" -> ")]
+    places = [place for place in places if place]
+    return [name for name in changed if not any(plain(name).startswith(p) for p in places)]

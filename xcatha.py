@@ -154,6 +154,7 @@ RUN = argparse.Namespace(dryrun=False, changed=False, undo=[], undoing=False, un
                          by_pacemaker=False)
 
 log = logging.getLogger("xcatha")
+log.addHandler(logging.NullHandler())  # until there is a file to write to
 
 
 def say(text, stream=None):
@@ -215,7 +216,6 @@ def open_log(path):
     """Append to the log, 0600; a log that cannot be written is a warning, never a failure."""
     logging.raiseExceptions = False
     log.setLevel(logging.INFO)
-    log.addHandler(logging.NullHandler())
     log.propagate = False
     if RUN.dryrun:
         return
@@ -1065,12 +1065,19 @@ def stop_services(kind):
               for action, *args in ((stop_unit, unit), (set_boot, False, unit))]
     errors.append(error_of(stop_strays, kind))
     raise_all(list(filter(None, errors)))
-    if ("planned", "xcatd") in RUN.pretended and not units:
-        for verb in ("stop", "disable"):
-            announce("run", "systemctl %s UNIT" % verb, "for what the installation starts")
     if not units:
+        announce_stop(kind)
         return "not installed"
     return "stopped: " + short_names(stopped) if stopped else "already stopped"
+
+
+def announce_stop(kind):
+    """In a dry run, stop_services for what an installation would bring, whatever its name."""
+    if ("planned", "xcatd") in RUN.pretended and ("stopped", kind) not in RUN.pretended:
+        for verb in ("stop", "disable"):
+            announce("run", "systemctl %s UNIT" % verb,
+                     "for a %s server that the installation starts" % kind)
+        pretend("stopped", kind, True)
 
 
 def stop_strays(kind):
@@ -3145,7 +3152,8 @@ def services_view():
 def look_at_share(view, share):
     """Fill in what the share tells, as far as it answers and may be read."""
     if not share:
-        return view["unseen"].append("the share: this node knows no path of it")
+        return view["unseen"].append("the share: %s knows no path of it" % (
+            "this node" if os.geteuid() == 0 else "whoever is not root"))
     try:
         state = share_state(share)
         if state != "answers":

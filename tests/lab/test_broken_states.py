@@ -152,7 +152,8 @@ def test_share_is_nearly_full(standby):
 
 def test_lease_is_lost(active):
     active.succeed("systemctl", "kill", "--signal=SIGKILL", "xcatha-lease")
-    wait_for(lambda: judge.database_directories(active) == set(), 60, "end of the database")
+    wait_for(lambda: judge.unit(active, "postgresql")[0] in ("inactive", "failed"), 60,
+             "end of the database")
     follow_problem(active, "the lease is not held")
 
 

@@ -1,0 +1,106 @@
+"""--status --json: the same keys in every state, as the schema and the README have them."""
+
+import json
+import pathlib
+import re
+
+import jsonschema
+import pytest
+
+from tests.fakes.lines import ACTIVATE, SETUP
+from tests.fakes.node import REPOSITORY
+
+SCHEMA = json.loads((REPOSITORY / "tests/data/status.schema.json").read_text())
+USER = ["setpriv", "--reuid=26", "--regid=26", "--clear-groups"]
+
+
+def view(node, *prefix):
+    """What --status --json prints, which must be as the schema has it."""
+    printed = json.loads(node.run(*prefix, *node.script("--status", "--json")).stdout)
+    checker = jsonschema.FormatChecker()
+    jsonschema.validate(printed, SCHEMA, format_checker=checker)
+    return printed
+
+
+def test_schema_itself_is_valid():
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+
+def test_node_that_was_never_set_up(node):
+    assert view(node)["role"] == "unknown"
+
+
+def test_standby_and_active_node(members):
+    host1, host2 = members
+    host1.xcatha(*ACTIVATE)
+    assert [view(node)["role"] for node in members] == ["active", "standby"]
+    assert view(host2)["vip"]["answered_by"] == "52:54:00:00:00:01"
+
+
+def test_inconsistent_node(members):
+    host1, _ = members
+    host1.succeed("systemctl", "enable", "xcatd")
+    host1.succeed("mkdir", "/tftpboot.xcatbak")
+    found = view(host1)
+    mends = [item["mend"] for kind in ("problems", "notes") for item in found[kind]]
+    backup = "/tftpboot.xcatbak"
+    assert mends == ["systemctl disable xcatd.service", f"mv {backup} {backup}.old"]
+
+
+def test_setup_that_was_killed(node):
+    node.plan("SIGKILL_ON", "rsync")
+    node.run(*node.script(*SETUP))
+    node.heal()
+    assert view(node)["record"]["active"]["state"] == "setting up"
+
+
+@pytest.mark.parametrize("text", ["{", '{"format": 2}'])
+def test_record_that_cannot_be_read(members, text):
+    members[0].path("/HA/.xcatha/cluster.json").write_text(text)
+    found = view(members[0])
+    assert found["role"] == "unknown" and "cluster.json" in found["problems"][0]["problem"]
+
+
+def test_share_that_is_not_mounted(members):
+    members[0].succeed("umount", "/HA")
+    found = view(members[0])
+    assert found["role"] == "unknown" and found["problems"][0]["mend"] == "mount /HA"
+
+
+def test_user_who_is_not_root_is_told_what_only_root_sees(members):
+    host1, _ = members
+    host1.path("/root").chmod(0o755)
+    host1.path("/var/lib/fakes/log").chmod(0o666)
+    assert "whoever is not root knows no path" in " ".join(view(host1, *USER)["unseen"])
+    host1.xcatha(*ACTIVATE)
+    assert "only root may read them" in " ".join(view(host1, *USER)["unseen"])
+
+
+# ---- The README --------------------------------------------------------------------------------
+
+
+def documented():
+    """{key: its row} of the README's table of keys; keys that share a row have the same one."""
+    readme = pathlib.Path(REPOSITORY, "README.rst").read_text()
+    table = readme.split("key          value\n")[1].split("\n\n")[0].replace("\n             ", " ")
+    rows = [re.split(" {2,}", line, maxsplit=1) for line in table.splitlines()[1:-1]]
+    return {key: row for keys, row in rows for key in keys.split(", ")}
+
+
+def keys_within(schema):
+    """Every key that a value of this schema may have, at any depth."""
+    found = set(schema.get("properties", {}))
+    parts = [*schema.get("properties", {}).values(), schema.get("additionalProperties")]
+    for part in [*parts, schema.get("items")]:
+        found |= keys_within(part) if isinstance(part, dict) else set()
+    return found
+
+
+def test_readme_has_a_row_for_every_key_and_no_other():
+    assert set(documented()) == set(SCHEMA["properties"])
+
+
+@pytest.mark.parametrize("key", SCHEMA["properties"])
+def test_readme_names_what_is_in_a_value(key):
+    inner = keys_within(SCHEMA["properties"][key])
+    assert [name for name in sorted(inner) if f"``{name}``" not in documented()[key]] == []

@@ -2463,14 +2463,19 @@ def check_record(opts):
     pairs = [("-v", opts.vip, "vip"), ("-m", opts.netmask, "netmask"), ("-t", opts.dbtype,
              "dbtype"), ("-n", opts.host_name, "host_name")]
     for option, given, name in pairs:
-        if given and record.get(name) not in (None, given):
-            refuse("%s %s differs from the pair's %s" % (option, given, record[name]),
-                   "recorded in %s" % state_file(opts.path, "cluster.json"),
-                   "use %s %s, or leave it out" % (option, record[name]))
+        check_recorded(opts.path, option, given, record.get(name))
     for name, node in other_nodes(opts.path).items():
         if node.get("address") == opts.vip:
             refuse("the VIP %s is %s's physical address" % (opts.vip, name),
                    "recorded on the share", "choose an address that no node has")
+
+
+def check_recorded(share, option, given, recorded):
+    """An option, where it was given, is as the share records it."""
+    if given and recorded not in (None, given):
+        refuse("%s %s differs from the pair's %s" % (option, given, recorded),
+               "recorded in %s" % state_file(share, "cluster.json"),
+               "use %s %s, or leave it out" % (option, recorded))
 
 
 def check_directories(opts):
@@ -2971,7 +2976,8 @@ def deactivate(opts):
             state = "unreadable"
         else:
             record = read_record(opts.path)
-            check_vip_of_pair(opts, record)
+            # before anything is taken down
+            check_recorded(opts.path, "-v", opts.vip, record.get("vip"))
             fill_in_from_share(opts)
     opts.vip = opts.vip or vip_of_lease_unit()
     require(opts, "vip")
@@ -2985,14 +2991,6 @@ def deactivate(opts):
                        "the share is %s" % state, "mount or mend it, then run this again"))
         failed.append("Record")
     return finish_standby(failed)
-
-
-def check_vip_of_pair(opts, record):
-    """Refuse a VIP that is not the pair's, before anything is taken down."""
-    if opts.vip and record.get("vip") not in (None, opts.vip):
-        refuse("-v %s differs from the pair's %s" % (opts.vip, record["vip"]),
-               "recorded in %s" % state_file(opts.path, "cluster.json"),
-               "use -v %s, or leave it out" % record["vip"])
 
 
 def stand_by(opts, share):
@@ -3491,7 +3489,7 @@ def guide(opts):
         say(line)
     answer = "Y" if opts.yes else ask_administrator()
     if answer == "D":
-        RUN.dryrun = opts.dryrun = True
+        RUN.dryrun = opts.dryrun = log.disabled = True
     if by_hand and answer != "N":
         opts.command += " by hand"
     return answer != "N"

@@ -505,12 +505,12 @@ def restore_file(path, text):
 
 def make_directory(path, mode=0o755):
     """Make a directory and those above it, with this mode whatever the umask."""
-    if os.path.isdir(path) or ("directory", path) in RUN.pretended:
+    if exists(path) if RUN.dryrun else os.path.isdir(path):
         return
     if RUN.dryrun:
         make_directory(os.path.dirname(path))
         announce("make", path)
-        pretend("directory", path, True)
+        pretend("exists", path, True)
         return
     make_directory(os.path.dirname(path))
     RUN.changed = True

@@ -3211,6 +3211,8 @@ def is_named_active(view):
 
 def this_script(view, command):
     """The line that runs a command of this script on this node, as it can be pasted."""
+    if view["pacemaker"] and command == "-a":
+        return "crm resource cleanup " + view["pacemaker"]
     record, nodes = view["record"], view["nodes"]
     nics = [node.get("nic") for name, node in sorted(
         nodes.items(), key=lambda item: item[0] != view["host"])]

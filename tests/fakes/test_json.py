@@ -8,8 +8,8 @@ import jsonschema
 import pytest
 
 from tests.fakes.lines import ACTIVATE, SETUP
-from tests.fakes.node import REPOSITORY
 
+REPOSITORY = pathlib.Path(__file__).parents[2]
 SCHEMA = json.loads((REPOSITORY / "tests/data/status.schema.json").read_text())
 USER = ["setpriv", "--reuid=26", "--regid=26", "--clear-groups"]
 
@@ -81,7 +81,7 @@ def test_user_who_is_not_root_is_told_what_only_root_sees(members):
 
 def documented():
     """{key: its row} of the README's table of keys; keys that share a row have the same one."""
-    readme = pathlib.Path(REPOSITORY, "README.rst").read_text()
+    readme = (REPOSITORY / "README.rst").read_text()
     table = readme.split("key          value\n")[1].split("\n\n")[0].replace("\n             ", " ")
     rows = [re.split(" {2,}", line, maxsplit=1) for line in table.splitlines()[1:-1]]
     return {key: row for keys, row in rows for key in keys.split(", ")}

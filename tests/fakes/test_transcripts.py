@@ -24,4 +24,4 @@ def test_output_is_as_kept(printed, name):
 
 def test_only_times_are_normalised():
     text = "Lease      held    12.3 s\nactive since 2026-01-31T23:59:59+00:00 (unplanned, 41 s)\n"
-    assert normalised(text) == "Lease      held     #.# s\nactive since TIME (unplanned, # s)\n"
+    assert normalised(text) == "Lease      held   #.# s\nactive since TIME (unplanned, # s)\n"

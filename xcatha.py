@@ -1157,9 +1157,13 @@ def restore_units(states):
 # ---- The share -----------------------------------------------------------------------------
 
 def share_from_links():
-    """The share's path as the links of this node have it, "" without links."""
+    """The share's path as the links of this node have it, "" without links.
+
+    A mount point is no link, and a look at one that hangs would hang too.
+    """
+    mounted = [point for point, _, _ in mounts()]
     for directory in all_directories():
-        target = link_target(directory)
+        target = "" if directory in mounted else link_target(directory)
         if target.endswith(directory) and target != directory:
             return target[:-len(directory)]
     return ""
@@ -3569,13 +3573,10 @@ def activate_by_hand(opts):
  OCF_ERR_INSTALLED, OCF_ERR_CONFIGURED, OCF_NOT_RUNNING) = range(8)
 EXIT_REASON = "ocf-exit-reason:"
 AGENT_PARAMETERS = {
-    "path": ("-p", "the shared directory, mounted on both nodes"),
-    "vip": ("-v", "the virtual IP"),
-    "nic": ("-i", "its NIC, or an alias such as eth0:0"),
-    "netmask": ("-m", "its netmask; by default as recorded"),
-    "host_name": ("-n", "its host name; by default as recorded"),
-    "dbtype": ("-t", "the database engine; by default as recorded"),
-}
+    "path": "the shared directory, mounted on both nodes", "vip": "the virtual IP",
+    "nic": "its NIC, or an alias such as eth0:0", "netmask": "its netmask; default: as recorded",
+    "host_name": "its host name; default: as recorded",
+    "dbtype": "the database engine; default: as recorded"}
 AGENT_REQUIRED = ("path", "vip", "nic")
 # {action: the least time limit in seconds}; systemd gives xcatd's start 600.
 AGENT_ACTIONS = {"start": 900, "stop": 300, "monitor": 60, "validate-all": 60, "meta-data": 10}
@@ -3586,10 +3587,10 @@ META_DATA = """<?xml version="1.0"?>
 <longdesc lang="en">Makes this node the active one of two xCAT management nodes that share their
 data, or a standby. Needs fencing: two active nodes would ruin the database.</longdesc>
 <shortdesc lang="en">Active xCAT management node</shortdesc>
-<parameters>
-%s</parameters>
-<actions>
-%s</actions>
+<parameters>%s
+</parameters>
+<actions>%s
+</actions>
 </resource-agent>"""
 
 
@@ -3601,42 +3602,34 @@ def is_agent_call(argv):
 
 def run_agent(action):
     """Do what Pacemaker asks for; the OCF exit code."""
+    if action not in AGENT_ACTIONS:
+        return OCF_ERR_UNIMPLEMENTED
     if action == "meta-data":
         say(meta_data())
         return OCF_SUCCESS
-    if action not in AGENT_ACTIONS:
-        return OCF_ERR_UNIMPLEMENTED
     if netifaces is None:
         missing_library()
         return OCF_ERR_INSTALLED
     if os.geteuid() != 0:
         return OCF_ERR_PERM
-    codes, RUN.by_pacemaker = [], True
-    error = any_error_of(lambda: codes.append(run_action(action)))
-    if error:
-        report(error)
-    return OCF_ERR_GENERIC if error else codes[0]
-
-
-def run_action(action):
-    """One action that needs the resource's parameters; the OCF exit code."""
     missing = [name for name in AGENT_REQUIRED if not os.environ.get("OCF_RESKEY_" + name)]
-    try:
-        opts = build_parser().parse_args(["--status"] + agent_options())
-    except SystemExit:
-        missing = ["a valid value"]
     if missing:
-        say(EXIT_REASON + "a parameter lacks: " + ", ".join(missing), sys.stderr)
+        say(EXIT_REASON + "not configured: " + ", ".join(missing), sys.stderr)
         return OCF_ERR_CONFIGURED
-    return {"start": agent_start, "stop": agent_stop, "monitor": agent_monitor,
-            "validate-all": agent_validate}[action](opts)
+    opts, RUN.by_pacemaker = build_parser().parse_args(["--status"] + agent_options()), True
+    try:
+        return {"start": agent_start, "stop": agent_stop, "monitor": agent_monitor,
+                "validate-all": agent_validate}[action](opts)
+    except HAError as error:
+        report(error)
+        return OCF_ERR_GENERIC
 
 
 def agent_options():
-    """The resource's parameters as the command line has them."""
-    given = {flag: os.environ.get("OCF_RESKEY_" + name)
-             for name, (flag, _) in AGENT_PARAMETERS.items()}
-    return [word for flag, value in given.items() if value for word in (flag, value)]
+    """The resource's parameters as options of the command line."""
+    given = [name for name in AGENT_PARAMETERS if os.environ.get("OCF_RESKEY_" + name)]
+    return [word for name in given
+            for word in ("--" + name.replace("_", "-"), os.environ["OCF_RESKEY_" + name])]
 
 
 def agent_start(opts):
@@ -3652,7 +3645,7 @@ def agent_stop(opts):
     """
     if is_member():
         main(["--deactivate"] + agent_options())
-    left = [part for part, (_, is_left) in active_parts(opts).items() if is_left]
+    left = what_is_left(opts)
     if left:
         say(EXIT_REASON + "not stopped: " + ", ".join(left), sys.stderr)
     return OCF_ERR_GENERIC if left else OCF_SUCCESS
@@ -3674,6 +3667,15 @@ def agent_monitor(opts):
     return OCF_ERR_GENERIC if down else OCF_SUCCESS
 
 
+def agent_validate(opts):
+    """The checks of activate; a refusal means that the parameters do not fit this node."""
+    RUN.dryrun = True
+    error = error_of(run_checks, opts, ACTIVATE_CHECKS)
+    if error:
+        report(error)
+    return OCF_ERR_ARGS if error else OCF_SUCCESS
+
+
 def active_parts(opts):
     """{part of an active node: (up, left at least in part)}; looks at this host, not the share."""
     share, vip = share_from_links() or opts.path or "", opts.vip or vip_of_lease_unit()
@@ -3686,31 +3688,26 @@ def active_parts(opts):
             "xcatd": (is_running("xcatd.service"), xcatd_is_left and is_member())}
 
 
+def what_is_left(opts):
+    """The parts of an active node that this node has at least in part."""
+    return [part for part, (_, is_left) in active_parts(opts).items() if is_left]
+
+
 def is_member():
     """True if this node was set up, as this host alone can tell."""
     return exists(guard_file("xcatd.service")) or bool(share_from_links())
 
 
-def agent_validate(opts):
-    """The checks of activate; a refusal means that the parameters do not fit this node."""
-    RUN.dryrun = True
-    error = error_of(run_checks, opts, ACTIVATE_CHECKS)
-    if error:
-        report(error)
-    return OCF_ERR_ARGS if error else OCF_SUCCESS
-
-
 def meta_data():
     """What the cluster manager and its tools need to know of the agent, as XML."""
-    parameters = "".join(
-        '<parameter name="%s" required="%d" unique="0"><longdesc lang="en">%s</longdesc>'
-        '<shortdesc lang="en">%s</shortdesc><content type="string"/></parameter>\n' % (
-            name, name in AGENT_REQUIRED, text, name)
-        for name, (_, text) in AGENT_PARAMETERS.items())
-    actions = "".join('<action name="%s" timeout="%ds"%s/>\n' % (
-        name, limit, ' interval="30s" depth="0"' if name == "monitor" else "")
-        for name, limit in AGENT_ACTIONS.items())
-    return META_DATA % (VERSION, parameters, actions)
+    parameter = ('\n<parameter name="{0}" required="{1:d}"><longdesc lang="en">{2}</longdesc>'
+                 '<shortdesc lang="en">{0}</shortdesc><content type="string"/></parameter>')
+    parameters = [parameter.format(name, name in AGENT_REQUIRED, text)
+                  for name, text in AGENT_PARAMETERS.items()]
+    actions = ['\n<action name="%s" timeout="%ds"%s/>' % (
+        name, limit, ' interval="10s" depth="0"' if name == "monitor" else "")
+        for name, limit in AGENT_ACTIONS.items()]
+    return META_DATA % (VERSION, "".join(parameters), "".join(actions))
 
 
 def managed_resource():
@@ -3725,8 +3722,7 @@ def check_not_managed(opts):
     """Refuse to do by hand what is Pacemaker's; tidying up where nothing is active is not."""
     by_hand = opts.command in ("activate", "deactivate") and not RUN.by_pacemaker
     resource = managed_resource() if by_hand else ""
-    if not resource or opts.command == "deactivate" and not any(
-            is_left for _, is_left in active_parts(opts).values()):
+    if not resource or opts.command == "deactivate" and not what_is_left(opts):
         return
     crm = {"activate": "crm resource start {0}, or crm resource move {0} {1}",
            "deactivate": "crm node standby {1}, or crm resource stop {0}"}[opts.command]

@@ -86,7 +86,18 @@ cat > /lib/systemd/system/postgresql.service <<'END'
 # As the package leaves it when it is not told otherwise.
 DEBIAN_LAYOUT = "pg_createcluster 15 main"
 
-FLAVOURS = {"el": EL_LAYOUT, "debian": DEBIAN_LAYOUT}
+# ocf-tester comes with resource-agents and needs xmllint.
+CLUSTER_MANAGER = """
+export DEBIAN_FRONTEND=noninteractive
+apt-get -q update
+apt-get -q -y --no-install-recommends install corosync crmsh libxml2-utils pacemaker \\
+    pacemaker-cli-utils resource-agents
+systemctl disable corosync pacemaker
+rm -rf /var/lib/apt/lists/*
+apt-get clean
+"""
+
+FLAVOURS = {"el": EL_LAYOUT, "debian": DEBIAN_LAYOUT, "pacemaker": CLUSTER_MANAGER + EL_LAYOUT}
 
 
 def cache():

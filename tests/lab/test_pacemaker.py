@@ -1,0 +1,208 @@
+"""The pair under Pacemaker and Corosync, as the README configures them, with real fencing.
+
+What takes longest is left out by default: -m long.
+"""
+import time
+
+import pytest
+
+from tests.lab import judge
+from tests.lab.image import wait_for
+from tests.lab.pacemaker.cluster import (
+    AGENT,
+    LIMIT,
+    Cluster,
+    cluster_configuration,
+    moments,
+    pacemaker_lab,
+)
+from tests.lab.pair import ACTIVATE, DEACTIVATE, VIP
+
+PARAMETERS = "-o path=/HA -o vip=10.5.106.50 -o nic=eth0:0 -o netmask=255.0.0.0".split()
+REFUSED = 3
+# Beyond what Corosync takes to declare a node lost and the resource to start.
+OVERHEAD = 5
+STRAY_SERVER = """
+cp /bin/sleep /usr/local/bin/postgres
+cd /HA/var/lib/pgsql/data && exec /usr/local/bin/postgres infinity
+"""
+
+
+@pytest.fixture(scope="module")
+def lab():
+    with pacemaker_lab() as booted:
+        yield booted
+
+
+@pytest.fixture(scope="module")
+def running(lab):
+    with Cluster(lab) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(running):
+    """Both hosts in the cluster, one of them active; never two during the test."""
+    running.settle()
+    with running.never_two():
+        yield running
+
+
+@pytest.fixture
+def tell(capsys):
+    """Prints a line although output is captured."""
+    def print_it(line):
+        with capsys.disabled():
+            print(f"\n{line}", end=" ", flush=True)
+
+    return print_it
+
+
+# ---- Without a cluster -----------------------------------------------------------------------
+
+def test_ocf_tester_finds_nothing(lab):
+    said = lab.host1.succeed("ocf-tester", "-n", "xcat", *PARAMETERS, AGENT)
+    assert "passed all tests" in said
+
+
+def test_readmes_configuration_is_valid(lab):
+    host, cib = lab.host1, {"CIB_file": "/root/cib.xml"}
+    host.succeed("sh", "-c", "cibadmin --empty >/root/cib.xml")
+    host.succeed("crm", "--force", "configure", "load", "update", "-", env=cib,
+                 input=cluster_configuration())
+    said = host.succeed("crm_verify", "--verbose", "--xml-file", "/root/cib.xml")
+    assert said == ""
+    assert "fence_ipmilan" in host.succeed("cat", "/root/cib.xml")
+
+
+# ---- By the administrator's word -------------------------------------------------------------
+
+def test_move_standby_and_online(cluster, tell):
+    one, other = cluster.active, cluster.standby
+    for words, host in ((("resource", "move", "xcat", other.name), other),
+                        (("resource", "clear", "xcat"), other),
+                        (("node", "standby", other.name), one),
+                        (("node", "online", other.name), one)):
+        began = time.time()
+        cluster.crm(*words)
+        wait_for(cluster.place, LIMIT, "the resource")
+        cluster.assert_serves(host)
+        tell(f"crm {' '.join(words)}: {host.name} serves after {time.time() - began:.1f} s")
+    assert cluster.switch.turned_off == []
+
+
+def test_command_by_hand_is_refused_until_the_resource_is_unmanaged(cluster):
+    active, lines = cluster.active, (ACTIVATE, f"{DEACTIVATE} --dryrun")
+    lines = [line.format(path="/HA", engine="postgresql").split() for line in lines]
+    for line in lines:
+        refused = active.fail(*line, code=REFUSED)
+        assert "Pacemaker is in charge" in refused.stderr and "crm resource" in refused.stderr
+    cluster.crm("resource", "unmanage", "xcat")
+    for line in lines:
+        active.succeed(*line)
+    cluster.crm("resource", "manage", "xcat")
+    cluster.assert_serves(active)
+
+
+def test_status_tells_that_pacemaker_is_in_charge(cluster):
+    assert "in charge: resource xcat" in cluster.active.succeed("python", "xcatha.py", "--status")
+
+
+# ---- A service dies --------------------------------------------------------------------------
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_killed_database_is_back_on_the_same_host(cluster, tell):
+    began, active = time.time(), cluster.active
+    active.succeed("systemctl", "kill", "--signal=SIGKILL", "postgresql")
+    wait_for(lambda: "Result of stop" in cluster_log(active, began), LIMIT, "the monitor")
+    wait_for(cluster.place, LIMIT, "the resource")
+    tell(f"database killed: {active.name} serves after {time.time() - began:.1f} s")
+    cluster.assert_serves(active)
+    cluster.crm("resource", "cleanup", "xcat")
+    assert cluster.switch.turned_off == []
+
+
+def cluster_log(host, since):
+    """What Pacemaker has logged on a host."""
+    return host.succeed("journalctl", "--unit=pacemaker", f"--since=@{int(since)}")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_xcatd_that_cannot_start_again_moves_to_the_other_host(cluster, tell):
+    began, active = time.time(), cluster.active
+    active.succeed("chmod", "-x", "/opt/xcat/sbin/xcatd")
+    active.succeed("systemctl", "kill", "--signal=SIGKILL", "xcatd")
+    cluster.wait_for_move()
+    tell(f"xcatd cannot start: {cluster.standby.name} serves after {time.time() - began:.1f} s")
+    active.succeed("chmod", "+x", "/opt/xcat/sbin/xcatd")
+    cluster.crm("resource", "cleanup", "xcat")
+    assert cluster.switch.turned_off == []
+
+
+# ---- A host dies -----------------------------------------------------------------------------
+
+def test_power_loss_is_over_soon_after_it_is_noticed(cluster, tell):
+    began, survivor = time.time(), cluster.standby
+    cluster.active.power_off()
+    wait_for(lambda: cluster.lab.client.connects(VIP, 3001), LIMIT, "xcatd on the VIP")
+    served = time.time() - began
+    cluster.wait_for_move()
+    when = moments(survivor, began)
+    detection, activation = when["lost"] - began, when["active"] - when["asked"]
+    tell(f"power loss: xcatd on the VIP after {served:.1f} s (node declared lost after "
+         f"{detection:.1f} s, other one asked to start {when['asked'] - when['lost']:.1f} s later, "
+         f"active {activation:.1f} s after that)")
+    assert served <= detection + activation + OVERHEAD
+    assert cluster.was_fenced(cluster.active)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_host_that_is_off_the_network_is_fenced_before_the_other_takes_over(cluster, tell):
+    began = time.time()
+    cluster.active.cut()
+    cluster.wait_for_move()
+    assert cluster.was_fenced(cluster.active) and not cluster.was_fenced(cluster.standby)
+    tell(f"network cut: {cluster.standby.name} serves after {time.time() - began:.1f} s")
+
+
+def test_frozen_host_is_fenced_and_wakes_as_a_standby(cluster, tell):
+    began, frozen = time.time(), cluster.active
+    frozen.pause()
+    cluster.wait_for_move()
+    tell(f"frozen: {cluster.standby.name} serves after {time.time() - began:.1f} s")
+    assert cluster.was_fenced(frozen)
+    cluster.switch.turn_on(frozen)
+    wait_for(lambda: cluster.online() == {"host1", "host2"}, LIMIT, "the fenced host's return")
+    cluster.assert_serves(cluster.standby)
+    assert judge.programs(frozen) == []
+
+
+def test_stop_that_fails_leads_to_fencing(cluster, tell):
+    """A server outside its unit works on: deactivate leaves it alone and keeps the lease."""
+    began = time.time()
+    cluster.active.popen("sh", "-c", STRAY_SERVER)
+    wait_for(lambda: len(judge.database_directories(cluster.active)) == 1, LIMIT, "the server")
+    cluster.standby.succeed("crm", "node", "standby", cluster.active.name)
+    cluster.wait_for_move()
+    tell(f"stop fails: {cluster.standby.name} serves after {time.time() - began:.1f} s")
+    assert cluster.was_fenced(cluster.active)
+    cluster.standby.succeed("crm", "node", "online", cluster.active.name)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_of_two_hosts_that_boot_at_once_one_becomes_active(cluster, tell):
+    for host in cluster.lab.hosts:
+        host.power_off()
+    began = time.time()
+    for host in cluster.lab.hosts:
+        host.power_on()
+    for host in cluster.lab.hosts:
+        host.wait_up()
+    wait_for(cluster.place, LIMIT, "an active host")
+    tell(f"both booted: {cluster.place()} serves after {time.time() - began:.1f} s")
+    cluster.assert_serves({host.name: host for host in cluster.lab.hosts}[cluster.place()])
+    assert cluster.switch.turned_off == []

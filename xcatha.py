@@ -3077,6 +3077,9 @@ def remember_console(share):
 
 def release_record(share):
     """The record no longer names this node as active; another node's word is left alone."""
+    expect(exists(state_file(share)) or not is_running(LEASE_UNIT),
+           "the record cannot be reached", "%s is gone" % state_file(share),
+           "mount the share again, then run xcatha.py -d")
     if active_node(share) != physical_host_name():
         return "already released" if not active_node(share) else (
             "names %s, left alone" % active_node(share))

@@ -73,12 +73,28 @@ def serve_and_stand_by(host):
 
 # ---- The share -------------------------------------------------------------------------------
 
-def test_share_is_unmounted_during_activate(host1):
+@pytest.fixture
+def spare(host1):
+    """Another mount of the share, from which it can be mounted again."""
     host1.succeed("mkdir", "-p", "/spare")
     host1.succeed("mount", "--bind", "/HA", "/spare")
+    yield "/spare"
+    host1.succeed("umount", "/spare")
+
+
+def test_share_is_unmounted_during_activate(host1, spare):
     said = run_while(host1, ACTIVATE, INCOMPLETE, "umount -l /HA")
     assert "NOT as it was found" in said and is_standby(host1)
-    host1.succeed("mount", "--bind", "/spare", "/HA")
+    host1.succeed("mount", "--bind", spare, "/HA")
+    run(host1, DEACTIVATE, DONE)
+    serve_and_stand_by(host1)
+
+
+def test_share_is_unmounted_during_deactivate(host1, spare):
+    run(host1, ACTIVATE, DONE)
+    said = run_while(host1, DEACTIVATE, INCOMPLETE, "umount -l /HA")
+    assert "Record" in said and is_standby(host1)
+    host1.succeed("mount", "--bind", spare, "/HA")
     run(host1, DEACTIVATE, DONE)
     serve_and_stand_by(host1)
 

@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: EPL-1.0
-"""xcatha: two xCAT management nodes, one data directory on a share, one of them active.
+"""xcatha: two xCAT management nodes, their data on a share, one of them active.
 
-    xcatha.py -s -p /HA -v 10.5.106.50 -i eth0:0 -n hamn -m 255.0.0.0 -t postgresql   set up (both)
-    xcatha.py -a -p /HA -v 10.5.106.50 -i eth0:0 -m 255.0.0.0 -t postgresql           become active
-    xcatha.py -d -v 10.5.106.50 -i eth0:0                                             stand by
+Set up (on both nodes), become active, stand by, look:
+
+ xcatha.py -s -p /HA -v 10.5.106.50 -i eth0:0 -n hamn -m 255.0.0.0 -t postgresql
+ xcatha.py -a -p /HA -v 10.5.106.50 -i eth0:0 -m 255.0.0.0 -t postgresql
+ xcatha.py -d -v 10.5.106.50 -i eth0:0
+ xcatha.py --status
 
 What it changes on this host: the virtual IP (VIP), the running host name, /etc/hosts and
 /etc/resolv.conf, the linked directories (/install, /etc/xcat, /root/.xcat, /tftpboot and the
@@ -3136,12 +3139,14 @@ def look_around(opts):
             "share": {"path": share, "answers": False},
             "host_name": {"running": host_name(), "physical": physical_host_name()},
             "links": {path: link_target(path) for path in all_directories() if link_target(path)},
-            "services": services_view(), "pacemaker": managed_resource(),
             "database": {"working_directories": sorted(set(database_working_directories()))}}
     look_at_share(view, share)
     vip = opts.vip or view["record"].get("vip") or vip_of_lease_unit() or ""
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:  # a ping that nobody answers waits
+        answer = pool.submit(neighbour, vip) if vip and not vip_here(vip) else None
+        view["services"], view["pacemaker"] = services_view(), managed_resource()
     view["vip"] = {"address": vip, "nic": vip_here(vip) if vip else "",
-                   "answered_by": neighbour(vip) if vip and not vip_here(vip) else ""}
+                   "answered_by": answer.result() if answer else ""}
     view["problems"] += [{"problem": problem, "mend": mend} for problem, mend in problems(view)]
     view["notes"] = [{"note": note, "mend": mend} for note, mend in notes(view)]
     view["role"] = role_of(view)
@@ -3218,7 +3223,7 @@ def is_named_active(view):
 
 def this_script(view, command):
     """The line that runs a command of this script on this node, as it can be pasted."""
-    if view["pacemaker"] and command == "-a":
+    if view.get("pacemaker") and command == "-a":
         return "crm resource cleanup " + view["pacemaker"]
     record, nodes = view["record"], view["nodes"]
     nics = [node.get("nic") for name, node in sorted(
@@ -3791,9 +3796,10 @@ def build_parser():
     """The command line."""
     parser = argparse.ArgumentParser(
         prog="xcatha.py", formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="%(prog)s (-s | -a | -d | --status) [options]",
         description=__doc__.split("\n\nWhat it changes")[0],
-        epilog="exit: 0 done, 1 failed and undone, 2 usage, 3 refused, 4 done but a service is "
-               "down,\n      5 stopped part-way. Log: " + LOG_FILE)
+        epilog="exit: 0 done, 1 failed and undone, 2 usage, 3 refused, 4 done but a service is\n"
+               "      down, 5 stopped part-way. Log: " + LOG_FILE)
     command = parser.add_mutually_exclusive_group(required=True)
     for flags, words in ((("-s", "--setup"), "set this node up as a member of the pair"),
                          (("-a", "--activate"), "make this node the active one"),

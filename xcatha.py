@@ -303,7 +303,9 @@ def stop_if_asked():
 def ask(argv, limit=ASK_LIMIT, env=None):
     """Run a command that changes nothing, also in a dry run; (exit status, stdout, stderr)."""
     stop_if_asked()
-    return run(argv, limit, env)
+    answer = run(argv, limit, env)
+    stop_if_asked()  # the signal ended the command, so that its answer means nothing
+    return answer
 
 
 def do(argv, limit=DO_LIMIT, env=None, may_fail=False, **more):
@@ -374,7 +376,7 @@ def in_background(action, *args, **kwargs):
     if RUN.dryrun:  # in order, so that two dry runs read alike
         action(*args, **kwargs)
         return
-    thread = threading.Thread(target=action, args=args, kwargs=kwargs)
+    thread = threading.Thread(target=any_error_of, args=(action,) + args, kwargs=kwargs)
     RUN.threads.append(thread)
     thread.start()
 

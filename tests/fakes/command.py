@@ -32,8 +32,10 @@ class Caller:
         self.connection = connection
         credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
         self.pid = struct.unpack("iII", credentials)[0]
-        path, *self.argv = self.words("cmdline")
-        self.name = os.path.basename(path)
+        words = self.words("cmdline")
+        if not words:
+            raise ProcessLookupError("the caller is dead")
+        self.name, self.argv = os.path.basename(words[0]), words[1:]
         self.environment = dict(word.partition("=")[::2] for word in self.words("environ"))
 
     def words(self, name):

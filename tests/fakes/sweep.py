@@ -5,7 +5,6 @@ A sweep spoils one call of a run, for each call that an untouched run makes.
 
 import concurrent.futures
 import contextlib
-import functools
 import os
 import shutil
 
@@ -60,7 +59,6 @@ class World:
 
     def __init__(self, kept):
         self.kept = kept
-        self.calls = functools.lru_cache(None)(self.calls)
         with self.make("fresh") as nodes:
             for node in nodes:
                 node.silence()
@@ -89,13 +87,6 @@ class World:
                 node.succeed(*(node.script(*first) if first[0].startswith("-") else first))
             yield node
         shutil.rmtree(home)
-
-    def calls(self, command):
-        """The external commands of a run that nobody disturbs."""
-        with self.ready_for(command, self.kept / f"calls of {command}") as node:
-            earlier = len(node.calls())
-            node.xcatha(*COMMANDS[command][3])
-            return node.calls()[earlier:]
 
 
 # ---- Verdict ---------------------------------------------------------------------------------

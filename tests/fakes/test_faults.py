@@ -5,6 +5,7 @@ command again (or -d, after a kill) finishes the job. Short, a fixed share of th
 them with `-m long`.
 """
 
+import functools
 import itertools
 
 import pytest
@@ -30,6 +31,15 @@ RETRIED = 4  # of so many such points, one runs the command again all the same
 SHARE = 25  # of so many points, the short tests try one
 GRID = 15  # a second fault: every so many positions of the first, and of the second
 SECOND = ("SIGKILL_AT", "FAIL_FROM")
+
+
+@functools.lru_cache(None)
+def calls_of(world, command):
+    """The external commands of a run that nobody disturbs."""
+    with world.ready_for(command, world.kept / f"calls of {command}") as node:
+        earlier = len(node.calls())
+        node.xcatha(*COMMANDS[command][3])
+        return node.calls()[earlier:]
 
 
 def run_spoiled(node, line, fault, at):
@@ -77,7 +87,7 @@ def spoil_recovery(world, home, command, fault, first):
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("number, command", enumerate(COMMANDS))
 def test_fault_at_some_calls(world, home, number, command):
-    points = range(1 + number, len(world.calls(command)) + 1, SHARE)
+    points = range(1 + number, len(calls_of(world, command)) + 1, SHARE)
     faults = dict(zip(points, itertools.cycle(FAULTS)))
     assert wrong(try_each(points, lambda at: spoil(world, home, command, faults[at], at))) == {}
 
@@ -87,7 +97,7 @@ def test_fault_at_some_calls(world, home, number, command):
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_fault_at_every_call(world, home, tally, command, fault):
-    points = part_of(len(world.calls(command)))
+    points = part_of(len(calls_of(world, command)))
     outcomes = try_each(points, lambda at: spoil(world, home, command, fault, at))
     tally.add(fault, command, outcomes)
     assert wrong(outcomes) == {}
@@ -98,7 +108,7 @@ def test_fault_at_every_call(world, home, tally, command, fault):
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("fault", SECOND)
 def test_second_fault_during_the_recovery_from_a_kill(world, home, tally, command, fault):
-    firsts = range(GRID // 2, len(world.calls(command)) + 1, GRID)[PART - 1 :: PARTS]
+    firsts = range(GRID // 2, len(calls_of(world, command)) + 1, GRID)[PART - 1 :: PARTS]
     rows = try_each(firsts, lambda at: spoil_recovery(world, home, command, fault, at))
     outcomes = {point: found for row in rows.values() for point, found in row.items()}
     tally.add(f"SIGKILL, {fault}", command, outcomes)

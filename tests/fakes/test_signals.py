@@ -21,6 +21,26 @@ def test_signal_undoes_activate(members, name):
     assert before.differences() == []
 
 
+def test_signal_during_a_question_is_no_answer(node):
+    node.succeed("/usr/local/lib/fakes/go-xcat", "--yes", "install")
+    question, earlier = ["systemctl", "is-enabled", "xcatd.service"], len(node.calls())
+    node.plan("FAIL_ON", "hostname hamn")
+    node.xcatha(*SETUP, code=1)
+    node.succeed("rm", "-r", "/HA/.xcatha")  # so that there is something to undo again
+    at, earlier = node.calls()[earlier:].index(question), len(node.calls())
+    node.plan("SIGINT_AT", 1 + at)
+    node.xcatha(*SETUP, code=1)
+    assert node.calls()[earlier + at] == question
+    node.heal()
+    assert node.succeed("systemctl", "is-enabled", "xcatd") == "enabled\n"
+
+
+def test_signal_during_the_announcement_shows_no_traceback(members):
+    host1, _ = members
+    host1.plan("SIGINT_ON", "hostname hamn")
+    assert "Traceback" not in host1.xcatha(*ACTIVATE, code=1).stderr
+
+
 def test_hangup_at_every_call_stops_neither_activate_nor_deactivate(members):
     host1, _ = members
     host1.plan("SIGHUP_FROM", 1)

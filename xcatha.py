@@ -1070,15 +1070,16 @@ def stop_services(kind):
               for action, *args in ((stop_unit, unit), (set_boot, False, unit))]
     errors.append(error_of(stop_strays, kind))
     raise_all(list(filter(None, errors)))
+    announce_stop(kind)
     if not units:
-        announce_stop(kind)
         return "not installed"
     return "stopped: " + short_names(stopped) if stopped else "already stopped"
 
 
 def announce_stop(kind):
-    """In a dry run, stop_services for what an installation would bring, whatever its name."""
-    if ("planned", "xcatd") in RUN.pretended and ("stopped", kind) not in RUN.pretended:
+    """In a dry run, stop_services for what an installation would bring or enable."""
+    known = {("planned", kind), ("stopped", kind)} & set(RUN.pretended)
+    if ("planned", "xcatd") in RUN.pretended and not known:
         for verb in ("stop", "disable"):
             announce("run", "systemctl %s UNIT" % verb,
                      "for a %s server that the installation starts" % kind)
@@ -2039,9 +2040,12 @@ def grant_access(opts):
     expect(re.match(r"^\w+$", user) and re.match(r"^\w+$", secret),
            "/etc/xcat/cfgloc has no plain user and password", "they are not alphanumeric",
            "set them with xCAT's mysqlsetup")
-    if not RUN.dryrun and ask(["mysql", "--host=" + opts.vip, "--user=" + user, "xcatdb",
-                               "--execute=SELECT 1"], env={"MYSQL_PWD": secret})[0] == 0:
+    if user and ask(["mysql", "--host=" + opts.vip, "--user=" + user, "xcatdb",
+                     "--execute=SELECT 1"], env={"MYSQL_PWD": secret})[0] == 0:
         return "%s already admitted" % physical_address(opts)
+    if RUN.dryrun:
+        announce("run", "mysql --user=root --batch", "unless this node is admitted already")
+        return "depends on the database"
     statements = "".join(
         "CREATE USER IF NOT EXISTS '{0}'@'{1}' IDENTIFIED BY '{2}';\n"
         "GRANT ALL PRIVILEGES ON xcatdb.* TO '{0}'@'{1}';\n".format(user, address, secret)
@@ -3228,15 +3232,22 @@ def this_script(view, command):
     if view.get("pacemaker") and command == "-a":
         return "crm resource cleanup " + view["pacemaker"]
     record, nodes = view["record"], view["nodes"]
-    nics = [node.get("nic") for name, node in sorted(
-        nodes.items(), key=lambda item: item[0] != view["host"])]
-    known = {"-p": view["share"]["path"], "-v": record.get("vip") or vip_of_lease_unit(),
-             "-i": next(iter(nics), None), "-n": record.get("host_name"),
+    vip = record.get("vip") or vip_of_lease_unit()
+    recorded = [nodes[name].get("nic") for name in sorted(nodes, key=lambda n: n != view["host"])]
+    nics = recorded + ([vip_here(vip)] + nics_towards(vip) if vip else [])
+    known = {"-p": view["share"]["path"], "-v": vip,
+             "-i": next(filter(None, nics), None), "-n": record.get("host_name"),
              "-m": record.get("netmask"), "-t": record.get("dbtype")}
     wanted = {"-s": "-p -v -i -n -m -t", "-a": "-p -v -i", "-d": "-v"}[command].split()
     words = [word for flag in wanted if known[flag] for word in (flag, known[flag])]
     line = [sys.executable, os.path.abspath(__file__), command] + words
     return " ".join(shlex.quote(word) for word in line)
+
+
+def nics_towards(vip):
+    """The NICs with an address in the network of the VIP."""
+    return [label for label, address, mask in addresses() if ipaddress.ip_address(
+        vip) in ipaddress.ip_network("%s/%s" % (address, mask), strict=False)]
 
 
 def problems(view):
@@ -3377,7 +3388,7 @@ def running_on_standby(view):
 def share_problems(view):
     """What is wrong on the share, and with this node's membership."""
     share, record = view["share"]["path"], view["record"]
-    join = this_script(view, "-a" if is_named_active(view) else "-s")
+    join = this_script(view, "-a" if is_named_active(view) and record["finished"] else "-s")
     for path in all_directories():
         if record.get("finished") and exists(partial_name(share, path)):
             yield "a half copy is left: %s" % partial_name(share, path), put_aside(

@@ -1,13 +1,15 @@
 """--status: what this node is, in words, as JSON and as an exit code; it changes nothing."""
 
 import json
+import re
 import sys
 
 import pytest
 
-from tests.fakes.lines import ACTIVATE
+from tests.fakes.lines import ACTIVATE, SETUP
 
 ACTIVE, INCONSISTENT, STANDBY, UNKNOWN = 0, 1, 3, 4
+XCAT = {"PATH": "/opt/xcat/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 
 
 @pytest.fixture
@@ -44,37 +46,106 @@ def test_status_is_given_as_json(active):
     assert view["role"] == "active"
 
 
-@pytest.mark.parametrize(
-    "break_it",
-    [
-        ["systemctl", "stop", "xcatd"],
-        ["systemctl", "enable", "xcatd"],
-        ["hostname", "other"],
-        ["rm", "/install"],
-        ["ip", "address", "del", "10.5.106.50/8", "dev", "eth0"],
-    ],
-    ids=" ".join,
-)
-def test_active_node_that_is_broken_is_inconsistent_and_told_how_to_mend_it(active, break_it):
-    active.succeed(*break_it)
-    assert "mend: " in status(active, INCONSISTENT)
+# ---- Advice ------------------------------------------------------------------------------------
+
+
+def is_mended_by_its_own_advice(node, code):
+    """True if the commands that --status names, run as they stand there, lead to this exit code."""
+    for line in status(node, INCONSISTENT).splitlines():
+        if line.startswith("  mend: "):
+            node.run("sh", "-c", line.partition("mend: ")[2], env=XCAT)
+    return node.run(*node.script("--status")).returncode == code
 
 
 @pytest.mark.parametrize(
     "break_it",
     [
-        ["systemctl", "enable", "xcatd"],
-        ["ip", "address", "add", "10.5.106.50/8", "dev", "eth0"],
-        ["ln", "-sfn", "/HA/tftpboot", "/tftpboot"],
+        "systemctl stop xcatd",
+        "systemctl stop xcatha-lease",
+        "systemctl stop named dhcpd",
+        "systemctl enable xcatd",
+        "hostname other",
+        "rm /install",
+        "ip address del 10.5.106.50/8 dev eth0",
+        "rm /etc/systemd/system/dhcpd.service.d/xcatha.conf",
+        "sed -i s/10.5.106.50/10.5.106.4/ /etc/xcat/cfgloc",
+        "chdef -t site master=10.5.106.4 nameservers=10.5.106.4",
+        "mkdir /HA/tftpboot.xcatha-partial",
     ],
-    ids=" ".join,
 )
-def test_standby_that_is_broken_is_inconsistent_and_told_how_to_mend_it(members, break_it):
+def test_active_node_that_is_broken_is_told_what_mends_it(active, break_it):
+    active.succeed(*break_it.split(), env=XCAT)
+    assert is_mended_by_its_own_advice(active, ACTIVE)
+
+
+@pytest.mark.parametrize(
+    "break_it",
+    [
+        "systemctl enable xcatd",
+        "ip address add 10.5.106.50/8 dev eth0",
+        "hostname hamn",
+        "mv /tftpboot /tftpboot.xcatbak",
+        "mv /tftpboot /tftpboot.xcatbak && ln -s /HA/tftpboot /tftpboot",
+        "echo nameserver 10.5.106.50 >/etc/resolv.conf",
+        "rm -r /etc/systemd/system/xcatd.service.d",
+        "sed -i s/9.4/9.5/ /etc/os-release /HA/.xcatha/nodes/host2.json",
+        "rm /HA/.xcatha/nodes/host1.json",
+        "setsid /usr/local/lib/fakes/dhcpd infinity >/dev/null 2>&1 &",
+    ],
+)
+def test_standby_that_is_broken_is_told_what_mends_it(members, break_it):
     host1, _ = members
-    if break_it[0] == "ln":
-        host1.succeed("mv", "/tftpboot", "/tftpboot.xcatbak")
-    host1.succeed(*break_it)
-    assert "mend: " in status(host1, INCONSISTENT)
+    host1.succeed("sh", "-c", break_it)
+    assert is_mended_by_its_own_advice(host1, STANDBY)
+
+
+@pytest.mark.parametrize("moment", ["hostname hamn", "systemctl start xcatd"])
+def test_node_whose_activate_was_killed_is_told_what_mends_it(members, moment):
+    host1, _ = members
+    host1.plan("SIGKILL_ON", moment)
+    host1.run(*host1.script(*ACTIVATE))
+    host1.heal()
+    assert is_mended_by_its_own_advice(host1, ACTIVE)
+
+
+def test_node_whose_first_setup_was_killed_is_told_what_mends_it(node):
+    node.plan("SIGKILL_ON", "systemctl start xcatd")
+    node.run(*node.script(*SETUP))
+    node.heal()
+    assert is_mended_by_its_own_advice(node, STANDBY)
+
+
+def test_upgraded_standby_is_told_to_upgrade_the_other_node(members):
+    host1, _ = members
+    host1.succeed("sed", "-i", "s/9.4/9.5/", "/etc/os-release")
+    said = status(host1, INCONSISTENT)
+    assert "os differs: rocky 9.5 here, rocky 9.4 on host2" in said
+    assert "mend: upgrade the older node" in said
+
+
+# ---- History -----------------------------------------------------------------------------------
+
+
+def test_history_has_the_last_transitions_with_node_kind_and_length(active, members):
+    active.power_off()
+    members[1].xcatha(*ACTIVATE)
+    shown = [line.split(None, 2) for line in status(members[1], ACTIVE).splitlines()
+             if line.startswith("history")]
+    events = [re.sub(r"\d+ s\)", "N s)", event) for _, _, event in shown]
+    assert events == ["host1 standby", "host2 standby", "host1 active (planned, N s)",
+                      "host2 active (unplanned, N s)"]
+
+
+def test_history_is_bounded(members):
+    host1, _ = members
+    kept = host1.path("/HA/.xcatha/history")
+    kept.write_text("".join(f"event {number}\n" for number in range(1200)))
+    host1.xcatha(*ACTIVATE)
+    lines = kept.read_text().splitlines()
+    assert len(lines) == 1000 and lines[0] == "event 201" and "host1 active" in lines[-1]
+
+
+# ---- Whoever asks ------------------------------------------------------------------------------
 
 
 def test_anyone_may_ask(members):

@@ -1,0 +1,56 @@
+"""On real hosts a dry run changes nothing, and announces what the real run then does."""
+import pytest
+
+from tests.fakes.announcements import announced, compare
+from tests.lab import judge
+from tests.lab.lab import Lab
+from tests.lab.pair import ACTIVATE, DEACTIVATE, SETUP, Pair
+
+LOG = "/var/log/xcatha.log"
+ENGINES = ["postgresql", pytest.param("mysql", marks=pytest.mark.long)]
+STAGES = {"first setup": ("host1", SETUP), "second setup": ("host2", SETUP),
+          "activate": ("host1", ACTIVATE), "setup again": ("host2", SETUP),
+          "activate again": ("host1", ACTIVATE), "deactivate": ("host1", DEACTIVATE),
+          "takeover": ("host2", ACTIVATE)}
+
+
+class Stage:
+    """A command as a dry run and then in earnest: what was changed, said and done."""
+
+    def __init__(self, pair, host, command):
+        line = pair.line(command, host)
+        before, logged = judge.picture(host), self.log_of(host)
+        self.said = host.succeed(*line, "--dryrun")
+        self.changed = judge.differences(before, judge.picture(host))
+        assert self.log_of(host) == logged
+        host.succeed(*line)
+        self.log = self.log_of(host)[len(logged):]
+
+    @staticmethod
+    def log_of(host):
+        return host.run("cat", LOG).stdout
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def stages(request):
+    """Every stage of a pair's life."""
+    with Lab() as lab:
+        pair = Pair(lab, request.param)
+        yield {name: Stage(pair, getattr(lab, host), command)
+               for name, (host, command) in STAGES.items()}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_dry_run_changes_nothing(stages, name):
+    assert stages[name].changed == {}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_real_run_makes_the_changes_that_were_announced(stages, name):
+    assert compare(stages[name].said, stages[name].log) == ([], []), stages[name].said
+
+
+@pytest.mark.parametrize("name", ["setup again", "activate again"])
+def test_what_is_right_already_is_left_out(stages, name):
+    certain, _ = announced(stages[name].said)
+    assert not [change for change in certain if change.startswith(("run ", "link ", "rename "))]

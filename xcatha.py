@@ -3745,10 +3745,13 @@ def check_not_managed(opts):
     resource = managed_resource() if by_hand else ""
     if not resource or opts.command == "deactivate" and not what_is_left(opts):
         return
-    crm = {"activate": "crm resource start {0}, or crm resource move {0} {1}",
-           "deactivate": "crm node standby {1}, or crm resource stop {0}"}[opts.command]
+    tool = "pcs" if have("pcs") and not have("crm") else "crm"
+    line = {"crm": {"activate": "crm resource start {0}, or crm resource move {0} {1}",
+                    "deactivate": "crm node standby {1}, or crm resource stop {0}"},
+            "pcs": {"activate": "pcs resource enable {0}, or pcs resource move {0} {1}",
+                    "deactivate": "pcs node standby {1}, or pcs resource disable {0}"}}
     refuse("Pacemaker is in charge of this pair", "crm_mon: resource %s is managed" % resource,
-           crm.format(resource, physical_host_name()))
+           line[tool][opts.command].format(resource, physical_host_name()))
 
 
 # ---- Command line --------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import pytest
 
 from tests.fakes.lines import ACTIVATE, DEACTIVATE
 from tests.fakes.losses import is_active, is_standby, left_on_standby
+from tests.fakes.test_commands import DIRECTORIES
 
 SUCCESS, GENERIC, ARGS, UNIMPLEMENTED, PERM, INSTALLED, CONFIGURED, NOT_RUNNING = range(8)
 REFUSED = 3
@@ -291,6 +292,19 @@ def test_monitor_asks_the_service_manager_alone(active):
     assert {name for name, *_ in active.calls()[before:]} == {"systemctl"}
 
 
+def test_monitor_never_touches_the_share(active):
+    """Not even through a link, so that it has an end where the share hangs."""
+    trace = ["strace", "-f", "-qq", "-e", "trace=%file,%desc", "-e", "signal=none", "-y"]
+    command = [*trace, "-o", "/run/trace", sys.executable, LINK, "monitor"]
+    assert active.run(*command, env=environment()).returncode == SUCCESS
+    lines = active.path("/run/trace").read_text().splitlines()
+    places = [*DIRECTORIES, "/HA"]
+    inside = [line for line in lines if any(f'"{place}/' in line for place in places)]
+    opened = [line for line in lines if "</HA" in line]
+    assert len(lines) > 100
+    assert [line for line in inside + opened if "readlink" not in line] == []
+
+
 def test_monitor_changes_nothing(active):
     before = active.picture()
     call(active, "monitor")
@@ -336,6 +350,13 @@ def test_command_by_hand_is_refused_on_a_managed_node_and_told_the_crm_command(a
     assert active.changes_since(before) == []
 
 
+def test_where_only_pcs_is_installed_its_command_is_named(active):
+    put_under_pacemaker(active)
+    active.succeed("ln", "-s", "/bin/true", "/usr/local/sbin/pcs")
+    said = active.xcatha(*DEACTIVATE, code=REFUSED).stderr
+    assert "pcs node standby host1, or pcs resource disable xcat" in said
+
+
 def test_agent_is_not_refused_on_a_managed_node(active):
     put_under_pacemaker(active)
     call(active, "stop")
@@ -348,6 +369,12 @@ def test_agent_is_not_refused_on_a_managed_node(active):
 def test_command_by_hand_works_while_pacemaker_does_not_manage_the_resource(active, line):
     put_under_pacemaker(active, "false")
     active.xcatha(*line)
+
+
+def test_command_by_hand_works_while_pacemaker_does_not_run(active):
+    """crm_mon fails then."""
+    active.succeed("ln", "-s", "/bin/false", "/usr/local/sbin/crm_mon")
+    active.xcatha(*DEACTIVATE)
 
 
 def test_what_a_crash_left_is_tidied_up_by_hand_on_a_managed_node(active):

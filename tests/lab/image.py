@@ -91,8 +91,8 @@ CLUSTER_MANAGER = """
 export DEBIAN_FRONTEND=noninteractive
 apt-get -q update
 apt-get -q -y --no-install-recommends install corosync crmsh libxml2-utils pacemaker \\
-    pacemaker-cli-utils resource-agents
-systemctl disable corosync pacemaker
+    pacemaker-cli-utils pcs resource-agents
+systemctl disable corosync pacemaker pcsd
 rm -rf /var/lib/apt/lists/*
 apt-get clean
 """

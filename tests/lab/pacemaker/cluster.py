@@ -17,7 +17,7 @@ AGENT = "/usr/lib/ocf/resource.d/xcat/xcatha"
 SCRIPT = "/usr/local/sbin/xcatha.py"
 DEPENDENCIES = "/etc/systemd/system/resource-agents-deps.target.d/xcatha.conf"
 # What the README has for real machines, each of which has a switch of its own.
-IPMI = re.compile(r"stonith:fence_ipmilan [^|]*?(?=pcmk_host_list)")
+IPMI = re.compile(r"fence_ipmilan [^|]*?(?=pcmk_host_list)")
 # A stop that waits for all its limits, a fence and a start, on a busy machine.
 LIMIT = 240
 
@@ -32,15 +32,20 @@ def readme_block(first_line):
     return re.sub(r"(?m)^    ", "", re.match(r"(?: {4}.*\n|\n(?= {4}))+", rest).group())
 
 
-def cluster_configuration():
+def crm_lines():
     """The README's lines for crm configure."""
     return readme_block("property stonith-enabled=true stonith-action=off")
 
 
-def lab_configuration():
-    """The same with the lab's fence agent."""
-    text, count = IPMI.subn("stonith:fence_lab params ", cluster_configuration())
-    assert count == 2, text
+def pcs_lines():
+    """The README's lines for pcs."""
+    return readme_block("pcs property set stonith-enabled=true stonith-action=off")
+
+
+def for_the_lab(lines):
+    """The same lines with the lab's fence agent."""
+    text, count = IPMI.subn("fence_lab ", lines)
+    assert count == 2, lines
     return text
 
 
@@ -78,7 +83,7 @@ class Cluster:
             host.succeed("systemctl", "enable", "--now", "corosync", "pacemaker")
         wait_for(lambda: self.online() == {"host1", "host2"}, LIMIT, "both nodes of the cluster")
         self.lab.host1.succeed("crm", "configure", "load", "update", "-",
-                               input=lab_configuration())
+                               input=for_the_lab(crm_lines()))
         return self
 
     def __exit__(self, *_):
@@ -150,7 +155,8 @@ def roles(host):
     found = {}
     for one in view(host).findall("resources/resource"):
         nodes = [node.get("name") for node in one]
-        found[one.get("id")] = one.get("role") == "Started" and len(nodes) == 1, nodes
+        state = one.get("role"), one.get("pending"), len(nodes)
+        found[one.get("id")] = state == ("Started", None, 1), nodes
     return found
 
 

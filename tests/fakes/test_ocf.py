@@ -11,6 +11,7 @@ import pytest
 
 from tests.fakes.lines import ACTIVATE, DEACTIVATE
 from tests.fakes.losses import is_active, is_standby, left_on_standby
+from tests.fakes.node import cluster
 from tests.fakes.test_commands import DIRECTORIES
 
 SUCCESS, GENERIC, ARGS, UNIMPLEMENTED, PERM, INSTALLED, CONFIGURED, NOT_RUNNING = range(8)
@@ -64,7 +65,7 @@ def call(node, action, code=SUCCESS, **changes):
 
 @pytest.fixture
 def standby(members):
-    """A clean standby with the agent; no other node is active."""
+    """A clean standby with the agent, for tests that change it; no other node is active."""
     install(members[0])
     return members[0]
 
@@ -76,52 +77,69 @@ def active(standby):
     return standby
 
 
+@pytest.fixture(scope="module")
+def idle(kept, set_up):
+    """A clean standby with the agent, for tests that leave it as it is."""
+    with cluster(kept / "idle", ["host1"], set_up) as (host1,):
+        install(host1)
+        yield host1
+
+
+@pytest.fixture(scope="module")
+def serving(kept, set_up):
+    """A node that the agent has started, for tests that leave it as it is."""
+    with cluster(kept / "serving", ["host1"], set_up) as (host1,):
+        install(host1)
+        call(host1, "start")
+        yield host1
+
+
 # ---- What anybody may ask --------------------------------------------------------------------
 
 
-def test_meta_data_is_given_to_nobody_without_the_libraries(standby):
-    done = standby.run(*NOBODY, sys.executable, "-IS", LINK, "meta-data")
+def test_meta_data_is_given_to_nobody_without_the_libraries(idle):
+    done = idle.run(*NOBODY, sys.executable, "-IS", LINK, "meta-data")
     assert done.returncode == SUCCESS, done
     actions = [action.get("name") for action in ElementTree.fromstring(done.stdout).iter("action")]
     assert actions == ["start", "stop", "monitor", "validate-all", "meta-data"]
 
 
-def test_meta_data_names_the_parameters_and_which_are_required(standby):
-    described = ElementTree.fromstring(call(standby, "meta-data").stdout).iter("parameter")
+def test_meta_data_names_the_parameters_and_which_are_required(idle):
+    described = ElementTree.fromstring(call(idle, "meta-data").stdout).iter("parameter")
     required = {one.get("name"): one.get("required") == "1" for one in described}
     optional = dict.fromkeys(("netmask", "host_name", "dbtype"), False)
     assert required == {"path": True, "vip": True, "nic": True, **optional}
 
 
-def test_unknown_action_is_not_implemented(standby):
-    call(standby, "promote", UNIMPLEMENTED)
+def test_unknown_action_is_not_implemented(idle):
+    call(idle, "promote", UNIMPLEMENTED)
 
 
-def test_ordinary_user_lacks_permission(standby):
-    done = standby.run(*NOBODY, sys.executable, LINK, "monitor", env=environment())
+def test_ordinary_user_lacks_permission(idle):
+    done = idle.run(*NOBODY, sys.executable, LINK, "monitor", env=environment())
     assert done.returncode == PERM, done
 
 
-def test_missing_library_counts_as_not_installed(standby):
-    done = standby.run(sys.executable, "-IS", LINK, "monitor", env=environment())
+def test_missing_library_counts_as_not_installed(idle):
+    done = idle.run(sys.executable, "-IS", LINK, "monitor", env=environment())
     assert done.returncode == INSTALLED, done
     assert "install" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["path", "vip", "nic"])
-def test_missing_parameter_is_a_wrong_configuration(standby, name):
-    assert name in call(standby, "start", CONFIGURED, **{name: None}).stderr
+def test_missing_parameter_is_a_wrong_configuration(idle, name):
+    assert name in call(idle, "start", CONFIGURED, **{name: None}).stderr
 
 
 @pytest.mark.parametrize("wrong", [{"vip": "10.5.106"}, {"dbtype": "oracle"}], ids=str)
-def test_impossible_parameter_is_a_wrong_argument(standby, wrong):
-    before = standby.picture()
-    call(standby, "start", ARGS, **wrong)
-    assert standby.changes_since(before) == []
+def test_impossible_parameter_is_a_wrong_argument(idle, wrong):
+    before = idle.picture()
+    call(idle, "start", ARGS, **wrong)
+    assert idle.changes_since(before) == []
 
 
-def test_word_that_is_no_option_is_a_usage_error_of_the_script_itself(standby):
-    assert standby.run(*standby.script("start")).returncode == 2
+def test_word_that_is_no_option_is_a_usage_error_of_the_script_itself(idle):
+    assert idle.run(*idle.script("start")).returncode == 2
 
 
 # ---- start and stop --------------------------------------------------------------------------
@@ -199,20 +217,21 @@ def test_stop_waits_for_the_end_of_another_run(active):
 
 
 @pytest.mark.parametrize("level", ["0", "10"])
-def test_monitor_knows_the_active_node(active, level):
+def test_monitor_knows_the_active_node(serving, level):
     env = {**environment(), "OCF_CHECK_LEVEL": level}
-    assert active.run(sys.executable, LINK, "monitor", env=env).returncode == SUCCESS
+    assert serving.run(sys.executable, LINK, "monitor", env=env).returncode == SUCCESS
 
 
-def test_monitor_sees_that_xcatd_does_not_answer_when_it_is_to_look_closely(active):
-    active.plan("FAIL_ON", "lsdef")
-    call(active, "monitor")
+def test_monitor_sees_that_xcatd_does_not_answer_when_it_is_to_look_closely(serving):
+    serving.plan("FAIL_ON", "lsdef")
+    call(serving, "monitor")
     env = {**environment(), "OCF_CHECK_LEVEL": "10"}
-    assert active.run(sys.executable, LINK, "monitor", env=env).returncode == GENERIC
+    assert serving.run(sys.executable, LINK, "monitor", env=env).returncode == GENERIC
+    serving.heal()
 
 
-def test_monitor_does_not_find_the_resource_on_a_standby(standby):
-    call(standby, "monitor", NOT_RUNNING)
+def test_monitor_does_not_find_the_resource_on_a_standby(idle):
+    call(idle, "monitor", NOT_RUNNING)
 
 
 def test_monitor_does_not_find_the_resource_where_nothing_was_set_up(node):
@@ -286,18 +305,18 @@ def test_monitor_and_stop_cope_with_a_start_that_was_killed_anywhere(standby):
     assert position > 60
 
 
-def test_monitor_asks_the_service_manager_alone(active):
-    before = len(active.calls())
-    call(active, "monitor")
-    assert {name for name, *_ in active.calls()[before:]} == {"systemctl"}
+def test_monitor_asks_the_service_manager_alone(serving):
+    before = len(serving.calls())
+    call(serving, "monitor")
+    assert {name for name, *_ in serving.calls()[before:]} == {"systemctl"}
 
 
-def test_monitor_never_touches_the_share(active):
+def test_monitor_never_touches_the_share(serving):
     """Not even through a link, so that it has an end where the share hangs."""
     trace = ["strace", "-f", "-qq", "-e", "trace=%file,%desc", "-e", "signal=none", "-y"]
     command = [*trace, "-o", "/run/trace", sys.executable, LINK, "monitor"]
-    assert active.run(*command, env=environment()).returncode == SUCCESS
-    lines = active.path("/run/trace").read_text().splitlines()
+    assert serving.run(*command, env=environment()).returncode == SUCCESS
+    lines = serving.path("/run/trace").read_text().splitlines()
     places = [*DIRECTORIES, "/HA"]
     inside = [line for line in lines if any(f'"{place}/' in line for place in places)]
     opened = [line for line in lines if "</HA" in line]
@@ -305,24 +324,24 @@ def test_monitor_never_touches_the_share(active):
     assert [line for line in inside + opened if "readlink" not in line] == []
 
 
-def test_monitor_changes_nothing(active):
-    before = active.picture()
-    call(active, "monitor")
-    assert active.changes_since(before) == []
+def test_monitor_changes_nothing(serving):
+    before = serving.picture()
+    call(serving, "monitor")
+    assert serving.changes_since(before) == []
 
 
 # ---- validate-all ----------------------------------------------------------------------------
 
 
-def test_validate_all_accepts_a_member_and_changes_nothing(standby):
-    before = standby.picture()
-    call(standby, "validate-all")
-    assert standby.changes_since(before) == []
+def test_validate_all_accepts_a_member_and_changes_nothing(idle):
+    before = idle.picture()
+    call(idle, "validate-all")
+    assert idle.changes_since(before) == []
 
 
 @pytest.mark.parametrize("wrong", [{"path": "/nowhere"}, {"nic": "eth7:0"}, {"dbtype": "sqlite"}])
-def test_validate_all_tells_what_does_not_fit_the_node(standby, wrong):
-    assert "ocf-exit-reason:" in call(standby, "validate-all", ARGS, **wrong).stderr
+def test_validate_all_tells_what_does_not_fit_the_node(idle, wrong):
+    assert "ocf-exit-reason:" in call(idle, "validate-all", ARGS, **wrong).stderr
 
 
 # ---- Commands by hand ------------------------------------------------------------------------
@@ -334,6 +353,14 @@ def put_under_pacemaker(node, managed="true"):
     node.succeed("install", "-m", "755", "/dev/stdin", "/usr/local/sbin/crm_mon", input=text)
 
 
+@pytest.fixture
+def managed(serving):
+    """The node that the agent has started, for the time that Pacemaker runs on it."""
+    put_under_pacemaker(serving)
+    yield serving
+    serving.succeed("rm", "/usr/local/sbin/crm_mon")
+
+
 @pytest.mark.parametrize(
     ("line", "crm"),
     [
@@ -343,17 +370,16 @@ def put_under_pacemaker(node, managed="true"):
     ],
     ids=" ".join,
 )
-def test_command_by_hand_is_refused_on_a_managed_node_and_told_the_crm_command(active, line, crm):
-    put_under_pacemaker(active)
-    before = active.picture()
-    assert crm in active.xcatha(*line, code=REFUSED).stderr
-    assert active.changes_since(before) == []
+def test_command_by_hand_is_refused_on_a_managed_node_and_told_the_crm_command(managed, line, crm):
+    before = managed.picture()
+    assert crm in managed.xcatha(*line, code=REFUSED).stderr
+    assert managed.changes_since(before) == []
 
 
-def test_where_only_pcs_is_installed_its_command_is_named(active):
-    put_under_pacemaker(active)
-    active.succeed("ln", "-s", "/bin/true", "/usr/local/sbin/pcs")
-    said = active.xcatha(*DEACTIVATE, code=REFUSED).stderr
+def test_where_only_pcs_is_installed_its_command_is_named(managed):
+    managed.succeed("ln", "-s", "/bin/true", "/usr/local/sbin/pcs")
+    said = managed.xcatha(*DEACTIVATE, code=REFUSED).stderr
+    managed.succeed("rm", "/usr/local/sbin/pcs")
     assert "pcs node standby host1, or pcs resource disable xcat" in said
 
 
@@ -392,7 +418,9 @@ def test_cluster_manager_that_hangs_does_not_hang_a_command(active):
     active.xcatha(*DEACTIVATE)
 
 
-def test_status_tells_who_is_in_charge(active):
-    assert "not in charge" in active.xcatha("--status").stdout
-    put_under_pacemaker(active)
-    assert "in charge: resource xcat" in active.xcatha("--status").stdout
+def test_status_tells_that_pacemaker_is_in_charge(managed):
+    assert "in charge: resource xcat" in managed.xcatha("--status").stdout
+
+
+def test_status_tells_that_pacemaker_is_not_in_charge(serving):
+    assert "not in charge" in serving.xcatha("--status").stdout

@@ -90,11 +90,12 @@ def configuration(host, command, lines):
 
 
 def settings(cib):
-    """All that a configuration says, less the names that the tools make up."""
-    named = [tuple(sorted((name, value) for name, value in element.items()
-                          if name != "id" and (name, value) != ("interval", "0s")))
-             for tag in ("nvpair", "op", "primitive", "rsc_location") for element in cib.iter(tag)]
-    return sorted(named)
+    """All that a configuration says, less the names and the defaults that the tools write."""
+    left_out = {"id", "interval=0", "interval=0s"}
+    return sorted(
+        sorted(f"{name}={value}".lower().replace("infinity", "inf") for name, value in
+               element.items() if not {name, f"{name}={value}"} & left_out)
+        for tag in ("nvpair", "op", "primitive", "rsc_location") for element in cib.iter(tag))
 
 
 # ---- By the administrator's word -------------------------------------------------------------

@@ -180,8 +180,8 @@ def moments(host, since):
     """{what: when} of a failover, from the log of the host that took over."""
     phrases = {"lost": "Members left", "asked": "execution of start operation for xcat",
                "active": "Result of start operation for xcat"}
-    lines = host.succeed("journalctl", "--unit=corosync", "--unit=pacemaker", "--output=short-unix",
-                         f"--since=@{int(since)}").splitlines()
+    lines = host.succeed("journalctl", "--quiet", "--unit=corosync", "--unit=pacemaker",
+                         "--output=short-unix", f"--since=@{int(since)}").splitlines()
     found = {}
     for line in lines:
         moment = float(line.split()[0])

@@ -133,12 +133,14 @@ class Tally:
     def __init__(self, show):
         self.show, self.rows = show, {}
 
-    def add(self, fault, command, outcomes):
+    def add(self, fault, command, outcomes, possible=None):
+        """Count a sweep, which tried all the possible points or a part of them."""
         survived = len(outcomes) - len(wrong(outcomes))
         self.rows.setdefault(fault, {})[command] = f"{survived} of {len(outcomes)}"
         for point, found in wrong(outcomes).items():
             self.show(f"{command}, {fault}, {point}: {found}")
-        self.show(f"{command}, {fault}: {len(outcomes)} points, {survived} survived")
+        tried = f"{len(outcomes)} of {possible or len(outcomes)} points"
+        self.show(f"{command}, {fault}: {tried}, {survived} survived")
 
     def table(self):
         heads = ["survived", *COMMANDS]

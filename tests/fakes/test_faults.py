@@ -97,9 +97,9 @@ def test_fault_at_some_calls(world, home, number, command):
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_fault_at_every_call(world, home, tally, command, fault):
-    points = part_of(len(calls_of(world, command)))
-    outcomes = try_each(points, lambda at: spoil(world, home, command, fault, at))
-    tally.add(fault, command, outcomes)
+    calls = len(calls_of(world, command))
+    outcomes = try_each(part_of(calls), lambda at: spoil(world, home, command, fault, at))
+    tally.add(fault, command, outcomes, calls)
     assert wrong(outcomes) == {}
 
 

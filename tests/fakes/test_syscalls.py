@@ -110,7 +110,9 @@ def test_nothing_is_lost_at_some_calls(world, home):
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("call, fault", FAULTS)
 def test_nothing_is_lost_at_any_call(world, home, tally, command, call, fault):
-    numbers = part_of(calls_of(world, command)[0][call])
-    outcomes = try_each(numbers, lambda number: spoil(world, home, (command, call, fault, number)))
-    tally.add(f"{call} {fault}", command, outcomes)
+    calls = calls_of(world, command)[0][call]
+    outcomes = try_each(
+        part_of(calls), lambda number: spoil(world, home, (command, call, fault, number))
+    )
+    tally.add(f"{call} {fault}", command, outcomes, calls)
     assert wrong(outcomes) == {}

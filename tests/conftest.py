@@ -4,6 +4,7 @@ A skipped test fails the run, and so does a level that ran nothing in a full run
 Kept to Python 3.6 and pytest 7.0: the unit level loads this file on every Python.
 """
 
+import functools
 import platform
 
 import pytest
@@ -31,6 +32,18 @@ def pytest_configure(config):
 def pytest_deselected(items):
     for item in items:
         item.config.left_out.append(bool(item.get_closest_marker("long")))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    """Every worker of a parallel run collects all tests, so one of them tells what it left out."""
+    node.config.left_out = getattr(node, "workeroutput", {}).get("left_out", [])
+
+
+@pytest.fixture
+def tell(record_property):
+    """Keeps a line about what was measured; it is printed at the end of the run."""
+    return functools.partial(record_property, "told")
 
 
 def is_full_run(config):
@@ -64,32 +77,36 @@ def complaints(config, counts):
 
 
 def pytest_sessionfinish(session, exitstatus):
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = session.config.left_out
+        return
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if exitstatus == pytest.ExitCode.OK and complaints(session.config, count_levels(reporter)):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-def pythons_of_unit_level(reporter):
-    """The Python versions on which the unit level ran to its end."""
-    proven = [
+def properties(reporter, wanted):
+    """What the tests that passed recorded under this name."""
+    return [
         value
         for report in reporter.stats.get("passed", [])
         for name, value in getattr(report, "user_properties", [])
-        if name == "python"
+        if name == wanted
     ]
-    return [platform.python_version() + " (this one)"] + proven
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_terminal_summary(terminalreporter, config):
     yield
     counts = count_levels(terminalreporter)
+    for line in properties(terminalreporter, "told"):
+        terminalreporter.write_line(line)
     terminalreporter.section("levels")
     for level in LEVELS:
         numbers = ", ".join("{} {}".format(counts[level][name], name) for name in OUTCOMES)
         terminalreporter.write_line("{:<6}{}".format(level + ":", numbers))
-    pythons = ", ".join(pythons_of_unit_level(terminalreporter))
-    terminalreporter.write_line("unit level ran on Python " + pythons)
+    pythons = [platform.python_version() + " (this one)"] + properties(terminalreporter, "python")
+    terminalreporter.write_line("unit level ran on Python " + ", ".join(pythons))
     if is_full_run(config):
         missing = ", ".join(missing_pythons()) or "none of " + ", ".join(SUPPORTED)
         terminalreporter.write_line("Python versions not found here: " + missing)

@@ -80,14 +80,13 @@ def test_node_serves_while_install_is_copied(existing):
     assert max(existing.answers) > copy.stat().st_ctime
 
 
-def test_downtime_is_that_of_the_steps_after_the_first_copy(existing, capsys):
+def test_downtime_is_that_of_the_steps_after_the_first_copy(existing, tell):
     steps = {title: float(seconds) for title, seconds in re.findall(
         r"^(\S.*?)  .* ([\d.]+) s$", existing.setup.stdout, re.M)}
     after = list(steps)[list(steps).index("Services"):]
     downtime = existing.ended - first_stop(existing.one)
-    with capsys.disabled():
-        print(f"\ndowntime of an existing node: {downtime:.1f} s, and "
-              f"{steps['Database switch']:.1f} s while its database was switched")
+    tell(f"downtime of an existing node: {downtime:.1f} s, and "
+         f"{steps['Database switch']:.1f} s while its database was switched")
     assert downtime < sum(steps[title] for title in after) + 2
 
 

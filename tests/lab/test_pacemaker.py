@@ -186,6 +186,24 @@ def test_host_that_is_off_the_network_is_fenced_before_the_other_takes_over(clus
     tell(f"network cut: {cluster.standby.name} serves after {time.time() - began:.1f} s")
 
 
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_active_host_wins_where_both_only_lose_sight_of_each_other(cluster):
+    """Both reach the power switch; the delay that the README names decides."""
+    active, standby = cluster.active, cluster.standby
+    cluster.crm("configure", "property", "priority-fencing-delay=10s")
+    cluster.crm("resource", "meta", "xcat", "set", "priority", "1")
+    before = judge.invocations(active)
+    for host, other in ((active, standby), (standby, active)):
+        host.succeed("ip", "route", "add", "blackhole", other.address)
+    wait_for(lambda: cluster.was_fenced(standby), LIMIT, "the power switch")
+    active.succeed("ip", "route", "del", "blackhole", standby.address)
+    active.succeed("crm", "configure", "property", "priority-fencing-delay=0")
+    assert not cluster.was_fenced(active)
+    assert judge.invocations(active) == before
+    cluster.assert_serves(active)
+
+
 def test_frozen_host_is_fenced_and_wakes_as_a_standby(cluster, tell):
     began, frozen = time.time(), cluster.active
     frozen.pause()
@@ -224,3 +242,27 @@ def test_of_two_hosts_that_boot_at_once_one_becomes_active(cluster, tell):
     tell(f"both booted: {cluster.place()} serves after {time.time() - began:.1f} s")
     cluster.assert_serves({host.name: host for host in cluster.lab.hosts}[cluster.place()])
     assert cluster.switch.turned_off == []
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_host_that_boots_alone_waits_and_can_be_activated_by_hand(cluster):
+    """Pacemaker leaves it active when both are in the cluster again."""
+    alone = cluster.standby
+    for host in cluster.lab.hosts:
+        host.power_off()
+    cluster.switch.turn_on(alone)
+    wait_for(lambda: "Waiting for all cluster members" in log_of_corosync(alone), LIMIT, "corosync")
+    assert judge.programs(alone) == []
+    alone.succeed("systemctl", "stop", "pacemaker", "corosync")
+    alone.succeed(*ACTIVATE.format(path="/HA", engine="postgresql").split())
+    before = judge.invocations(alone)
+    alone.succeed("systemctl", "start", "corosync", "pacemaker")
+    cluster.settle()
+    assert cluster.active is alone
+    assert judge.invocations(alone) == before
+
+
+def log_of_corosync(host):
+    """What Corosync has said since the host booted."""
+    return host.succeed("journalctl", "--boot", "--unit=corosync")

@@ -55,8 +55,6 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.error
-import urllib.request
 
 try:
     import netifaces
@@ -120,6 +118,7 @@ SERVICES = {
     "xcatd": ["xcatd"],
     "database": [unit for engine in ENGINES.values() for unit in engine["units"]],
 }
+STARTS_AT_BOOT = ("enabled", "enabled-runtime")
 GUARDED = ("database", "xcatd", "DHCP")
 # Filesystems whose flock(2) another node sees, or that only one node can mount.
 SHARED_LOCKS = ("nfs4", "ceph", "gfs2", "ocfs2", "lustre")
@@ -210,7 +209,7 @@ def step(title, action, *args):
     finally:
         seconds = time.monotonic() - started
         line = "%-24s %s" % (title, outcome)
-        log.info("%s (%.1f s)", line, seconds)
+        log.info("%s (%.2f s)", line, seconds)
         say("%-72s %s" % (line, "[Dryrun]" if RUN.dryrun else "%6.1f s" % seconds))
     return outcome
 
@@ -321,7 +320,7 @@ def do(argv, limit=DO_LIMIT, env=None, may_fail=False, **more):
     RUN.changed, started = True, time.monotonic()
     status, out, err = run(argv, limit, env, **more)
     verdict = "Passed" if status == 0 else "Failed, OK to ignore" if may_fail else "Failed"
-    log.info("%s (%.1f s) [%s]", pasted, time.monotonic() - started, verdict)
+    log.info("%s (%.2f s) [%s]", pasted, time.monotonic() - started, verdict)
     if status:
         for line in without_secrets(out + err).splitlines():
             log.info("    %s", line)
@@ -355,9 +354,12 @@ def wait_until(condition, limit, pause=0.1):
 
 
 def expect(condition, what, evidence="", hint=""):
-    """The second look of a step: an HAError unless the change is really there."""
+    """The second look of a step: an HAError unless the change is really there.
+
+    Evidence that takes a command is given as a function, called only when it is needed.
+    """
     if not RUN.dryrun and not condition:
-        raise HAError(what, evidence, hint)
+        raise HAError(what, evidence() if callable(evidence) else evidence, hint)
 
 
 def on_failure(action, *args, **kwargs):
@@ -921,10 +923,10 @@ def write_hosts(opts, site=None):
     return "VIP and physical address %s" % ("added" if changed else "already there")
 
 
-def write_long_name(opts):
+def write_long_name(opts, site):
     """/etc/hosts has the long name of the VIP, too, where xCAT's tables name a domain."""
-    if tables_are_known(opts.path):
-        return write_hosts(opts, site_attributes())
+    if site is not None:
+        return write_hosts(opts, site)
     announce("write", "/etc/hosts", "if site.domain is set and the long name is missing")
     return "depends on xCAT's tables"
 
@@ -958,10 +960,15 @@ def set_nameserver(vip, wanted):
 # ---- Services ------------------------------------------------------------------------------
 
 def look_at_units(names):
-    """{unit: its systemctl(1) properties} of those that are installed, by their real names."""
+    """{unit: its systemctl(1) properties} of those that are installed, by their real names.
+
+    In a dry run also of those that would be installed by then.
+    """
+    if not names:
+        return {}
+    units = [name if "." in name else name + ".service" for name in names]
     wanted = ["Id", "LoadState", "ActiveState", "UnitFileState"]
-    status, out, err = ask(["systemctl", "show", "--property=" + ",".join(wanted)] +
-                           [name if "." in name else name + ".service" for name in names])
+    status, out, err = ask(["systemctl", "show", "--property=" + ",".join(wanted)] + units)
     if status:
         raise HAError("systemd does not answer", last_line(out, err), "see `systemctl status`")
     found = {}
@@ -969,23 +976,40 @@ def look_at_units(names):
         properties = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         if properties.get("LoadState", "not-found") != "not-found":
             found[properties["Id"]] = properties
+    planned = [unit for (kind, _), unit in RUN.pretended.items() if kind == "planned"]
+    for unit in units:
+        if unit in planned and unit not in found:
+            found[unit] = {"ActiveState": "inactive", "UnitFileState": "disabled"}
     return found
 
 
-def units_of(kind):
-    """The installed units of a kind of service; Debian's database instances before the wrapper."""
-    planned = RUN.pretended.get(("planned", kind))
-    units = list(look_at_units(SERVICES[kind])) or list(filter(None, [planned]))
-    if "postgresql.service" in units and not planned:
-        instances = ask(["systemctl", "list-units", "--all", "--plain", "--no-legend",
-                         "postgresql@*.service"])[1]
-        units = [line.split()[0] for line in instances.splitlines() if line.strip()] + units
-    return units
+def look_at_kinds(*kinds):
+    """look_at_units of these kinds of service; Debian's instances come before their wrapper."""
+    shown = look_at_units([name for kind in kinds for name in SERVICES[kind]])
+    if "postgresql.service" not in shown:
+        return shown
+    lines = ask(["systemctl", "list-units", "--all", "--plain", "--no-legend",
+                 "postgresql@*.service"])[1].splitlines()
+    instances = [line.split()[0] for line in lines if line.strip()]
+    place = list(shown).index("postgresql.service")
+    units = list(shown)[:place] + instances + list(shown)[place:]
+    return look_at_units(units) if instances else shown
+
+
+def units_of(*kinds):
+    """The installed units of these kinds of service."""
+    return list(look_at_kinds(*kinds))
 
 
 def managed_units():
     """Every installed unit that belongs to the active node only."""
-    return [unit for kind in SERVICES for unit in units_of(kind)]
+    return units_of(*SERVICES)
+
+
+def kind_of(unit):
+    """The kind of service that a managed unit belongs to."""
+    name = re.split(r"[@.]", unit)[0]
+    return next((kind for kind, names in SERVICES.items() if name in names), "")
 
 
 def is_running(unit):
@@ -998,8 +1022,7 @@ def is_running(unit):
 def is_stopped(unit):
     """True if the unit is down, neither on its way up nor down."""
     return not seen("running", unit, lambda name: any(
-        properties["ActiveState"] not in ("inactive", "failed")
-        for properties in look_at_units([name]).values()))
+        is_up(properties) for properties in look_at_units([name]).values()))
 
 
 def has_failed(unit):
@@ -1008,12 +1031,31 @@ def has_failed(unit):
                for properties in look_at_units([unit]).values())
 
 
-def is_enabled(unit):
-    """True if the unit starts at boot by itself; Debian's database instances never do."""
-    def look(name):
-        """What systemctl(1) says now."""
-        return ask(["systemctl", "is-enabled", name])[1].strip() in ("enabled", "enabled-runtime")
-    return "@" not in unit and seen("enabled", unit, look)
+def states_of(shown):
+    """{unit: (running, enabled)} of units that were looked at; an instance is never enabled.
+
+    One question for all of them, and one more for each init script.
+    """
+    scripts = [unit for unit in shown if shown[unit]["UnitFileState"] == "generated"]
+    files = [unit for unit in shown if unit not in scripts and "@" not in unit]
+    boot = dict(pair for group in [files] + [[unit] for unit in scripts] if group
+                for pair in boot_states(group))
+    return {unit: (seen("running", unit, lambda name: is_up(shown[name])),
+                   seen("enabled", unit, lambda name: boot.get(name) in STARTS_AT_BOOT))
+            for unit in shown}
+
+
+def boot_states(units):
+    """(unit, what systemctl(1) finds in the file system): `systemctl show` remembers old times."""
+    answers = ask(["systemctl", "is-enabled"] + units)[1].split()
+    if len(answers) == len(units):
+        return list(zip(units, answers))
+    return [(unit, ask(["systemctl", "is-enabled", unit])[1].strip()) for unit in units]
+
+
+def is_up(properties):
+    """True if a unit with these properties is not down, be it on its way up or down."""
+    return properties["ActiveState"] not in ("inactive", "failed")
 
 
 def journal_of(unit):
@@ -1031,7 +1073,7 @@ def start_unit(unit, limit=SERVICE_LIMIT):
         do(["systemctl", "reset-failed", unit], may_fail=True)
     do(["systemctl", "start", unit], limit, may_fail=True)
     pretend("running", unit, True)
-    expect(is_running(unit), "%s did not start" % unit, journal_of(unit),
+    expect(is_running(unit), "%s did not start" % unit, lambda: journal_of(unit),
            "mend the cause, see `systemctl status %s`" % unit)
     return True
 
@@ -1043,18 +1085,20 @@ def stop_unit(unit, limit=SERVICE_LIMIT):
     do(["systemctl", "stop", unit], limit, may_fail=True)
     pretend("running", unit, False)
     expect(wait_until(lambda: RUN.dryrun or is_stopped(unit), ASK_LIMIT),
-           "%s does not stop" % unit, journal_of(unit), "see `systemctl status %s`" % unit)
+           "%s does not stop" % unit, lambda: journal_of(unit), "see `systemctl status %s`" % unit)
     return True
 
 
 def set_boot(wanted, *units):
     """The units start at boot, or do not; those that had to be changed."""
-    changed = [unit for unit in units if is_enabled(unit) != wanted]
+    changed = [unit for unit, (_, enabled) in states_of(look_at_units(units)).items()
+               if enabled != wanted]
     if changed:
         do(["systemctl", "enable" if wanted else "disable"] + changed, may_fail=True)
     for unit in changed:
         pretend("enabled", unit, wanted)
-        expect(is_enabled(unit) == wanted, "%s is still %s at boot" % (
+    for unit, (_, enabled) in states_of(look_at_units(changed)).items():
+        expect(enabled == wanted, "%s is still %s at boot" % (
             unit, "disabled" if wanted else "enabled"), hint="see `systemctl status %s`" % unit)
     return changed
 
@@ -1064,15 +1108,15 @@ def stop_services(kind):
 
     An error with one unit does not keep the others from being stopped.
     """
-    units = units_of(kind)
-    stopped = [unit for unit in units if not is_stopped(unit) or is_enabled(unit)]
-    errors = [error_of(action, *args) for unit in stopped
-              for action, *args in ((stop_unit, unit), (set_boot, False, unit))]
+    states = states_of(look_at_kinds(kind))
+    errors = [error_of(stop_unit, unit) for unit, (running, _) in states.items() if running]
+    errors += [error_of(set_boot, False, unit) for unit, (_, enabled) in states.items() if enabled]
     errors.append(error_of(stop_strays, kind))
     raise_all(list(filter(None, errors)))
     announce_stop(kind)
-    if not units:
+    if not states:
         return "not installed"
+    stopped = [unit for unit, state in states.items() if any(state)]
     return "stopped: " + short_names(stopped) if stopped else "already stopped"
 
 
@@ -1091,12 +1135,13 @@ def stop_strays(kind):
     if RUN.dryrun and any(unit["ActiveState"] != "inactive"
                           for unit in look_at_units(SERVICES[kind]).values()):
         return  # the processes of a unit that would be stopped
+    left = strays(kind)
     if kind != "database":  # a server that outlives its unit is the administrator's to end
-        for process in strays(kind):
+        for process in left:
             do(["kill", str(process.pid)], may_fail=True)
-    if RUN.dryrun:
-        return
-    left = strays(kind) if wait_until(lambda: not strays(kind), ASK_LIMIT) else strays(kind)
+    if left and not RUN.dryrun:
+        wait_until(lambda: not strays(kind), ASK_LIMIT)
+        left = strays(kind)
     expect(not left, "%s still runs outside its unit" % kind,
            ", ".join("%s (pid %d)" % (process.name(), process.pid) for process in left),
            "end it, then run this again")
@@ -1147,7 +1192,7 @@ def disable_services():
 
 def unit_states():
     """{unit: (running, enabled)} of every managed unit, to be restored by restore_units."""
-    return {unit: (not is_stopped(unit), is_enabled(unit)) for unit in managed_units()}
+    return states_of(look_at_kinds(*SERVICES))
 
 
 def restore_units(states):
@@ -1484,7 +1529,7 @@ def take_lease(share, opts, vip):
         raise error
     pretend("lease", share, {"boot": boot_id(), "host": physical_host_name()})
     pretend("exists", RUN_DIR + "/ticket", False)
-    expect(lease_held_here(share), "the lease was not taken", journal_of(LEASE_UNIT),
+    expect(lease_held_here(share), "the lease was not taken", lambda: journal_of(LEASE_UNIT),
            "see `systemctl status %s`" % LEASE_UNIT)
     return "held by this node"
 
@@ -1555,8 +1600,8 @@ def kill_database():
 def lose_lease(vip):
     """What must not go on without the lease ends: the VIP and every guarded service."""
     error = any_error_of(remove_vip, vip) if vip else None
-    units = [unit for kind in GUARDED for unit in units_of(kind)
-             if exists(guard_file(unit)) and not is_stopped(unit)]
+    units = [unit for unit, (running, _) in states_of(look_at_kinds(*GUARDED)).items()
+             if running and exists(guard_file(unit))]
     if "xcatd.service" in units:  # without its database it would take half a minute to stop
         do(["systemctl", "stop", "--no-block", "xcatd.service"], may_fail=True)
         do(["systemctl", "kill", "--signal=SIGKILL", "xcatd.service"], may_fail=True)
@@ -2106,6 +2151,7 @@ def fetch_go_xcat(source, directory):
     if RUN.dryrun:
         announce("download", source)
         return target
+    import urllib.request  # here, because it would take a fifth of each start
     try:
         with urllib.request.urlopen(source, timeout=DO_LIMIT) as answer:  # nosec: https only
             body = answer.read()
@@ -2140,6 +2186,11 @@ def tables_are_known(share):
     return xcat_installed() and error_of(site_attributes) is None
 
 
+def known_site(share):
+    """The site table's attributes; None in a dry run that cannot ask for them."""
+    return site_attributes() if tables_are_known(share) else None
+
+
 def site_attributes():
     """The site table's attributes that matter here, as {name: value}; unset ones are absent."""
     names = "domain,master,nameservers,externaldns,externaldhcpservers"
@@ -2158,7 +2209,7 @@ def start_xcatd():
     """xcatd is up and answers."""
     started = start_unit("xcatd.service")
     expect(RUN.dryrun or wait_until(lambda: ask(XCATD_QUESTION)[0] == 0, SERVICE_LIMIT),
-           "xcatd does not answer", "" if RUN.dryrun else last_line(*ask(XCATD_QUESTION)[1:]),
+           "xcatd does not answer", lambda: last_line(*ask(XCATD_QUESTION)[1:]),
            "see `systemctl status xcatd` and `lsxcatd -a`")
     return "started, answers" if started else "already running"
 
@@ -2203,7 +2254,9 @@ def trust_names(opts, names):
     for name in missing:
         priority = next(number for number in free if number not in taken)
         xcat(["chdef", "-t", "policy", "-o", priority, "name=" + name, "rule=trusted"], do)
-    trusted = [row["name"] for row in table("policy") if row["rule"].startswith("trust")]
+    if missing:
+        rows = table("policy")
+    trusted = [row["name"] for row in rows if row["rule"].startswith("trust")]
     expect(set(missing) <= set(trusted), "xCAT's policy does not trust %s" % ", ".join(missing),
            "tabdump policy", "add the rows with chdef -t policy")
     return "trusted: " + ", ".join(missing) if missing else "already trusted"
@@ -2335,15 +2388,14 @@ def ensure_running(kind):
     return "running: " + short_names(running_units(kind))
 
 
-def start_optional(opts, fresh):
+def start_optional(opts, site, fresh):
     """DNS and console beside DHCP; the titles of those that are not up.
 
     makedns and makedhcp share one key of OMAPI and must not both create it. The console server
     looks nodes up in the DNS, so it comes after.
     """
     if RUN.dryrun:
-        return announce_optional(opts, fresh)
-    site = site_attributes()
+        return announce_optional(opts, site, fresh)
     keyed = any(row.get("key") == "omapi" for row in table("passwd"))
     with concurrent.futures.ThreadPoolExecutor(2 if keyed else 1) as pool:
         dns = pool.submit(optional_step, "DNS", start_dns, opts, site, fresh)
@@ -2354,11 +2406,10 @@ def start_optional(opts, fresh):
     return [title for title, well in up.items() if not well]
 
 
-def announce_optional(opts, fresh):
+def announce_optional(opts, site, fresh):
     """start_optional in a dry run: one after the other, or what depends on xCAT's tables."""
     steps = [("DNS", start_dns), ("DHCP", start_dhcp), ("Console server", start_console)]
-    if tables_are_known(opts.path):
-        site = site_attributes()
+    if site is not None:
         return [title for title, action in steps
                 if not optional_step(title, action, opts, site, fresh)]
     for kind, makers in (("DNS", ["makedns -n"]), ("DHCP", ["makedhcp -n", "makedhcp -a"]),
@@ -2689,7 +2740,8 @@ def start_core(opts, directories):
 
 def stop_all_services():
     """Every managed service is down, in the order of deactivate."""
-    outcomes = [stop_services(kind) for kind in SERVICES]
+    busy = RUN.dryrun or any(any(state) for state in unit_states().values())
+    outcomes = [(stop_services if busy else stop_strays)(kind) or "" for kind in SERVICES]
     stopped = [outcome.split(": ")[1] for outcome in outcomes if ": " in outcome]
     return "stopped: " + ", ".join(stopped) if stopped else "already stopped"
 
@@ -2910,12 +2962,12 @@ def activate(opts):
 
 def finish_activation(opts, directories, fresh):
     """The rest of activate, after which this node counts as active; what is not up or not done."""
-    share = opts.path
+    share, site = opts.path, known_site(opts.path)
     small = [("Policy", trust_names, opts, [physical_host_name()]),
              ("Saved hosts file", take_saved_hosts, share),
-             ("Long host name", write_long_name, opts)]
+             ("Long host name", write_long_name, opts, site)]
     down = [title for title, *action in small if not optional_step(title, *action)]
-    down += start_optional(opts, fresh)
+    down += start_optional(opts, site, fresh)
     step("NFS exports", export_directories)
     step("Boot", disable_services)
     join_pair(opts)
@@ -2931,9 +2983,12 @@ def picture(opts):
     linked = [path for path in all_directories() if opts.path and
               link_target(path) == opts.path + path]
     working = sorted(set(database_working_directories()))
+    states = None
+    with contextlib.suppress(HAError):
+        states = unit_states()
     rows = [("VIP", vip_here(opts.vip) or "not here"), ("host name", host_name()),
             ("links", "%d" % len(linked)), ("database in", " ".join(working) or "-")]
-    rows += [(kind, services_running(kind)) for kind in SERVICES]
+    rows += [(kind, services_running(kind, states)) for kind in SERVICES]
     others = other_nodes(opts.path) if opts.path else []
     return rows + [(name, word_of_share(opts.path, name)) for name in others]
 
@@ -2948,12 +3003,12 @@ def word_of_share(share, name):
     return "%s, by the share's record" % (record["active"]["state"] if named else "not active")
 
 
-def services_running(kind):
-    """The running services of a kind, for people."""
-    try:
-        return short_names(running_units(kind)) or "down"
-    except HAError:
+def services_running(kind, states):
+    """The running services of a kind, for people; states is None where systemd does not answer."""
+    if states is None:
         return "unknown"
+    return short_names(unit for unit, (running, _) in states.items()
+                       if running and kind_of(unit) == kind) or "down"
 
 
 def show_change(before, after):
@@ -3161,8 +3216,8 @@ def look_around(opts):
 
 def services_view():
     """{unit: kind, running, enabled} of the managed units."""
-    return {unit: {"kind": kind, "running": not is_stopped(unit), "enabled": is_enabled(unit)}
-            for kind in SERVICES for unit in units_of(kind)}
+    return {unit: {"kind": kind_of(unit), "running": running, "enabled": enabled}
+            for unit, (running, enabled) in unit_states().items()}
 
 
 def look_at_share(view, share):
@@ -3581,7 +3636,7 @@ def activate_by_hand(opts):
         step("Database", lambda: "started" if start_unit(unit) else "already running")
     step("xcatd", start_xcatd)
     opts.path = ""
-    down = start_optional(opts, True)
+    down = start_optional(opts, known_site(""), True)
     step("Boot", disable_services)
     point_of_no_return()
     return finish_active(down)

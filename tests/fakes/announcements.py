@@ -21,7 +21,7 @@ LOOKING_TOOLS = "du journalctl lsdef lsxcatd openssl perl ping psql ssh-keygen s
 VERBS = {"wrote": "write", "made": "make", "renamed": "rename", "linked": "link"}
 VERBS.update({"removed": "remove", "downloaded": "download"})
 ANNOUNCED = re.compile(r"^  would (run|write|make|rename|link|remove|download)(, [^:]+)?: (.+)$")
-LOGGED_CALL = re.compile(r" - INFO - (.+) \(\d+\.\d s\) \[(Passed|Failed, OK to ignore)\]$")
+LOGGED_CALL = re.compile(r" - INFO - (.+) \(\d+\.\d+ s\) \[(Passed|Failed, OK to ignore)\]$")
 LOGGED_FILE = re.compile(r" - INFO - (" + "|".join(VERBS) + r") (.+?)(?: to (.+))?$")
 PLACEHOLDER = re.compile(r"\b(DIRECTORY|NETWORK|PRIORITY|UNITS|UNIT)\b")
 VARIES = {"UNITS": r"\S+( \S+)*"}

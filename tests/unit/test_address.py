@@ -1,5 +1,8 @@
 """Addresses: what is the node's own, what the VIP's network is."""
 
+import concurrent.futures
+import time
+
 import pytest
 
 import xcatha
@@ -54,3 +57,39 @@ def test_network_of_the_vip_follows_from_its_netmask(opts, netmask, broadcast, p
 @pytest.mark.parametrize("nic, device", [("eth0", "eth0"), ("bond0.5:ha", "bond0.5")])
 def test_device_of_an_alias(nic, device):
     assert xcatha.device_of(nic) == device
+
+
+@pytest.fixture
+def probes(monkeypatch):
+    """The probes that were made anew; nobody answers them."""
+    made = []
+    monkeypatch.setattr(xcatha, "check_vip_is_free", lambda _: made.append(1) or "free now")
+    return made
+
+
+def answer(age, error=None):
+    """A probe that began so many seconds ago, and the error it ended with."""
+    early = concurrent.futures.Future()
+    early.set_result((time.monotonic() - age, error))
+    return early
+
+
+def test_good_and_fresh_answer_of_an_early_probe_counts(opts, probes):
+    assert xcatha.confirm_vip_is_free(opts, answer(age=1)) == "used by nobody else"
+    assert probes == []
+
+
+def test_bad_answer_is_asked_for_again(opts, probes):
+    early = answer(age=1, error=xcatha.HAError("the VIP is used by another machine"))
+    assert xcatha.confirm_vip_is_free(opts, early) == "free now"
+    assert probes == [1]
+
+
+def test_old_answer_is_asked_for_again(opts, probes):
+    assert xcatha.confirm_vip_is_free(opts, answer(xcatha.EARLY_PROBE + 1)) == "free now"
+    assert probes == [1]
+
+
+def test_without_an_early_probe_it_is_made_now(opts, probes):
+    assert xcatha.confirm_vip_is_free(opts) == "free now"
+    assert probes == [1]

@@ -1372,8 +1372,9 @@ def with_saved_hosts(share):
 
     Where both name a host, the active node's address counts; this node's own names stay.
     """
-    own = {name for address, names in parse_hosts(read_text("/etc/hosts"))
-           if address in [here for _, here, _ in addresses()] for name in names}
+    mine = {address for _, address, _ in addresses()}
+    own = {name for address, names in parse_hosts(read_text("/etc/hosts")) if address in mine
+           for name in names}
     saved = [(address, [name for name in names if name not in own])
              for address, names in parse_hosts(read_text(state_file(share, "hosts")))
              if not is_loopback(address)]

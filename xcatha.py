@@ -91,6 +91,7 @@ INSTALL_LIMIT = 3600
 COPY_LIMIT = 7 * 24 * 3600
 HEARTBEAT = 10
 COUNTER_WATCH = 3 * HEARTBEAT
+EARLY_PROBE = 5
 LOCK_EXPIRY = 120
 LUSTRE_LOCK_EXPIRY = 180
 
@@ -726,6 +727,17 @@ def check_vip_is_free(opts):
     if other:
         raise HAError("the VIP %s is used by another machine" % opts.vip, "%s answers" % other,
                       "deactivate or power off that machine, then run this again", REFUSED)
+    return "used by nobody else"
+
+
+def confirm_vip_is_free(opts, early=None):
+    """check_vip_is_free; an answer of EARLY_PROBE seconds ago will do if it was good.
+
+    early is a future of when the probe began and of the error that it ended with.
+    """
+    began, error = early.result() if early else (0, True)
+    if error or time.monotonic() - began > EARLY_PROBE:
+        return check_vip_is_free(opts)
     return "used by nobody else"
 
 
@@ -2359,8 +2371,11 @@ def start_dhcp(opts, site, fresh):
     return outcome
 
 
-def start_console(opts, site, fresh):
-    """The console server that was in use serves the consoles of the database."""
+def start_console(opts, site, fresh, dns=None):
+    """The console server that was in use serves the consoles of the database.
+
+    conserver looks its nodes up when it starts, so it waits for the DNS if that is a future.
+    """
     units = units_of("console")
     if not units:
         return "skipped: no console server is installed"
@@ -2374,6 +2389,8 @@ def start_console(opts, site, fresh):
         start_unit(unit)
         do(["makegocons"], may_fail=True)
     else:
+        if dns:
+            dns.result()
         run_maker(["makeconservercf"])
         start_unit(unit)
     return "running: " + short_names([unit])
@@ -2390,20 +2407,19 @@ def ensure_running(kind):
 
 
 def start_optional(opts, site, fresh):
-    """DNS and console beside DHCP; the titles of those that are not up.
+    """DNS, DHCP and console side by side; the titles of those that are not up.
 
-    makedns and makedhcp share one key of OMAPI and must not both create it. The console server
-    looks nodes up in the DNS, so it comes after.
+    makedns and makedhcp share one key of OMAPI and must not both create it.
     """
     if RUN.dryrun:
         return announce_optional(opts, site, fresh)
     keyed = any(row.get("key") == "omapi" for row in table("passwd"))
-    with concurrent.futures.ThreadPoolExecutor(2 if keyed else 1) as pool:
+    with concurrent.futures.ThreadPoolExecutor(3 if keyed else 1) as pool:
         dns = pool.submit(optional_step, "DNS", start_dns, opts, site, fresh)
         dhcp = pool.submit(optional_step, "DHCP", start_dhcp, opts, site, fresh)
-        up = {"DNS": dns.result(),
-              "Console server": optional_step("Console server", start_console, opts, site, fresh),
-              "DHCP": dhcp.result()}
+        console = pool.submit(optional_step, "Console server", start_console, opts, site, fresh,
+                              dns)
+    up = {"DNS": dns.result(), "Console server": console.result(), "DHCP": dhcp.result()}
     return [title for title, well in up.items() if not well]
 
 
@@ -2718,9 +2734,9 @@ def fill_in_from_share(opts):
 
 # ---- The commands --------------------------------------------------------------------------
 
-def take_over_address(opts):
+def take_over_address(opts, early=None):
     """VIP, host name and name resolution, in this order, once nobody else uses the VIP."""
-    step("Is the VIP free?", check_vip_is_free, opts)
+    step("Is the VIP free?", confirm_vip_is_free, opts, early)
     step("Virtual IP", add_vip, opts)
     step("Host name", set_host_name, opts.host_name)
     step("/etc/hosts", write_hosts, opts)
@@ -2941,16 +2957,12 @@ def activate(opts):
         say("%s is the active node already." % physical_host_name())
         step("Node record", write_node, opts)
         return finish_active([])
-    for what, evidence in unlike(opts):
-        warn("%s: %s" % (what, evidence))
     fresh, before = not is_serving(opts), picture(opts)
     planned = not active_node(share)
-    on_failure(restore_units, unit_states())
-    step("State directory", prepare_share, share)
-    step("Lease", take_lease, share, opts, opts.vip)
-    directories = directories_to_link(opts, read_record(share))
-    begin_record(opts, "activating")
-    take_over_address(opts)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:  # the probe takes a second
+        early = pool.submit(lambda: (time.monotonic(), error_of(check_vip_is_free, opts)))
+        directories = claim_share(opts)
+        take_over_address(opts, early)
     if fresh:
         step("Services", stop_all_services)
     start_core(opts, directories)
@@ -2959,6 +2971,18 @@ def activate(opts):
         "planned" if planned else "unplanned", time.monotonic() - started))
     show_change(before, picture(opts))
     return finish_active(down)
+
+
+def claim_share(opts):
+    """This node holds the lease and is recorded as activating; the directories to link."""
+    for what, evidence in unlike(opts):
+        warn("%s: %s" % (what, evidence))
+    on_failure(restore_units, unit_states())
+    step("State directory", prepare_share, opts.path)
+    step("Lease", take_lease, opts.path, opts, opts.vip)
+    directories = directories_to_link(opts, read_record(opts.path))
+    begin_record(opts, "activating")
+    return directories
 
 
 def finish_activation(opts, directories, fresh):

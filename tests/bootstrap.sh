@@ -1,8 +1,9 @@
 # Sourced from the top of the repository: installs the Debian packages in tests/packages*.txt and
-# leaves in $venv a virtual environment of the system's python3 with tests/requirements.txt.
+# leaves in $venv a virtual environment of the system's python3 with $requirements.
 
 [ "$(id -u)" = 0 ] || { echo "Run this as root." >&2; exit 2; }
 
+: "${requirements:=tests/requirements.txt}"
 export XCATHA_TEST_CACHE="${XCATHA_TEST_CACHE:-/var/cache/xcatha-tests}"
 mkdir -p "$XCATHA_TEST_CACHE"
 
@@ -24,7 +25,7 @@ build_venv() {
     aside=$(mktemp -d "$XCATHA_TEST_CACHE/building.XXXXXX")
     chmod 755 "$aside"  # some tests run the script as another user
     /usr/bin/python3 -m venv "$aside"
-    "$aside/bin/python" -m pip install -qq -r tests/requirements.txt </dev/null
+    "$aside/bin/python" -m pip install -qq -r "$requirements" </dev/null
     # Losing a race against another run is no failure: its environment serves as well.
     mv -T "$aside" "$1" 2>/dev/null || rm -rf "$aside"
 }
@@ -35,7 +36,7 @@ if [ -n "$packages" ]; then
     install_packages $packages
 fi
 
-venv="$XCATHA_TEST_CACHE/venv-$(cat tests/requirements.txt tests/unit/requirements.txt | sha256sum | cut -c1-12)"
+venv="$XCATHA_TEST_CACHE/venv-$(cat "$requirements" tests/unit/requirements.txt | sha256sum | cut -c1-12)"
 if [ ! -d "$venv" ]; then
     echo "Building $venv" >&2
     build_venv "$venv"

@@ -51,16 +51,6 @@ def cluster(running):
         yield running
 
 
-@pytest.fixture
-def tell(capsys):
-    """Prints a line although output is captured."""
-    def print_it(line):
-        with capsys.disabled():
-            print(f"\n{line}", end=" ", flush=True)
-
-    return print_it
-
-
 # ---- Without a cluster -----------------------------------------------------------------------
 
 def test_ocf_tester_finds_nothing(lab):

@@ -2963,6 +2963,7 @@ def activate(opts):
         early = pool.submit(lambda: (time.monotonic(), error_of(check_vip_is_free, opts)))
         directories = claim_share(opts)
         take_over_address(opts, early)
+    on_failure(note_failure, share)
     if fresh:
         step("Services", stop_all_services)
     start_core(opts, directories)
@@ -2983,6 +2984,12 @@ def claim_share(opts):
     directories = directories_to_link(opts, read_record(opts.path))
     begin_record(opts, "activating")
     return directories
+
+
+def note_failure(share):
+    """The history has an activate that failed, where the share can take it."""
+    any_error_of(add_history, share, "activate failed, %s" % (
+        "not all put back" if RUN.undo_failed else "put back"))
 
 
 def finish_activation(opts, directories, fresh):
@@ -3078,6 +3085,8 @@ def deactivate(opts):
         return finish_hung(opts)
     before = picture(opts)
     failed = stand_by(opts, opts.path if state == "answers" else "")
+    if failed and state == "answers" and not RUN.dryrun:
+        any_error_of(add_history, opts.path, "standby failed: " + ", ".join(failed))
     show_change(before, picture(opts))
     if state in ("missing", "unreadable"):
         report(HAError("the record on the share %s was not released" % opts.path,
@@ -3091,7 +3100,7 @@ def stand_by(opts, share):
 
     share is "" where the share cannot be read: record and lease are then left as they are.
     """
-    failed = []
+    failed, started = [], time.monotonic()
     attempt = functools.partial(attempt_step, failed)
     if share and not read_record(share) and is_serving(opts):
         attempt("Record", adopt_data, opts)
@@ -3109,7 +3118,7 @@ def stand_by(opts, share):
         failed.append("Lease (kept: a service may still work on the share)")
     else:
         if share:
-            attempt("Record", release_record, share)
+            attempt("Record", release_record, share, started)
         attempt("Lease", let_lease_go, opts.path)
     point_of_no_return()
     return failed
@@ -3164,7 +3173,7 @@ def remember_console(share):
     return short_names(running[:1]) or "none"
 
 
-def release_record(share):
+def release_record(share, started):
     """The record no longer names this node as active; another node's word is left alone."""
     expect(exists(state_file(share)) or not is_running(LEASE_UNIT),
            "the record cannot be reached", "%s is gone" % state_file(share),
@@ -3176,7 +3185,7 @@ def release_record(share):
         if not lease_held_here(share) and stack.enter_context(brief_lock(share)) == "held":
             return "another node is at work, left alone"
         write_record(share, released=True)
-        add_history(share, "standby")
+        add_history(share, "standby (%.0f s)" % (time.monotonic() - started))
     return "released"
 
 

@@ -91,6 +91,17 @@ def compare(said, log):
                      if not any(matches(pattern, change) for pattern in conditional)]
 
 
+def misplaced(said, log):
+    """The first announced change that was not done in its turn, and all after it.
+
+    Announcements of the VIP and xCAT's makers run beside other steps, in no certain order.
+    """
+    turn = iter(logged(log))
+    certain = [change for change in announced(said)[0]
+               if not change.startswith(("run arping", "run make"))]
+    return [change for change in certain if change not in turn]
+
+
 def unexplained(changed, log):
     """The names of a picture's difference that no logged change accounts for."""
     places = []

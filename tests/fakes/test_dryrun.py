@@ -4,7 +4,7 @@ import shlex
 
 import pytest
 
-from tests.fakes.announcements import announced, compare, looks_only, unexplained
+from tests.fakes.announcements import announced, compare, looks_only, misplaced, unexplained
 from tests.fakes.lines import ACTIVATE, DEACTIVATE, SETUP
 
 GUIDED = ["-a", "--yes"]
@@ -32,7 +32,7 @@ def both(node, *line):
     before, calls, start = node.picture(), len(node.calls()), len(log_of(node) or "")
     node.xcatha(*line)
     log = log_of(node)[start:]
-    assert compare(said, log) == ([], []), said
+    assert compare(said, log) == ([], []) and misplaced(said, log) == [], said
     changing = [call for call in node.calls()[calls:] if not looks_only(call)]
     unlogged = [call for call in changing if shlex.join(call) not in log]
     assert unlogged == []
@@ -154,6 +154,8 @@ def test_comparison_finds_what_was_kept_back_or_made_up():
     said = "  would run: hostname hamn\n  would run, if needed: systemctl stop UNIT\n"
     log = "t - INFO - systemctl stop a (0.1 s) [Passed]\nt - INFO - wrote /etc/hosts\n"
     assert compare(said, log) == (["run hostname hamn"], ["write /etc/hosts"])
+    turned = "  would write: /etc/hosts\n  would run: systemctl stop a\n"
+    assert misplaced(turned, log) == ["run systemctl stop a"]
 
 
 # ---- Nothing to announce -----------------------------------------------------------------------

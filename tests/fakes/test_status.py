@@ -132,8 +132,15 @@ def test_history_has_the_last_transitions_with_node_kind_and_length(active, memb
     shown = [line.split(None, 2) for line in status(members[1], ACTIVE).splitlines()
              if line.startswith("history")]
     events = [re.sub(r"\d+ s\)", "N s)", event) for _, _, event in shown]
-    assert events == ["host1 standby", "host2 standby", "host1 active (planned, N s)",
+    assert events == ["host1 standby (N s)", "host2 standby (N s)", "host1 active (planned, N s)",
                       "host2 active (unplanned, N s)"]
+
+
+def test_history_has_what_failed_and_was_put_back(members):
+    host1, _ = members
+    host1.plan("FAIL_ON", "systemctl start xcatd.service")
+    host1.xcatha(*ACTIVATE, code=1)
+    assert "host1 activate failed, put back" in status(host1, STANDBY)
 
 
 def test_history_is_bounded(members):

@@ -28,7 +28,7 @@ def normalised(text):
     text = re.sub(r" +\d+\.\d s$", "   #.# s", text, flags=re.M)
     text = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d", "TIME", text)
     text = re.sub(r"\d{8}-\d{6}", "STAMP", text)
-    text = re.sub(r"(planned), \d+ s\)", r"\1, # s)", text)
+    text = re.sub(r"(\(|planned, )\d+ s\)", r"\1# s)", text)
     lines = itertools.groupby(text.splitlines(True), lambda line: line.startswith(SIDE_BY_SIDE))
     return "".join(line for beside, group in lines for line in (sorted(group) if beside else group))
 
@@ -73,10 +73,10 @@ def transcripts():
 
 
 def main():
+    texts = transcripts()
     for old in DATA.glob("*.txt"):
         old.unlink()
-    DATA.mkdir(exist_ok=True)
-    for name, text in transcripts().items():
+    for name, text in texts.items():
         (DATA / name).write_text(text)
 
 

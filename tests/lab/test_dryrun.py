@@ -1,7 +1,7 @@
 """On real hosts a dry run changes nothing, and announces what the real run then does."""
 import pytest
 
-from tests.fakes.announcements import announced, compare
+from tests.fakes.announcements import announced, compare, misplaced
 from tests.lab import judge
 from tests.lab.lab import Lab
 from tests.lab.pair import ACTIVATE, DEACTIVATE, SETUP, Pair
@@ -47,7 +47,8 @@ def test_dry_run_changes_nothing(stages, name):
 
 @pytest.mark.parametrize("name", STAGES)
 def test_real_run_makes_the_changes_that_were_announced(stages, name):
-    assert compare(stages[name].said, stages[name].log) == ([], []), stages[name].said
+    said, log = stages[name].said, stages[name].log
+    assert compare(said, log) == ([], []) and misplaced(said, log) == [], said
 
 
 @pytest.mark.parametrize("name", ["setup again", "activate again"])

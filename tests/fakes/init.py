@@ -30,11 +30,20 @@ def make_file_system(home):
     mount("--rbind", "/dev", root + "/dev")
     mount("-t", "tmpfs", "tmpfs", root + "/run")
     mount("--bind", home + "/share", root + "/HA")
+    show_interpreters(root)
     os.makedirs(root + "/run/systemd/system")
     os.chdir(root)
     subprocess.run(["pivot_root", ".", "mnt"], check=True)
     os.chroot(".")
     subprocess.run(["umount", "-l", "/mnt"], check=True)
+
+
+def show_interpreters(root):
+    """The node has this machine's other interpreters too, where pyenv keeps them below /root."""
+    pyenv = os.environ.get("PYENV_ROOT", "/root/.pyenv")
+    if os.path.isdir(pyenv):
+        os.makedirs(root + pyenv, exist_ok=True)
+        mount("--bind", pyenv, root + pyenv)
 
 
 def start_server():

@@ -9,9 +9,11 @@ LINES = {"-s": SETUP, "-a": ACTIVATE, "-d": DEACTIVATE}
 
 @pytest.fixture(scope="module")
 def standbys():
-    """Both hosts set up, neither active."""
+    """Both hosts set up, neither active; host2 has the lines of host1's hosts file."""
     with cluster_lab() as lab:
-        yield Pair(lab, "postgresql")
+        pair = Pair(lab, "postgresql")
+        pair.setup(lab.host2)
+        yield pair
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +22,7 @@ def active():
     with cluster_lab() as lab:
         pair = Pair(lab, "postgresql")
         pair.activate(lab.host1)
+        pair.setup(lab.host2)
         yield pair
 
 

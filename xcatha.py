@@ -1642,7 +1642,7 @@ def guarded_units(engine):
     names = [unit for kind in GUARDED for unit in SERVICES[kind]
              if kind != "database" or unit in ENGINES[engine]["units"]]
     planned = [RUN.pretended.get(("planned", kind)) for kind in ("database", "xcatd")]
-    units = list(dict.fromkeys(list(look_at_units(names)) + list(filter(None, planned))))
+    units = sorted(set(look_at_units(names)) | set(filter(None, planned)))
     instances = ["postgresql@.service"] if "postgresql@" in " ".join(units_of("database")) else []
     return units + (instances if engine == "postgresql" else [])
 

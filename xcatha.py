@@ -997,15 +997,14 @@ def look_at_units(names):
 
 def look_at_kinds(*kinds):
     """look_at_units of these kinds of service; Debian's instances come before their wrapper."""
-    shown = look_at_units([name for kind in kinds for name in SERVICES[kind]])
-    if "postgresql.service" not in shown:
-        return shown
-    lines = ask(["systemctl", "list-units", "--all", "--plain", "--no-legend",
-                 "postgresql@*.service"])[1].splitlines()
-    instances = [line.split()[0] for line in lines if line.strip()]
-    place = list(shown).index("postgresql.service")
-    units = list(shown)[:place] + instances + list(shown)[place:]
-    return look_at_units(units) if instances else shown
+    names = [name for kind in kinds for name in SERVICES[kind]]
+    shown = look_at_units(names + ["postgresql@*.service"] * ("postgresql" in names))
+    instances = [unit for unit in shown if "@" in unit]
+    units = [unit for unit in shown if unit not in instances]
+    if instances:
+        place = units.index("postgresql.service")
+        units[place:place] = instances
+    return {unit: shown[unit] for unit in units}
 
 
 def units_of(*kinds):
@@ -2359,12 +2358,17 @@ def start_dns(opts, site, fresh):
     return ensure_running("DNS")
 
 
-def start_dhcp(opts, site, fresh):
-    """The DHCP server has the networks and nodes of the database."""
+def start_dhcp(opts, site, fresh, dns=None):
+    """The DHCP server has the networks and nodes of the database.
+
+    makedns and makedhcp share one key of OMAPI and must not both create it.
+    """
     if why_not("DHCP", site):
         return "skipped: " + why_not("DHCP", site)
     if running_units("DHCP") and not fresh:
         return "already running"
+    if dns and not any(row.get("key") == "omapi" for row in table("passwd")):
+        dns.result()
     run_maker(["makedhcp", "-n"])
     outcome = ensure_running("DHCP")
     run_maker(["makedhcp", "-a"])
@@ -2407,20 +2411,15 @@ def ensure_running(kind):
 
 
 def start_optional(opts, site, fresh):
-    """DNS, DHCP and console side by side; the titles of those that are not up.
-
-    makedns and makedhcp share one key of OMAPI and must not both create it.
-    """
+    """DNS, DHCP and console side by side; the titles of those that are not up."""
     if RUN.dryrun:
         return announce_optional(opts, site, fresh)
-    keyed = any(row.get("key") == "omapi" for row in table("passwd"))
-    with concurrent.futures.ThreadPoolExecutor(3 if keyed else 1) as pool:
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
         dns = pool.submit(optional_step, "DNS", start_dns, opts, site, fresh)
-        dhcp = pool.submit(optional_step, "DHCP", start_dhcp, opts, site, fresh)
-        console = pool.submit(optional_step, "Console server", start_console, opts, site, fresh,
-                              dns)
-    up = {"DNS": dns.result(), "Console server": console.result(), "DHCP": dhcp.result()}
-    return [title for title, well in up.items() if not well]
+        others = [pool.submit(optional_step, title, action, opts, site, fresh, dns)
+                  for title, action in (("Console server", start_console), ("DHCP", start_dhcp))]
+    up = zip(("DNS", "Console server", "DHCP"), [dns] + others)
+    return [title for title, well in up if not well.result()]
 
 
 def announce_optional(opts, site, fresh):
@@ -3015,12 +3014,12 @@ def picture(opts):
     linked = [path for path in all_directories() if opts.path and
               link_target(path) == opts.path + path]
     working = sorted(set(database_working_directories()))
-    states = None
+    running = None
     with contextlib.suppress(HAError):
-        states = unit_states()
+        running = [unit for unit, shown in look_at_kinds(*SERVICES).items() if is_up(shown)]
     rows = [("VIP", vip_here(opts.vip) or "not here"), ("host name", host_name()),
             ("links", "%d" % len(linked)), ("database in", " ".join(working) or "-")]
-    rows += [(kind, services_running(kind, states)) for kind in SERVICES]
+    rows += [(kind, services_running(kind, running)) for kind in SERVICES]
     others = other_nodes(opts.path) if opts.path else []
     return rows + [(name, word_of_share(opts.path, name)) for name in others]
 
@@ -3035,12 +3034,11 @@ def word_of_share(share, name):
     return "%s, by the share's record" % (record["active"]["state"] if named else "not active")
 
 
-def services_running(kind, states):
-    """The running services of a kind, for people; states is None where systemd does not answer."""
-    if states is None:
+def services_running(kind, running):
+    """The running services of a kind, for people; running is None where systemd is silent."""
+    if running is None:
         return "unknown"
-    return short_names(unit for unit, (running, _) in states.items()
-                       if running and kind_of(unit) == kind) or "down"
+    return short_names(unit for unit in running if kind_of(unit) == kind) or "down"
 
 
 def show_change(before, after):

@@ -1612,8 +1612,8 @@ def kill_database():
 def lose_lease(vip):
     """What must not go on without the lease ends: the VIP and every guarded service."""
     error = any_error_of(remove_vip, vip) if vip else None
-    units = [unit for unit, (running, _) in states_of(look_at_kinds(*GUARDED)).items()
-             if running and exists(guard_file(unit))]
+    units = [unit for unit, shown in look_at_kinds(*GUARDED).items()
+             if is_up(shown) and exists(guard_file(unit))]
     if "xcatd.service" in units:  # without its database it would take half a minute to stop
         do(["systemctl", "stop", "--no-block", "xcatd.service"], may_fail=True)
         do(["systemctl", "kill", "--signal=SIGKILL", "xcatd.service"], may_fail=True)
@@ -2993,11 +2993,14 @@ def note_failure(share):
 
 def finish_activation(opts, directories, fresh):
     """The rest of activate, after which this node counts as active; what is not up or not done."""
-    share, site = opts.path, known_site(opts.path)
-    small = [("Policy", trust_names, opts, [physical_host_name()]),
-             ("Saved hosts file", take_saved_hosts, share),
+    share = opts.path
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:  # xCAT's answers take a while each
+        site = pool.submit(known_site, share)
+        trusted = optional_step("Policy", trust_names, opts, [physical_host_name()])
+    site, down = site.result(), [] if trusted else ["Policy"]
+    small = [("Saved hosts file", take_saved_hosts, share),
              ("Long host name", write_long_name, opts, site)]
-    down = [title for title, *action in small if not optional_step(title, *action)]
+    down += [title for title, *action in small if not optional_step(title, *action)]
     down += start_optional(opts, site, fresh)
     step("NFS exports", export_directories)
     step("Boot", disable_services)

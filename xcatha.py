@@ -1093,11 +1093,16 @@ def stop_unit(unit, limit=SERVICE_LIMIT):
     """The unit is down. True if it had to be stopped."""
     if is_stopped(unit):
         return False
+    end_unit(unit, limit)
+    return True
+
+
+def end_unit(unit, limit=SERVICE_LIMIT):
+    """A unit that is up is down."""
     do(["systemctl", "stop", unit], limit, may_fail=True)
     pretend("running", unit, False)
     expect(wait_until(lambda: RUN.dryrun or is_stopped(unit), ASK_LIMIT),
            "%s does not stop" % unit, lambda: journal_of(unit), "see `systemctl status %s`" % unit)
-    return True
 
 
 def set_boot(wanted, *units):
@@ -1120,7 +1125,7 @@ def stop_services(kind):
     An error with one unit does not keep the others from being stopped.
     """
     states = states_of(look_at_kinds(kind))
-    errors = [error_of(stop_unit, unit) for unit, (running, _) in states.items() if running]
+    errors = [error_of(end_unit, unit) for unit, (running, _) in states.items() if running]
     errors += [error_of(set_boot, False, unit) for unit, (_, enabled) in states.items() if enabled]
     errors.append(error_of(stop_strays, kind))
     raise_all(list(filter(None, errors)))
@@ -2352,7 +2357,7 @@ def start_dns(opts, site, fresh):
     """The DNS server answers with zones made from this node's /etc/hosts."""
     if why_not("DNS", site):
         return "skipped: " + why_not("DNS", site)
-    if running_units("DNS") and not fresh:
+    if not fresh and running_units("DNS"):
         return "already running"
     run_maker(["makedns", "-n"])
     return ensure_running("DNS")
@@ -2365,7 +2370,7 @@ def start_dhcp(opts, site, fresh, dns=None):
     """
     if why_not("DHCP", site):
         return "skipped: " + why_not("DHCP", site)
-    if running_units("DHCP") and not fresh:
+    if not fresh and running_units("DHCP"):
         return "already running"
     if dns and not any(row.get("key") == "omapi" for row in table("passwd")):
         dns.result()
@@ -2387,7 +2392,7 @@ def start_console(opts, site, fresh, dns=None):
     if not used and not any(row["cons"] or row.get("serialport") for row in table("nodehm")):
         return "skipped: no console is defined"
     unit = used if used in units else units[0]
-    if is_running(unit) and not fresh:
+    if not fresh and is_running(unit):
         return "already running"
     if unit.startswith("goconserver"):
         start_unit(unit)
@@ -2956,10 +2961,10 @@ def activate(opts):
         say("%s is the active node already." % physical_host_name())
         step("Node record", write_node, opts)
         return finish_active([])
-    fresh, before = not is_serving(opts), picture(opts)
     planned = not active_node(share)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:  # the probe takes a second
         early = pool.submit(lambda: (time.monotonic(), error_of(check_vip_is_free, opts)))
+        fresh, before = not is_serving(opts), picture(opts)
         directories = claim_share(opts)
         take_over_address(opts, early)
     on_failure(note_failure, share)

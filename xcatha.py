@@ -983,15 +983,13 @@ def look_at_units(names):
     status, out, err = ask(["systemctl", "show", "--property=" + ",".join(wanted)] + units)
     if status:
         raise HAError("systemd does not answer", last_line(out, err), "see `systemctl status`")
+    planned = [unit for (kind, _), unit in RUN.pretended.items() if kind == "planned"]
     found = {}
     for block in out.split("\n\n"):
         properties = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
-        if properties.get("LoadState", "not-found") != "not-found":
+        if (properties.get("LoadState", "not-found") != "not-found"
+                or properties.get("Id") in planned):
             found[properties["Id"]] = properties
-    planned = [unit for (kind, _), unit in RUN.pretended.items() if kind == "planned"]
-    for unit in units:
-        if unit in planned and unit not in found:
-            found[unit] = {"ActiveState": "inactive", "UnitFileState": "disabled"}
     return found
 
 

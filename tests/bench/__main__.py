@@ -57,7 +57,8 @@ def main():
     began = datetime.datetime.now(datetime.timezone.utc)
     folder = HERE if opts.record else CACHE / "bench" / began.strftime("%Y%m%d-%H%M%S")
     record = {**earlier(folder), "date": f"{began:%Y-%m-%d}", "cpus": os.cpu_count(),
-              "size": opts.size, "load before": os.getloadavg()[0]}
+              "real time": os.sched_getscheduler(0) != os.SCHED_OTHER,
+              "load before": os.getloadavg()[0]}
     for part in wanted:
         print(f"measuring: {part} ...", flush=True)
         record[part] = measure(part, opts.rounds, opts.size)

@@ -10,7 +10,7 @@ from tests.fakes.node import cluster, freeze
 MEASURED = pathlib.Path(__file__).with_name("measured.py").read_text()
 TABLES = "/HA/var/lib/pgsql/data/tables.json"
 IP = "/usr/local/lib/fakes/real/ip"
-PARTS = (0, 0.25, 0.5, 1)
+PARTS, ROUNDS = (0, 0.5, 1), 3
 
 
 # ---- What is large ---------------------------------------------------------------------------
@@ -80,13 +80,22 @@ def commands(nodes):
     return {title: cost(node, *arguments) for title, node, arguments in life}
 
 
+def cheapest(node):
+    """The cost of that activate of a few that took the least processor time."""
+    found = []
+    for _ in range(ROUNDS):
+        found.append(cost(node, *ACTIVATE))
+        node.xcatha(*DEACTIVATE, timeout=600)
+    return min(found, key=lambda one: one["cpu"])
+
+
 def activations(frozen, enlarge, full):
     """The cost of an activate by the part of the full size, each on a node of its own."""
     found = []
     for part in PARTS:
         with directory() as home, cluster(home / "nodes", ("host1",), frozen) as (node,):
             enlarge(node, int(part * full))
-            found.append({"size": int(part * full), **cost(node, *ACTIVATE)})
+            found.append({"size": int(part * full), **cheapest(node)})
     return found
 
 
@@ -98,4 +107,4 @@ def measure(size):
             freeze(nodes, kept / "set up")
         grown = {title: activations(kept / "set up", enlarge, size * full)
                  for title, (enlarge, full) in DIMENSIONS.items()}
-    return {"commands": costs, "scale": grown}
+    return {"size": size, "commands": costs, "scale": grown}

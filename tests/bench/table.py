@@ -75,13 +75,17 @@ def blackout_rows(found):
 
 
 def blackout_row(transitions, kind, service):
-    """How long a service was away, beside what the services on its critical path took."""
+    """How long a service was away, beside what the services on its critical path took.
+
+    After a power loss it counts from the moment at which the administrator types the command.
+    """
     pairs = []
     for transition in transitions:
         if transition["kind"] == kind:
             gap = transition["blackouts"][service]
+            began = max(gap["began"], transition["runs"][0]["began"])
             services = [span for run in transition["runs"] for span in run["services"]]
-            pairs.append((seconds(gap), covered(services, gap["began"], gap["ended"])))
+            pairs.append((gap["ended"] - began, covered(services, began, gap["ended"])))
     away, own = (median(column) for column in zip(*pairs))
     rest = median(gap - path for gap, path in pairs)
     return (f"{NAMES[service]} away, {kind}", f"{away:.2f} s", f"services' own: {own:.2f} s",
@@ -111,10 +115,10 @@ def side_by_side_rows(found):
 
 def copying_rows(found):
     """Speed beside plain rsync; the downtime of existing nodes, which differ in /install."""
-    trees = []
+    trees, part = [], "" if found["size"] == 1 else f"{found['size']} of "
     for name, times in found["trees"].items():
         plain, ours = min(times["plain"]), min(times["ours"])
-        trees.append((f"copy of {name}", f"{ours:.2f} s", f"rsync: {plain:.2f} s, so "
+        trees.append((f"copy of {part}{name}", f"{ours:.2f} s", f"rsync: {plain:.2f} s, so "
                       f"{plain / ours:.2f}", "ratio 0.9", plain / ours >= 0.9))
     downtime = [(f"existing node down, {point['files']} files", f"{point['down']:.2f} s",
                  f"first pass, while up: {point['first pass']:.2f} s", "", None)
@@ -123,12 +127,13 @@ def copying_rows(found):
 
 
 def scale_rows(found):
-    """The script's processor time, memory aside; and how it grows from half to the full size."""
-    grown = []
+    """The script's processor time: linear growth doubles it from half to the full size."""
+    grown, part = [], "" if found["size"] == 1 else f"{found['size']} of "
+    none = min(points[0]["cpu"] for points in found["scale"].values())  # alike, but for noise
     for title, points in found["scale"].items():
-        none, half, full = (points[place]["cpu"] for place in (0, -2, -1))
+        half, full = (point["cpu"] for point in points[-2:])
         growth = (full - none) / max(half - none, 0.01)
-        grown.append((f"activate with {title}, its own", f"{full:.2f} s",
+        grown.append((f"activate with {part}{title}, its own", f"{full:.2f} s",
                       f"half: {half:.2f} s, none: {none:.2f} s", "linear, at most 2 s",
                       full <= 2 and (growth < 3 or full - none < 0.1)))
     started = [(f"commands that {title} starts", f"{cost['started']}",
@@ -151,5 +156,6 @@ def text(record):
 
 def circumstances(record):
     """Where and when it was measured."""
-    return (f"{record['date']}, {record['cpus']} processors, load {record['load before']:.1f} "
-            f"before and {record['load after']:.1f} after")
+    priority = " at real-time priority" if record["real time"] else ""
+    return (f"{record['date']}{priority}, {record['cpus']} processors, load "
+            f"{record['load before']:.1f} before and {record['load after']:.1f} after")

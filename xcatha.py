@@ -3287,8 +3287,8 @@ def mend_of_share(view, state):
     """What brings a share back that is not mounted or hangs."""
     if state == "missing":
         return "mount " + view["share"]["path"]
-    return "bring its server or network back; if the other node is to take over, run %s here " \
-        "and power this node off" % this_script(view, "-d")
+    return ("bring its server or network back; if the other node is to take over, run %s here "
+            "and power this node off" % this_script(view, "-d"))
 
 
 def vip_of_lease_unit():
@@ -3323,7 +3323,7 @@ def is_named_active(view):
 def this_script(view, command):
     """The line that runs a command of this script on this node, as it can be pasted."""
     if view.get("pacemaker") and command == "-a":
-        return "crm resource cleanup " + view["pacemaker"]
+        return "crm_resource --cleanup --resource " + view["pacemaker"]
     record, nodes = view["record"], view["nodes"]
     vip = record.get("vip") or vip_of_lease_unit()
     recorded = [nodes[name].get("nic") for name in sorted(nodes, key=lambda n: n != view["host"])]
@@ -3399,13 +3399,14 @@ def xcat_problems(view, running):
 
 
 def service_problems(opts, view, running):
-    """DNS, DHCP or the console server in use that should run."""
+    """DNS, DHCP or the console server in use that should run; Pacemaker does not watch them."""
     site, console = site_attributes(), view["record"].get("console")
+    complete = this_script(dict(view, pacemaker=""), "-a")
     for kind in ("DNS", "DHCP"):
         if kind not in running and not why_not(kind, site):
-            yield "%s is down" % kind, this_script(view, "-a")
+            yield "%s is down" % kind, complete
     if console in view["services"] and not view["services"][console]["running"]:
-        yield "%s is down" % short_names([console]), this_script(view, "-a")
+        yield "%s is down" % short_names([console]), complete
 
 
 def master_problems(opts, view, running):
@@ -3807,6 +3808,11 @@ def what_is_left(opts):
     return [part for part, (_, is_left) in active_parts(opts).items() if is_left]
 
 
+def what_is_missing(opts):
+    """The parts of an active node that this node lacks."""
+    return [part for part, (is_up, _) in active_parts(opts).items() if not is_up]
+
+
 def is_member():
     """True if this node was set up, as this host alone can tell."""
     return exists(guard_file("xcatd.service")) or bool(share_from_links())
@@ -3833,10 +3839,14 @@ def managed_resource():
 
 
 def check_not_managed(opts):
-    """Refuse to do by hand what is Pacemaker's; tidying up where nothing is active is not."""
+    """Refuse to do by hand what is Pacemaker's.
+
+    Completing a node that is active, and tidying up one on which nothing is, are not.
+    """
     by_hand = opts.command in ("activate", "deactivate") and not RUN.by_pacemaker
     resource = managed_resource() if by_hand else ""
-    if not resource or opts.command == "deactivate" and not what_is_left(opts):
+    if not resource or not {"activate": what_is_missing, "deactivate": what_is_left}[
+            opts.command](opts):
         return
     tool = "pcs" if have("pcs") and not have("crm") else "crm"
     line = {"crm": {"activate": "crm resource start {0}, or crm resource move {0} {1}",

@@ -350,7 +350,7 @@ def test_validate_all_tells_what_does_not_fit_the_node(idle, wrong):
 def put_under_pacemaker(node, managed="true"):
     """crm_mon shows the resource on this node."""
     text = CRM_MON.replace("MANAGED", managed)
-    node.succeed("install", "-m", "755", "/dev/stdin", "/usr/local/sbin/crm_mon", input=text)
+    node.succeed("install", "-Dm755", "/dev/stdin", "/usr/local/sbin/crm_mon", input=text)
 
 
 @pytest.fixture
@@ -364,7 +364,6 @@ def managed(serving):
 @pytest.mark.parametrize(
     ("line", "crm"),
     [
-        (ACTIVATE, "crm resource start xcat, or crm resource move xcat host1"),
         (["-d", "--yes"], "crm node standby host1, or crm resource stop xcat"),
         ([*DEACTIVATE, "--dryrun"], "crm node standby host1"),
     ],
@@ -374,6 +373,13 @@ def test_command_by_hand_is_refused_on_a_managed_node_and_told_the_crm_command(m
     before = managed.picture()
     assert crm in managed.xcatha(*line, code=REFUSED).stderr
     assert managed.changes_since(before) == []
+
+
+def test_activate_by_hand_is_refused_on_a_managed_standby(members):
+    host1, _ = members
+    put_under_pacemaker(host1)
+    said = host1.xcatha(*ACTIVATE, code=REFUSED).stderr
+    assert "crm resource start xcat, or crm resource move xcat host1" in said
 
 
 def test_where_only_pcs_is_installed_its_command_is_named(managed):
@@ -420,6 +426,14 @@ def test_cluster_manager_that_hangs_does_not_hang_a_command(active):
 
 def test_status_tells_that_pacemaker_is_in_charge(managed):
     assert "in charge: resource xcat" in managed.xcatha("--status").stdout
+
+
+def test_dns_that_pacemaker_does_not_watch_is_mended_by_the_line_in_status(managed):
+    managed.succeed("systemctl", "stop", "named")
+    said = managed.xcatha("--status", code=1).stdout
+    line = said.split("DNS is down\n  mend: ")[1].splitlines()[0]
+    managed.succeed(*line.split())
+    managed.xcatha("--status")
 
 
 def test_status_tells_that_pacemaker_is_not_in_charge(serving):

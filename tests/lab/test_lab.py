@@ -17,9 +17,11 @@ from tests.lab.network import mac
 from tests.lab.watch import Watch
 
 DISABLED = ("conserver-server", "isc-dhcp-server", "named", "postgresql", "ssh", "tftpd-hpa")
+# A run in the background may have been started with SIGINT ignored.
 SCRIPT = """
-import time
+import signal, time
 from tests.lab.lab import Lab
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with Lab() as lab:
     print(lab.name, flush=True)
     time.sleep(600)

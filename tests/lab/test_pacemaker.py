@@ -105,14 +105,14 @@ def test_move_standby_and_online(cluster, tell):
 
 
 def test_command_by_hand_is_refused_until_the_resource_is_unmanaged(cluster):
-    active, lines = cluster.active, (ACTIVATE, f"{DEACTIVATE} --dryrun")
-    lines = [line.format(path="/HA", engine="postgresql").split() for line in lines]
-    for line in lines:
-        refused = active.fail(*line, code=REFUSED)
+    activate, deactivate = (line.format(path="/HA", engine="postgresql").split()
+                            for line in (ACTIVATE, f"{DEACTIVATE} --dryrun"))
+    for host, line in ((cluster.standby, activate), (cluster.active, deactivate)):
+        refused = host.fail(*line, code=REFUSED)
         assert "Pacemaker is in charge" in refused.stderr and "crm resource" in refused.stderr
+    active = cluster.active
     cluster.crm("resource", "unmanage", "xcat")
-    for line in lines:
-        active.succeed(*line)
+    active.succeed(*deactivate)
     cluster.crm("resource", "manage", "xcat")
     cluster.assert_serves(active)
 

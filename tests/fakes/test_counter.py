@@ -11,7 +11,6 @@ import pytest
 from tests.fakes.conftest import PAIR
 from tests.fakes.lines import ACTIVATE, DEACTIVATE
 from tests.fakes.node import cluster
-from tests.shortened import shortened
 
 
 @pytest.fixture
@@ -23,7 +22,7 @@ def members(home, set_up):
     try:
         with cluster(home, PAIR, set_up) as nodes:
             for node in nodes:
-                node.path("/root/xcatha.py").write_text(shortened(HEARTBEAT=2))
+                node.shorten(HEARTBEAT=2)
             yield nodes
     finally:
         subprocess.run(["umount", share], check=True)

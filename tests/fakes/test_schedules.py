@@ -10,7 +10,6 @@ from tests.fakes.lines import ACTIVATE, DEACTIVATE, SETUP
 from tests.fakes.node import cluster
 from tests.pythons import CACHE
 from tests.schedules import STEPS, Schedule, World, run_schedules
-from tests.shortened import shortened
 
 LINES = {"-s": SETUP, "-a": ACTIVATE, "-d": DEACTIVATE}
 VIP = "10.5.106.50"
@@ -29,7 +28,7 @@ class FakesWorld(World):
         self.stack.enter_context(small_disk(f"{home}/disk", self.share))
         self.hosts = self.stack.enter_context(cluster(home, ("host1", "host2"), set_up))
         for host in self.hosts:
-            host.path("/root/xcatha.py").write_text(shortened(HEARTBEAT=1, LOCK_EXPIRY=5))
+            host.shorten(HEARTBEAT=1, LOCK_EXPIRY=5)
 
     def start(self, host, *options):
         return subprocess.Popen(

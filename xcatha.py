@@ -513,7 +513,7 @@ def restore_file(path, text):
 
 def make_directory(path, mode=0o755):
     """Make a directory and those above it, with this mode whatever the umask."""
-    if exists(path) if RUN.dryrun else os.path.isdir(path):
+    if seen("exists", path, os.path.isdir):
         return
     if RUN.dryrun:
         make_directory(os.path.dirname(path))
@@ -1364,8 +1364,12 @@ def is_active_record(record):
 
 
 def active_node(share):
-    """The node that the record names as active or activating and not released, "" if none."""
-    record = read_record(share)
+    """The node that the share's record names as active or activating, "" if none."""
+    return named_in(read_record(share))
+
+
+def named_in(record):
+    """The node that a record names as active or activating and not released, "" if none."""
     return "" if record.get("released", True) else (record.get("active") or {}).get("host", "")
 
 
@@ -1643,8 +1647,7 @@ def guarded_units(engine):
     """The units of a member that must not run without the lease."""
     names = [unit for kind in GUARDED for unit in SERVICES[kind]
              if kind != "database" or unit in ENGINES[engine]["units"]]
-    planned = [RUN.pretended.get(("planned", kind)) for kind in ("database", "xcatd")]
-    units = sorted(set(look_at_units(names)) | set(filter(None, planned)))
+    units = sorted(look_at_units(names))
     instances = ["postgresql@.service"] if "postgresql@" in " ".join(units_of("database")) else []
     return units + (instances if engine == "postgresql" else [])
 
@@ -1880,8 +1883,7 @@ def works_in_place(process):
 def database_unit(engine):
     """The unit that starts the engine's server, "" for sqlite or where none is installed."""
     units = ENGINES[engine]["units"]
-    planned = RUN.pretended.get(("planned", "database"), "")
-    return (list(look_at_units(units)) + [planned])[0] if units else ""
+    return next(iter(look_at_units(units)), "")
 
 
 def start_database(share, engine):
@@ -2292,7 +2294,8 @@ def set_master(opts):
     wrong = wrong_masters(opts)
     for kind, name, attribute in wrong:
         xcat(["chdef", "-t", kind, "-o", name, "%s=%s" % (attribute, opts.vip)], do)
-    expect(not wrong_masters(opts), "chdef did not change %s" % wrong, "lsdef shows the old values")
+    expect(not wrong or not wrong_masters(opts), "chdef did not change %s" % wrong,
+           "lsdef shows the old values")
     return "the VIP is now: " + ", ".join(
         attribute for _, _, attribute in wrong) if wrong else "already the VIP"
 
@@ -3036,8 +3039,8 @@ def word_of_share(share, name):
         record = read_record(share)
     except HAError:
         return "unknown: the record cannot be read"
-    named = name == (record.get("active") or {}).get("host") and not record.get("released", True)
-    return "%s, by the share's record" % (record["active"]["state"] if named else "not active")
+    return "%s, by the share's record" % (
+        record["active"]["state"] if named_in(record) == name else "not active")
 
 
 def services_running(kind, running):
@@ -3316,8 +3319,7 @@ def role_of(view):
 
 def is_named_active(view):
     """True if the share's record says that this node is, or is becoming, the active one."""
-    active = view["record"].get("active") or {}
-    return active.get("host") == view["host"] and not view["record"].get("released", True)
+    return named_in(view["record"]) == view["host"]
 
 
 def this_script(view, command):
@@ -3540,7 +3542,7 @@ def key_notes(view):
     keys = {name: node["ssh_key"] for name, node in nodes.items() if node.get("ssh_key")}
     if len(set(keys.values())) < 2:
         return
-    active = "" if view["record"].get("released", True) else view["record"]["active"]["host"]
+    active = named_in(view["record"])
     holder = active if active in keys else min(keys, key=lambda name: nodes[name]["set_up"])
     yield "root's ssh key differs between the nodes; compute nodes trust only one", (
         "run what --status says of it on the other node" if holder == view["host"] else
@@ -3760,7 +3762,7 @@ def agent_stop(opts):
     """
     if is_member():
         main(["--deactivate"] + agent_options())
-    left = what_is_left(opts)
+    left = what_is_left(active_parts(opts))
     if left:
         say(EXIT_REASON + "not stopped: " + ", ".join(left), sys.stderr)
     return OCF_ERR_GENERIC if left else OCF_SUCCESS
@@ -3772,9 +3774,9 @@ def agent_monitor(opts):
     Links alone do not count: they are what a crash leaves on the disk.
     """
     parts = active_parts(opts)
-    if not any(is_left for _, is_left in parts.values()):
+    if not what_is_left(parts):
         return OCF_NOT_RUNNING
-    down = [part for part, (is_up, _) in parts.items() if not is_up]
+    down = what_is_missing(parts)
     if not down and os.environ.get("OCF_CHECK_LEVEL", "0") != "0" and ask(XCATD_QUESTION)[0]:
         down = ["xcatd's answer"]
     if down:
@@ -3803,14 +3805,14 @@ def active_parts(opts):
             "xcatd": (is_running("xcatd.service"), xcatd_is_left and is_member())}
 
 
-def what_is_left(opts):
-    """The parts of an active node that this node has at least in part."""
-    return [part for part, (_, is_left) in active_parts(opts).items() if is_left]
+def what_is_left(parts):
+    """Those of active_parts that this node has at least in part."""
+    return [part for part, (_, is_left) in parts.items() if is_left]
 
 
-def what_is_missing(opts):
-    """The parts of an active node that this node lacks."""
-    return [part for part, (is_up, _) in active_parts(opts).items() if not is_up]
+def what_is_missing(parts):
+    """Those of active_parts that this node lacks."""
+    return [part for part, (is_up, _) in parts.items() if not is_up]
 
 
 def is_member():
@@ -3845,8 +3847,8 @@ def check_not_managed(opts):
     """
     by_hand = opts.command in ("activate", "deactivate") and not RUN.by_pacemaker
     resource = managed_resource() if by_hand else ""
-    if not resource or not {"activate": what_is_missing, "deactivate": what_is_left}[
-            opts.command](opts):
+    concern = what_is_missing if opts.command == "activate" else what_is_left
+    if not resource or not concern(active_parts(opts)):
         return
     tool = "pcs" if have("pcs") and not have("crm") else "crm"
     line = {"crm": {"activate": "crm resource start {0}, or crm resource move {0} {1}",

@@ -7,11 +7,15 @@ import contextlib
 import fcntl
 import os
 import pathlib
+import re
+import signal
 import threading
 import time
 
 SERVERS = ("postgres", "postmaster", "mysqld", "mariadbd")
 PAUSE = 0.02
+PF_EXITING = 0x4  # linux/sched.h
+KILLED = 1 << signal.SIGKILL - 1
 
 
 # ---- What /proc and the share tell ---------------------------------------------------------
@@ -27,15 +31,27 @@ def identity(path):
     return status.st_dev, status.st_ino
 
 
+def is_doomed(pid):
+    """True for a process that the kernel is ending: killed, as by a loss of power, or exiting.
+
+    It runs no more code of its own, but stays in /proc until a busy machine gets to it (proc(5)).
+    """
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    pending = re.findall(r"^(?:SigPnd|ShdPnd):\s*(\w+)", status, re.MULTILINE)
+    flags = int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[6])
+    return bool(flags & PF_EXITING) or any(int(mask, 16) & KILLED for mask in pending)
+
+
 def servers(directory):
-    """{pid: process namespace} of the database servers that work in a directory."""
+    """{pid: process namespace} of the living database servers that work in a directory."""
     found = {}
     with contextlib.suppress(OSError):
         wanted = identity(directory)
         for pid in filter(str.isdigit, os.listdir("/proc")):
             with contextlib.suppress(OSError):
                 name = pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
-                if name in SERVERS and identity(f"/proc/{pid}/cwd") == wanted:
+                if (name in SERVERS and identity(f"/proc/{pid}/cwd") == wanted
+                        and not is_doomed(pid)):
                     found[int(pid)] = process_namespace(pid)
     return found
 

@@ -14,6 +14,7 @@ import sys
 sys.path.insert(0, os.path.dirname(__file__))
 
 import command  # noqa: E402
+import supervisor  # noqa: E402, F401 (once for all stand-ins, which are forks of this process)
 
 
 def mount(*argv):

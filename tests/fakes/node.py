@@ -185,7 +185,7 @@ class Node:
         """Start the node: its file system, its host name, its network."""
         self.process = subprocess.Popen(
             ["unshare", "-m", "-n", "-u", "-p", "-f", sys.executable]
-            + ["-IS", INIT, self.home, self.name],
+            + ["-BIS", INIT, self.home, self.name],  # -B: no compiled file lands on the disk
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

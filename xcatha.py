@@ -11,8 +11,8 @@ Set up (on both nodes), become active, stand by, look:
 
 What it changes on this host: the virtual IP (VIP), the running host name, /etc/hosts and
 /etc/resolv.conf, the linked directories (/install, /etc/xcat, /root/.xcat, /tftpboot and the
-database's), the state of the services, drop-ins that bind them to a lease, and site.master,
-site.nameservers and the policy rows of xCAT.
+database's), the state of the services, drop-ins that bind them to a lease, who the database
+admits, and of xCAT cfgloc, site.master, site.nameservers, networks.tftpserver and policy rows.
 
 What it promises:
   - A step looks, acts and looks again; what is right already is left as it is.
@@ -22,9 +22,9 @@ What it promises:
     taken for whole.
   - Two active nodes are impossible while the lease file's lock reaches both.
 
-Reading order: messages, commands, files, the node, virtual IP, names, services, the share, lease
-and guard, linked directories, database, xCAT, optional services, checks, the commands,
-Pacemaker, main.
+Reading order: messages, running commands, files, the node, virtual IP, names, services, the
+share, lease and guard, linked directories, database, xCAT, optional services, checks, the
+commands, status, guided mode, Pacemaker, command line.
 """
 
 import argparse
@@ -66,6 +66,8 @@ except ImportError as missing:
 VERSION = "1.0"
 
 DONE, FAILED, USAGE, REFUSED, DEGRADED, INCOMPLETE = 0, 1, 2, 3, 4, 5
+# --status has its own.
+STATUS_CODES = {"active": 0, "inconsistent": 1, "standby": 3, "unknown": 4}
 
 LOG_FILE = "/var/log/xcatha.log"
 RUN_LOCK = "/run/xcatha.lock"
@@ -79,7 +81,14 @@ XCAT_PATH = "/opt/xcat/bin:/opt/xcat/sbin:/opt/xcat/share/xcat/tools"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # The beginnings of lines that a terminal shows in red, yellow or green (ECMA-48).
 COLOURS = {"PROBLEM": 31, "ERROR": 31, "WARNING": 33, "This machine is set": 32}
+# What other parts rely on in the share's files; a file that lacks any of it is not believed.
+RECORD_KEYS = ("format", "vip", "netmask", "host_name", "dbtype", "finished", "released", "active")
+NODE_KEYS = ("address", "nic", "mac", "os", "xcat", "database", "ssh_key", "set_up")
 PASSWORD_VARIABLES = ("XCATPGPW", "XCATMYSQLADMIN_PW", "XCATMYSQLROOT_PW")
+
+FLAGS = {"path": "-p", "vip": "-v", "nic": "-i", "host_name": "-n"}
+# How a resource agent begins the line that names its reason (OCF resource agent API 1.1).
+EXIT_REASON = "ocf-exit-reason:"
 
 # Time limits, in seconds.
 ASK_LIMIT = 30
@@ -151,6 +160,11 @@ class HAError(Exception):
         return [self.what] + evidence + (["  next: " + self.hint] if self.hint else [])
 
 
+def refuse(what, evidence, hint):
+    """Fail a check: nothing may have been changed by then."""
+    raise HAError(what, evidence, hint, REFUSED)
+
+
 # What this run is doing; the options of the command line travel separately, as `opts`.
 RUN = argparse.Namespace(dryrun=False, changed=False, undo=[], undoing=False, undo_failed=False,
                          children=[], threads=[], secrets=[], pretended={}, signal=None,
@@ -170,6 +184,7 @@ def say(text, stream=None):
         text = text.encode(encoding, "backslashreplace").decode(encoding)
         print(coloured(text, stream), file=stream, flush=True)
     except OSError:
+        # From now on the stream goes nowhere, at once.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
@@ -184,7 +199,7 @@ def is_read(stream):
     """False for a full pipe whose reader takes nothing out of it for ASK_LIMIT seconds."""
     try:
         return bool(select.select([], [stream], [], ASK_LIMIT)[1])
-    except ValueError:  # no stream of the system's
+    except ValueError:  # a stream without a file descriptor
         return True
 
 
@@ -196,7 +211,7 @@ def warn(text):
 
 def report(error):
     """Show an HAError on stderr and in the log."""
-    for number, line in enumerate(error.lines()):
+    for number, line in enumerate(map(without_secrets, error.lines())):
         log.error(line.strip())
         prefix = EXIT_REASON if RUN.by_pacemaker else "ERROR: "
         say(line if number else prefix + line, sys.stderr)
@@ -260,9 +275,9 @@ def kill_group(child):
 def run(argv, limit, env=None, **streams):
     """Run a command to its end or its time limit; returns (exit status, stdout, stderr).
 
-    The streams are text, for its stdin, and show=True, which lets its stdout through. Output
-    goes to unnamed files, not pipes: a daemon that the command leaves behind holds its
-    output open. The wait is a thread's, because a command that is stuck in the kernel never ends.
+    streams may be text=..., which goes to its stdin, and show=True, which lets its stdout
+    through. Output goes to unnamed files, not pipes: a daemon that the command leaves behind
+    holds its output open. A thread waits, because a command stuck in the kernel never ends.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, \
             tempfile.TemporaryFile() as given:
@@ -297,7 +312,7 @@ def stop_if_asked():
     """Turn a SIGINT or SIGTERM that came in the meantime into a failure of this run."""
     if RUN.signal:
         name = signal.Signals(RUN.signal).name
-        raise HAError("stopped by " + name, hint="the same command starts again")
+        raise HAError("stopped by " + name, hint="run the same command again")
 
 
 def ask(argv, limit=ASK_LIMIT, env=None):
@@ -313,23 +328,27 @@ def do(argv, limit=DO_LIMIT, env=None, may_fail=False, **more):
 
     A dry run prints it instead. Any exit status but 0 is an HAError unless it may fail.
     """
-    pasted = " ".join(shlex.quote(word) for word in argv)
     if RUN.dryrun:
-        announce("run", pasted)
+        announce("run", pasted(argv))
         return 0, "", ""
     stop_if_asked()
     RUN.changed, started = True, time.monotonic()
     status, out, err = run(argv, limit, env, **more)
     verdict = "Passed" if status == 0 else "Failed, OK to ignore" if may_fail else "Failed"
-    log.info("%s (%.2f s) [%s]", pasted, time.monotonic() - started, verdict)
+    log.info("%s (%.2f s) [%s]", pasted(argv), time.monotonic() - started, verdict)
     if status:
         for line in without_secrets(out + err).splitlines():
             log.info("    %s", line)
     stop_if_asked()
     if status and not may_fail:
         raise HAError("%s failed" % argv[0], "%s: exit %d, %s" % (
-            pasted, status, without_secrets(last_line(out, err))), "the log has all its output")
+            pasted(argv), status, last_line(out, err)), "the log has all its output")
     return status, out, err
+
+
+def pasted(argv):
+    """A command as it could be pasted into a shell."""
+    return " ".join(shlex.quote(word) for word in argv)
 
 
 def last_line(out, err):
@@ -384,10 +403,10 @@ def in_background(action, *args, **kwargs):
     thread.start()
 
 
-def error_of(action, *args):
+def error_of(action, *args, **kwargs):
     """The HAError that a call raises, None if it raises none."""
     try:
-        action(*args)
+        action(*args, **kwargs)
     except HAError as error:
         return error
     return None
@@ -396,15 +415,22 @@ def error_of(action, *args):
 def any_error_of(action, *args, **kwargs):
     """Like error_of, for what must not end the run: any exception becomes an HAError."""
     try:
-        action(*args, **kwargs)
-    except HAError as error:
-        return error
+        return error_of(action, *args, **kwargs)
     except Exception as error:  # the log gets its traceback, the administrator a next step
         log.exception("unexpected")
-        what = "a file operation failed" if isinstance(error, OSError) else (
-            "an error in xcatha.py itself")
-        return HAError(what, repr(error), "mend the cause, then run this again")
-    return None
+        if isinstance(error, OSError):  # str, unlike repr, names the file
+            return HAError("a file operation failed", str(error),
+                           "mend the cause, then run this again")
+        return HAError("an error in xcatha.py itself", repr(error), "report it, with the log")
+
+
+def raise_all(results):
+    """Raise the last error of these results of error_of, having reported those before it."""
+    errors = [error for error in results if error]
+    for error in errors[:-1]:
+        report(error)
+    if errors:
+        raise errors[-1]
 
 
 def seen(kind, name, look):
@@ -422,6 +448,16 @@ def pretend(kind, name, value):
     """In a dry run, remember what a change would have made of something."""
     if RUN.dryrun:
         RUN.pretended[(kind, name)] = value
+
+
+def plan(kind, name, directories, started):
+    """In a dry run, what would be installed: a unit, started and enabled or not, directories."""
+    unit = name + ".service"
+    pretend("planned", kind, unit)
+    pretend("running", unit, started)
+    pretend("enabled", unit, started)
+    for path in directories:
+        pretend("exists", path, True)
 
 
 # ---- Files ---------------------------------------------------------------------------------
@@ -444,10 +480,15 @@ def through_links(path):
     What the share lacks would be a copy of what is here.
     """
     for (kind, link), target in RUN.pretended.items():
-        if kind == "link" and target and (path + "/").startswith(link + "/"):
+        if kind == "link" and target and lies_in(path, link):
             there = target + path[len(link):]
             return there if os.path.lexists(target) else path
     return path
+
+
+def lies_in(path, place):
+    """True if the path is this place or below it, by name alone."""
+    return (path + "/").startswith(place + "/")
 
 
 def sync_directory(path):
@@ -512,19 +553,28 @@ def restore_file(path, text):
 
 
 def make_directory(path, mode=0o755):
-    """Make a directory and those above it, with this mode whatever the umask."""
+    """Make a directory with this mode, whatever the umask, and those above it with 0755."""
     if seen("exists", path, os.path.isdir):
         return
+    make_directory(os.path.dirname(path))
     if RUN.dryrun:
-        make_directory(os.path.dirname(path))
         announce("make", path)
         pretend("exists", path, True)
         return
-    make_directory(os.path.dirname(path))
     RUN.changed = True
     os.mkdir(path)
     os.chmod(path, mode)
     log.info("made %s", path)
+
+
+@contextlib.contextmanager
+def private_directory():
+    """A directory that only root may enter, for the length of the block; a dry run makes none."""
+    if RUN.dryrun:
+        yield "DIRECTORY"
+        return
+    with tempfile.TemporaryDirectory(prefix="xcatha-") as private:
+        yield private
 
 
 def rename(source, target):
@@ -580,8 +630,18 @@ def link_target(path):
     return seen("link", path, lambda name: os.readlink(name) if os.path.islink(name) else "")
 
 
+def now():
+    """The time with its zone, to the second (RFC 3339)."""
+    return datetime.datetime.now(datetime.timezone.utc).astimezone().isoformat(timespec="seconds")
+
+
+def seconds_since(started):
+    """How long ago a moment of the monotonic clock was, for people."""
+    return "%.0f s" % (time.monotonic() - started)
+
+
 def time_stamp():
-    """The time (UTC, which never runs backwards) as it is used in names: 20260131-235959."""
+    """The time as it is used in names: 20260131-235959; in UTC, which knows no summer time."""
     return time.strftime("%Y%m%d-%H%M%S", time.gmtime())
 
 
@@ -646,7 +706,7 @@ def install_command(packages):
     if not is_debian():
         packages = sorted({name.split("-")[0] if name.startswith("iputils") else name
                            for name in packages})
-    return "%s install %s" % (package_manager() or "install the package", " ".join(packages))
+    return " ".join(filter(None, [package_manager(), "install", *packages]))
 
 
 def addresses():
@@ -677,7 +737,7 @@ def physical_address(opts):
     mine = own_addresses(opts.nic, opts.vip)
     if not mine:
         raise HAError("%s has no address of its own" % opts.nic, "its only address is the VIP",
-                      "give the node an address next to the VIP", REFUSED)
+                      "give the node another address on that NIC", REFUSED)
     return mine[0]
 
 
@@ -764,11 +824,11 @@ def add_vip(opts):
     pretend("address", opts.vip, opts.nic)
     pretend("prefix", opts.vip, str(prefix))
     expect(vip_here(opts.vip), "the VIP is not on %s" % opts.nic, "netifaces does not list it")
-    announce_vip(opts)
+    tell_neighbours(opts)
     return "%s/%d added to %s" % (opts.vip, prefix, opts.nic)
 
 
-def announce_vip(opts):
+def tell_neighbours(opts):
     """Correct the neighbours' ARP tables in the background, as request and as reply.
 
     Some switches learn from replies only; repeats cover a lost frame (RFC 5227, 2.3).
@@ -878,20 +938,22 @@ def parse_hosts(text):
     return [(words[0], words[1:]) for words in lines if len(words) > 1]
 
 
+def is_ipv6(address):
+    """True for an IPv6 address."""
+    return ":" in address
+
+
 def merge_hosts(text, wanted):
     """A hosts file in which every name of wanted has just the addresses that wanted gives it.
 
     wanted is [(address, [names])]. Order and comments stay; a line that loses all its names to
     another address becomes a comment. Only addresses of the same family compete for a name.
     """
-    def family(address):
-        """True for IPv6."""
-        return ":" in address
     homes, missing = {}, {}
     for address, names in wanted:
         missing.setdefault(address, []).extend(names)
         for name in names:
-            homes.setdefault((name, family(address)), set()).add(address)
+            homes.setdefault((name, is_ipv6(address)), set()).add(address)
     lines = []
     for line in text.splitlines():
         entry = parse_hosts(line)
@@ -907,7 +969,7 @@ def merge_hosts(text, wanted):
 def merged_line(line, entry, homes, missing):
     """One line of merge_hosts; names that it provides are struck from missing."""
     address, names = entry
-    kept = [name for name in names if address in homes.get((name, ":" in address), [address])]
+    kept = [name for name in names if address in homes.get((name, is_ipv6(address)), [address])]
     absent = missing.get(address, [])
     added = [name for name in dict.fromkeys(absent) if name not in kept]
     if address in missing:
@@ -953,12 +1015,16 @@ def without_nameserver(text, vip):
     return "".join(line for line in text.splitlines(True) if line.split() != ["nameserver", vip])
 
 
+def asks_vip(text, vip):
+    """True if a resolv.conf asks the VIP."""
+    return ["nameserver", vip] in [line.split() for line in text.splitlines()]
+
+
 def set_nameserver(vip, wanted):
     """/etc/resolv.conf asks the VIP first, or no longer asks it."""
     path = "/etc/resolv.conf"
     text = read_text(path)
-    present = ["nameserver", vip] in [line.split() for line in text.splitlines()]
-    if present == wanted:
+    if asks_vip(text, vip) == wanted:
         return "already right"
     if os.path.islink(path):
         warn("%s is managed by another program (a link to %s); it was left alone: tell that "
@@ -996,7 +1062,9 @@ def look_at_units(names):
 def look_at_kinds(*kinds):
     """look_at_units of these kinds of service; Debian's instances come before their wrapper."""
     names = [name for kind in kinds for name in SERVICES[kind]]
-    shown = look_at_units(names + ["postgresql@*.service"] * ("postgresql" in names))
+    if "postgresql" in names:
+        names.append("postgresql@*.service")
+    shown = look_at_units(names)
     instances = [unit for unit in shown if "@" in unit]
     units = [unit for unit in shown if unit not in instances]
     if instances:
@@ -1126,7 +1194,7 @@ def stop_services(kind):
     errors = [error_of(end_unit, unit) for unit, (running, _) in states.items() if running]
     errors += [error_of(set_boot, False, unit) for unit, (_, enabled) in states.items() if enabled]
     errors.append(error_of(stop_strays, kind))
-    raise_all(list(filter(None, errors)))
+    raise_all(errors)
     announce_stop(kind)
     if not states:
         return "not installed"
@@ -1145,24 +1213,27 @@ def announce_stop(kind):
 
 
 def stop_strays(kind):
-    """No process of this kind runs outside its unit, as restartxcatd leaves one behind."""
+    """No process of this kind runs outside its unit; restartxcatd, for one, leaves such behind."""
     if RUN.dryrun and any(unit["ActiveState"] != "inactive"
                           for unit in look_at_units(SERVICES[kind]).values()):
         return  # the processes of a unit that would be stopped
-    left = strays(kind)
+    left = processes_of(kind)
     if kind != "database":  # a server that outlives its unit is the administrator's to end
         for process in left:
             do(["kill", str(process.pid)], may_fail=True)
     if left and not RUN.dryrun:
-        wait_until(lambda: not strays(kind), ASK_LIMIT)
-        left = strays(kind)
+        wait_until(lambda: not processes_of(kind), ASK_LIMIT)
+        left = processes_of(kind)
     expect(not left, "%s still runs outside its unit" % kind,
            ", ".join("%s (pid %d)" % (process.name(), process.pid) for process in left),
            "end it, then run this again")
 
 
-def strays(kind):
-    """The processes of a kind of service in this host's own process namespace."""
+def processes_of(kind):
+    """The servers of a kind that run on this host, containers left out, by unit or not.
+
+    Of databases only those that work in an engine's directories.
+    """
     return [process for process in psutil.process_iter()
             if is_process_of(kind, process) and is_own_namespace(process.pid)
             and (kind != "database" or works_in_place(process))]
@@ -1183,17 +1254,14 @@ def is_own_namespace(pid):
         return False
 
 
-def raise_all(errors):
-    """Raise the last of these errors, having reported those before it."""
-    for error in errors[:-1]:
-        report(error)
-    if errors:
-        raise errors[-1]
+def short_name(unit):
+    """A unit's name for people."""
+    return unit.replace(".service", "")
 
 
 def short_names(units):
-    """Unit names for people."""
-    return ", ".join(unit.replace(".service", "") for unit in units)
+    """Unit names for people, in one line."""
+    return ", ".join(map(short_name, units))
 
 
 def disable_services():
@@ -1216,7 +1284,7 @@ def restore_units(states):
     errors = [error_of(set_boot, before[unit][1], unit) for unit in units]
     errors += [error_of(stop_unit, unit) for unit in units if not before[unit][0]]
     errors += [error_of(start_unit, unit) for unit in reversed(units) if before[unit][0]]
-    raise_all(list(filter(None, errors)))
+    raise_all(errors)
 
 
 # ---- The share -----------------------------------------------------------------------------
@@ -1294,17 +1362,26 @@ def read_record(share):
     text = read_text(path)
     if not text:
         return {}
-    try:
-        record = json.loads(text)
-        known = record["format"] == 1
-    except (ValueError, TypeError, KeyError) as error:
-        raise HAError("the record %s cannot be read" % path, repr(error),
-                      "restore it from a backup of the share", REFUSED) from error
-    if not known:
-        raise HAError("the record %s is of format %s" % (path, record["format"]),
+    record = parse_object(text, RECORD_KEYS)
+    known = parse_object(text, ["format"]).get("format", 1)
+    if known != 1:
+        raise HAError("the record %s is of format %s" % (path, known),
                       "this version knows format 1", "use the newer xcatha.py on both nodes",
                       REFUSED)
+    if not record:
+        raise HAError("the record %s cannot be read" % path,
+                      "it is no JSON object with " + ", ".join(RECORD_KEYS),
+                      "restore it from a backup of the share", REFUSED)
     return record
+
+
+def parse_object(text, keys):
+    """A JSON object that has these keys; {} for any other text."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) and set(keys) <= set(found) else {}
 
 
 def write_record(share, **changes):
@@ -1313,13 +1390,18 @@ def write_record(share, **changes):
     write_file(state_file(share, "cluster.json"), json.dumps(record, indent=1) + "\n", 0o600)
 
 
+def share_has_data(share):
+    """True if the share holds a finished set; one of the 2018 script has no record."""
+    record = read_record(share)
+    return record["finished"] if "finished" in record else os.path.isdir(share + "/etc/xcat")
+
+
 def read_nodes(share):
     """{host: what it recorded about itself} of the nodes that were set up."""
-    nodes = {}
-    for path in sorted(glob.glob(state_file(glob.escape(share), "nodes", "*.json"))):
-        with contextlib.suppress(ValueError):
-            nodes[os.path.basename(path)[:-len(".json")]] = json.loads(read_text(path))
-    return nodes
+    paths = sorted(glob.glob(state_file(glob.escape(share), "nodes", "*.json")))
+    nodes = {os.path.basename(path)[:-len(".json")]: parse_object(read_text(path), NODE_KEYS)
+             for path in paths}
+    return {name: node for name, node in nodes.items() if node}
 
 
 def other_nodes(share):
@@ -1343,11 +1425,6 @@ def write_node(opts):
     return "recorded"
 
 
-def now():
-    """The time with its zone, to the second (RFC 3339)."""
-    return datetime.datetime.now(datetime.timezone.utc).astimezone().isoformat(timespec="seconds")
-
-
 def add_history(share, event):
     """Append one line to the share's history; the last thousand are kept."""
     path = state_file(share, "history")
@@ -1365,10 +1442,10 @@ def is_active_record(record):
 
 def active_node(share):
     """The node that the share's record names as active or activating, "" if none."""
-    return named_in(read_record(share))
+    return active_in(read_record(share))
 
 
-def named_in(record):
+def active_in(record):
     """The node that a record names as active or activating and not released, "" if none."""
     return "" if record.get("released", True) else (record.get("active") or {}).get("host", "")
 
@@ -1376,9 +1453,9 @@ def named_in(record):
 def save_hosts(share):
     """The share has the active node's /etc/hosts, for the node that takes over."""
     text = read_text("/etc/hosts")
-    path = state_file(share, "hosts")
     if not is_active_record(read_record(share)):
         return "left alone: this node is not the active one"
+    path = state_file(share, "hosts")
     if text and read_text(path) != text:
         write_file(path, text, 0o600)
         return "saved"
@@ -1418,10 +1495,7 @@ def is_loopback(address):
 
 def read_lease(share):
     """What the holder last wrote: host, boot, nonce, counter; {} where nobody ever held it."""
-    try:
-        return json.loads(read_text(state_file(share, "lease"), "{}") or "{}")
-    except ValueError:
-        return {}
+    return parse_object(read_text(state_file(share, "lease")), ["host", "boot", "counter"])
 
 
 def lease_held_here(share):
@@ -1493,7 +1567,8 @@ def other_holder(share):
 
 def wait_for_lease(share):
     """Return once nobody holds the lease; refuse while its holder lives."""
-    holder, evidence = read_lease(share).get("host", "another node"), other_holder(share)
+    holder = read_lease(share).get("host", "another node")
+    evidence = other_holder(share)
     if evidence:
         raise HAError("%s is active" % holder, evidence,
                       "deactivate %s first: xcatha.py -d there" % holder, REFUSED)
@@ -1581,7 +1656,7 @@ def hold_lease(share):
     if state == "held" or state == "refused" and other_holder(share):
         raise HAError("the lease %s cannot be locked" % path, "the lock is %s" % state)
     life = {"host": physical_host_name(), "boot": boot_id(), "nonce": os.urandom(8).hex()}
-    for counter in range(sys.maxsize):
+    for counter in itertools.count():
         os.pwrite(descriptor, json.dumps(dict(life, counter=counter)).ljust(255).encode() + b"\n",
                   0)
         os.fsync(descriptor)
@@ -1648,8 +1723,14 @@ def guarded_units(engine):
     names = [unit for kind in GUARDED for unit in SERVICES[kind]
              if kind != "database" or unit in ENGINES[engine]["units"]]
     units = sorted(look_at_units(names))
-    instances = ["postgresql@.service"] if "postgresql@" in " ".join(units_of("database")) else []
-    return units + (instances if engine == "postgresql" else [])
+    if engine == "postgresql" and any("@" in unit for unit in units_of("database")):
+        units.append("postgresql@.service")
+    return units
+
+
+def unguarded_units(engine):
+    """Those of guarded_units that are not bound to the lease."""
+    return [unit for unit in guarded_units(engine) if not read_text(guard_file(unit))]
 
 
 def guard_services(share, engine):
@@ -1660,7 +1741,7 @@ def guard_services(share, engine):
     text = "".join("%s\n" % line for line in (
         "[Unit]", "BindsTo=" + LEASE_UNIT, "After=" + LEASE_UNIT, "RequiresMountsFor=" + share))
     missing = [unit for unit in guarded_units(engine) if read_text(guard_file(unit)) != text]
-    on_failure(do, ["systemctl", "daemon-reload"])
+    on_failure(do, ["systemctl", "daemon-reload"])  # first, so that it comes last in the undo
     if ("planned", "xcatd") in RUN.pretended:
         for verb, path in (("make", os.path.dirname(guard_file("UNIT"))),
                            ("write", guard_file("UNIT"))):
@@ -1695,6 +1776,11 @@ def directories_to_link(opts, record):
     return [path for path in chosen if path not in opts.exclude and not is_shared_mount(path)]
 
 
+def linked_into(share):
+    """The directories of this node that are links into the share."""
+    return [path for path in all_directories() if link_target(path) == share + path]
+
+
 def is_shared_mount(path):
     """True if the directory is a mount of its own of storage that both nodes see."""
     mount, fstype, _ = mount_of(path) if os.path.ismount(path) else ("", "", [])
@@ -1715,12 +1801,6 @@ def link_directory(share, path):
     return True
 
 
-def works_on(place):
-    """The working directories of database servers that lie in this place, "" matches none."""
-    return [directory for directory in database_working_directories()
-            if place and (directory + "/").startswith(place + "/")]
-
-
 def unlink_directory(share, path):
     """The directory is no link into the share; what it was before is back. True if changed.
 
@@ -1730,7 +1810,7 @@ def unlink_directory(share, path):
     if target and target != share + path:
         warn("%s is a link to %s, not into the share; left as it is" % (path, target))
         return False
-    busy = works_on(target) if not RUN.dryrun else []
+    busy = works_on(target)
     expect(not busy, "%s stays linked" % path, "a database server works in %s" % " ".join(busy),
            "end that server, then run xcatha.py -d")
     if target:
@@ -1762,7 +1842,7 @@ def unlink_all(share):
     changed = [path for path, target in before.items() if link_target(path) != target]
     if "/etc/postgresql" in changed:
         do(["systemctl", "daemon-reload"])
-    raise_all(list(filter(None, errors)))
+    raise_all(errors)
     return "local again: " + " ".join(changed) if changed else "already local"
 
 
@@ -1789,12 +1869,8 @@ def copy_directory(share, path, running=False):
     """
     expect(os.path.isdir(path), "%s is missing on this node" % path, "no such directory",
            "install xCAT and the database completely, or leave it out with --exclude " + path)
-    progress = ["--info=progress2"] if sys.stdout.isatty() else []
-    # SELinux labels belong to this host; a share that cannot store them fails otherwise.
-    labels = ["--filter=-x security.selinux", "--filter=-x system.*"]
-    status, out, err = do(["rsync", "-aHAXS", "--numeric-ids", "--one-file-system", "--delete"] +
-                          labels + progress + [path + "/", partial_name(share, path) + "/"],
-                          COPY_LIMIT, may_fail=True, show=bool(progress))
+    status, out, err = do(rsync_line(share, path), COPY_LIMIT, may_fail=True,
+                          show=sys.stdout.isatty())
     lacking = refused_attributes(err) if status == 23 else []
     if lacking:
         warn("the share cannot store %d ACLs or extended attributes of %s: its copy lacks them "
@@ -1802,6 +1878,15 @@ def copy_directory(share, path, running=False):
     elif status and not (running and status == 24):
         raise HAError("copying %s to the share failed" % path, "rsync: exit %d, %s" % (
             status, last_line(out, err)), "mend the cause, then run setup again")
+
+
+def rsync_line(share, path):
+    """The command that makes the partial copy equal the directory."""
+    # SELinux labels belong to this host; a share that cannot store them fails otherwise.
+    labels = ["--filter=-x security.selinux", "--filter=-x system.*"]
+    progress = ["--info=progress2"] if sys.stdout.isatty() else []
+    return (["rsync", "-aHAXS", "--numeric-ids", "--one-file-system", "--delete"] + labels
+            + progress + [path + "/", partial_name(share, path) + "/"])
 
 
 def refused_attributes(err):
@@ -1815,7 +1900,7 @@ def refused_attributes(err):
 
 
 def copy_while_running(share, directories):
-    """The bulk is copied while the services still run; a second pass follows."""
+    """The bulk is copied while the services still run; copy_all makes it complete."""
     start_copies(share, directories)
     first = [path for path in directories if path in COPIED_WHILE_RUNNING]
     for path in first:
@@ -1823,15 +1908,39 @@ def copy_while_running(share, directories):
     return "copied: " + " ".join(first)
 
 
-def copy_all(share, directories):
-    """Every directory is on the share, complete and durable, before any gets its final name."""
+def copy_all(share, directories, since):
+    """Every directory is on the share, complete and durable, before any gets its final name.
+
+    Since that moment (see clocks) some are being copied; those that did not change are complete.
+    """
     for path in directories:
-        copy_directory(share, path)
+        if RUN.dryrun and path in COPIED_WHILE_RUNNING:
+            announce("run", pasted(rsync_line(share, path)), "if it changes meanwhile")
+        elif path not in COPIED_WHILE_RUNNING or has_changed(path, since):
+            copy_directory(share, path)
     do(["sync", "-f", share], COPY_LIMIT)
     for path in directories:
         on_failure(take_name_back, share, path)
         rename(partial_name(share, path), share + path)
     return "complete: " + " ".join(directories)
+
+
+def clocks():
+    """This moment: (seconds since the epoch, seconds of the clock that nobody can set)."""
+    return time.time(), time.monotonic()
+
+
+def has_changed(path, since):
+    """False if surely nothing in a directory was changed since a moment of the clocks.
+
+    By the change times of its inodes (inode(7)), which only the clock can falsify: where it was
+    set, the earlier of both moments counts. A look costs a tenth of what another rsync would.
+    """
+    epoch, steady = since
+    moment = min(epoch, time.time() - (time.monotonic() - steady)) - 2  # kernels round down
+    status, out, _ = ask(["find", path + "/", "-xdev", "-newerct", "@%d" % moment, "-print",
+                          "-quit"], COPY_LIMIT)
+    return bool(status or out)
 
 
 def take_name_back(share, path):
@@ -1845,21 +1954,25 @@ def take_name_back(share, path):
 
 # ---- Database ------------------------------------------------------------------------------
 
-def read_cfgloc():
-    """xCAT's database string, the first line of /etc/xcat/cfgloc."""
-    return (read_text("/etc/xcat/cfgloc").splitlines() or [""])[0].strip()
+def read_cfgloc(share=""):
+    """xCAT's database string, the first line of /etc/xcat/cfgloc, of this node or on the share."""
+    return (read_text(share + "/etc/xcat/cfgloc").splitlines() or [""])[0].strip()
+
+
+def engine_named_in(cfgloc):
+    """The engine of a database string, "" for one that xcatha does not know."""
+    return next((engine for engine, facts in ENGINES.items()
+                 if cfgloc.startswith(facts["cfgloc"])), "")
 
 
 def current_engine():
     """The engine that xCAT uses on this node; an unknown one is an HAError."""
     cfgloc = read_cfgloc()
-    if not cfgloc or ":" not in cfgloc:
-        return "sqlite"
-    for engine, facts in ENGINES.items():
-        if cfgloc.startswith(facts["cfgloc"]):
-            return engine
-    raise HAError("/etc/xcat/cfgloc names a database that xcatha cannot share",
-                  cfgloc.split("|")[0], "move xCAT to postgresql, mysql or sqlite first", REFUSED)
+    engine = engine_named_in(cfgloc) if ":" in cfgloc else "sqlite"
+    if not engine:
+        refuse("/etc/xcat/cfgloc names a database that xcatha cannot share", cfgloc.split("|")[0],
+               "move xCAT to postgresql, mysql or sqlite first")
+    return engine
 
 
 def database_working_directories():
@@ -1872,10 +1985,16 @@ def database_working_directories():
     return found
 
 
+def works_on(place):
+    """The working directories of database servers that lie in this place, "" matches none."""
+    return [directory for directory in database_working_directories()
+            if place and lies_in(directory, place)]
+
+
 def works_in_place(process):
     """True if a server works in one of the engines' directories, be they links or local."""
     with contextlib.suppress(psutil.Error):
-        return any((process.cwd() + "/").startswith((link_target(path) or path) + "/")
+        return any(lies_in(process.cwd(), link_target(path) or path)
                    for engine in ENGINES.values() for path in engine["directories"])
     return False
 
@@ -1888,9 +2007,9 @@ def database_unit(engine):
 
 def start_database(share, engine):
     """The database server is up and works on the share."""
-    unit = database_unit(engine)
     if engine == "sqlite":
         return "sqlite needs no server"
+    unit = database_unit(engine)
     expect(unit, "no unit of %s is installed" % engine, hint="run setup on this node")
     if not is_running(unit):
         on_failure(stop_services, "database")
@@ -1899,7 +2018,7 @@ def start_database(share, engine):
            "%s does not work on the share" % unit,
            "working directories: %s" % ", ".join(database_working_directories()),
            "see its data directory setting")
-    return "%s %s" % (short_names([unit]), "started" if started else "already running")
+    return "%s %s" % (short_name(unit), "started" if started else "already running")
 
 
 def database_version(engine):
@@ -1983,25 +2102,16 @@ def install_database(engine):
         return database_unit(engine) and ask(["perl", "-M" + perl, "-e", "1"])[0] == 0
     if complete():
         return "already installed"
-    expect(manager, "%s is not installed" % engine, "no known package manager",
-           "install its server and perl-%s" % perl)
-    names = PACKAGES[manager or "dnf"][engine]
+    if not manager:
+        raise HAError("%s is not installed" % engine, "no known package manager",
+                      "install its server and Perl's %s" % perl)
+    names = PACKAGES[manager][engine]
     do([manager, "-y", "install"] + names, INSTALL_LIMIT,
        env={"DEBIAN_FRONTEND": "noninteractive"})
     plan("database", ENGINES[engine]["units"][0], database_directories(engine), is_debian())
     expect(complete(), "%s is still not complete" % engine, "its unit or %s is missing" % perl,
            install_command(names))
     return "installed: " + " ".join(names)
-
-
-def plan(kind, name, directories, started):
-    """In a dry run, what would be installed: a unit, started and enabled or not, directories."""
-    unit = name + ".service"
-    pretend("planned", kind, unit)
-    pretend("running", unit, started)
-    pretend("enabled", unit, started)
-    for path in directories:
-        pretend("exists", path, True)
 
 
 def pgsqlsetup_finds_paths():
@@ -2032,6 +2142,8 @@ def switch_database(opts):
 
 def name_vip_in_cfgloc(opts):
     """cfgloc names the VIP as the database's host: the other node must reach it too."""
+    if opts.dbtype == "sqlite":
+        return "sqlite needs none"
     text = read_text("/etc/xcat/cfgloc")
     if ("switched", "") in RUN.pretended:
         announce("write", "/etc/xcat/cfgloc", "if it names another address than the VIP")
@@ -2150,16 +2262,6 @@ def install_xcat(opts):
     return "installed (%s)" % (xcat_version() or "version not known yet")
 
 
-@contextlib.contextmanager
-def private_directory():
-    """A directory that only root may enter, for the length of the block; a dry run makes none."""
-    if RUN.dryrun:
-        yield "DIRECTORY"
-        return
-    with tempfile.TemporaryDirectory(prefix="xcatha-") as private:
-        yield private
-
-
 def fetch_go_xcat(source, directory):
     """The path of go-xcat: the given file, or the download of an https address."""
     if not source.startswith("https://"):
@@ -2256,6 +2358,11 @@ def certificate_name():
     return found.group(1) if found else ""
 
 
+def trusted_in(rows):
+    """The names that rows of xCAT's policy table trust."""
+    return [row["name"] for row in rows if row["rule"].startswith("trust")]
+
+
 def trust_names(opts, names):
     """xCAT's policy trusts these names; each gets a free priority near xCAT's own rows."""
     if not tables_are_known(opts.path):
@@ -2264,18 +2371,15 @@ def trust_names(opts, names):
                      "unless xCAT trusts it already")
         return "depends on xCAT's tables"
     rows = table("policy")
-    trusted = [row["name"] for row in rows if row["rule"].startswith("trust")]
-    missing = [name for name in dict.fromkeys(names) if name and name not in trusted]
+    missing = [name for name in dict.fromkeys(names) if name and name not in trusted_in(rows)]
     taken = [row["priority"] for row in rows]
     free = ("1.%d" % number for number in range(2, 10000) if number % 10)
     for name in missing:
         priority = next(number for number in free if number not in taken)
         xcat(["chdef", "-t", "policy", "-o", priority, "name=" + name, "rule=trusted"], do)
-    if missing:
-        rows = table("policy")
-    trusted = [row["name"] for row in rows if row["rule"].startswith("trust")]
-    expect(set(missing) <= set(trusted), "xCAT's policy does not trust %s" % ", ".join(missing),
-           "tabdump policy", "add the rows with chdef -t policy")
+    expect(not missing or set(missing) <= set(trusted_in(table("policy"))),
+           "xCAT's policy does not trust %s" % ", ".join(missing),
+           "tabdump policy shows no such rows", "add them with chdef -t policy")
     return "trusted: " + ", ".join(missing) if missing else "already trusted"
 
 
@@ -2294,8 +2398,9 @@ def set_master(opts):
     wrong = wrong_masters(opts)
     for kind, name, attribute in wrong:
         xcat(["chdef", "-t", kind, "-o", name, "%s=%s" % (attribute, opts.vip)], do)
-    expect(not wrong or not wrong_masters(opts), "chdef did not change %s" % wrong,
-           "lsdef shows the old values")
+    expect(not wrong or not wrong_masters(opts), "chdef did not change " + ", ".join(
+        "%s of %s" % (attribute, name) for _, name, attribute in wrong),
+           "lsdef shows the old values", "run those chdef lines of the log by hand")
     return "the VIP is now: " + ", ".join(
         attribute for _, _, attribute in wrong) if wrong else "already the VIP"
 
@@ -2310,7 +2415,7 @@ def wrong_masters(opts):
 
 
 def node_facts(opts):
-    """What a node records of itself and what must be alike on both."""
+    """What a node records of itself: its address, and what must be alike on both."""
     user = ENGINES[opts.dbtype]["user"]
     try:
         owner = pwd.getpwnam(user)
@@ -2356,8 +2461,9 @@ def why_not(kind, site):
 
 def start_dns(opts, site, fresh):
     """The DNS server answers with zones made from this node's /etc/hosts."""
-    if why_not("DNS", site):
-        return "skipped: " + why_not("DNS", site)
+    reason = why_not("DNS", site)
+    if reason:
+        return "skipped: " + reason
     if not fresh and running_units("DNS"):
         return "already running"
     run_maker(["makedns", "-n"])
@@ -2369,8 +2475,9 @@ def start_dhcp(opts, site, fresh, dns=None):
 
     makedns and makedhcp share one key of OMAPI and must not both create it.
     """
-    if why_not("DHCP", site):
-        return "skipped: " + why_not("DHCP", site)
+    reason = why_not("DHCP", site)
+    if reason:
+        return "skipped: " + reason
     if not fresh and running_units("DHCP"):
         return "already running"
     if dns and not any(row.get("key") == "omapi" for row in table("passwd")):
@@ -2403,7 +2510,7 @@ def start_console(opts, site, fresh, dns=None):
             dns.result()
         run_maker(["makeconservercf"])
         start_unit(unit)
-    return "running: " + short_names([unit])
+    return "running: " + short_name(unit)
 
 
 def ensure_running(kind):
@@ -2429,7 +2536,7 @@ def start_optional(opts, site, fresh):
 
 
 def announce_optional(opts, site, fresh):
-    """start_optional in a dry run: one after the other, or what depends on xCAT's tables."""
+    """start_optional in a dry run: in turn; with unknown tables, what would run on a condition."""
     steps = [("DNS", start_dns), ("DHCP", start_dhcp), ("Console server", start_console)]
     if site is not None:
         return [title for title, action in steps
@@ -2463,19 +2570,14 @@ def withdraw_exports(share):
     """No linked directory is exported, which would keep the share busy."""
     exports = [line.split() for line in read_text("/var/lib/nfs/etab").splitlines()]
     ours = [(words[0], words[1].split("(")[0]) for words in exports if len(words) > 1
-            and any((words[0] + "/").startswith(root + "/")
-                    for root in all_directories() + [share or "/nowhere"])]
+            and any(lies_in(words[0], root)
+                    for root in all_directories() + ([share] if share else []))]
     for path, client in ours:
         do(["exportfs", "-u", "%s:%s" % (client, path)], may_fail=True)
     return "withdrawn: " + " ".join(path for path, _ in ours) if ours else "none"
 
 
 # ---- Checks --------------------------------------------------------------------------------
-
-def refuse(what, evidence, hint):
-    """Fail a check."""
-    raise HAError(what, evidence, hint, REFUSED)
-
 
 def check_nic(opts):
     """The NIC exists and is up."""
@@ -2490,7 +2592,7 @@ def check_nic(opts):
 
 
 def check_addresses(opts):
-    """The VIP is no node's physical address and not the NIC's only address."""
+    """The NIC has an address of this node's own, besides the VIP."""
     if vip_here(opts.vip) or own_addresses(opts.nic, opts.vip):
         physical_address(opts)
     else:
@@ -2511,7 +2613,7 @@ def check_tools(opts):
 
 
 def check_share(opts):
-    """PATH is a directory that can be written, on a mount other than /."""
+    """PATH is a directory on a mount of its own, not read-only; opts.path becomes its real path."""
     state = share_state(opts.path)
     if state == "silent":
         refuse("the share %s does not answer" % opts.path, "stat: no end within %d s" %
@@ -2546,8 +2648,8 @@ def check_root_may_write(opts):
 def check_record(opts):
     """The options agree with what the share records."""
     record = read_record(opts.path)
-    pairs = [("-v", opts.vip, "vip"), ("-m", opts.netmask, "netmask"), ("-t", opts.dbtype,
-             "dbtype"), ("-n", opts.host_name, "host_name")]
+    pairs = [("-v", opts.vip, "vip"), ("-m", opts.netmask, "netmask"),
+             ("-t", opts.dbtype, "dbtype"), ("-n", opts.host_name, "host_name")]
     for option, given, name in pairs:
         check_recorded(opts.path, option, given, record.get(name))
     for name, node in other_nodes(opts.path).items():
@@ -2589,6 +2691,14 @@ def check_engine(opts):
                "it looks for PostgreSQL 9.1 in /usr/lib/postgresql/9.1/bin",
                "switch xCAT to PostgreSQL by hand first (a Pg: line in /etc/xcat/cfgloc), or use "
                "-t mysql or -t sqlite")
+
+
+def check_installer(opts):
+    """go-xcat, where it is needed, is a file of this node or an https address."""
+    if not (xcat_installed() or opts.go_xcat.startswith("https://")
+            or os.path.isfile(opts.go_xcat)):
+        refuse("there is no go-xcat at %s" % opts.go_xcat, "no such file, no https address",
+               "give a local copy with --go-xcat FILE")
 
 
 def check_passwords(opts):
@@ -2648,7 +2758,7 @@ def check_old_nodes(opts):
         answer = "" if address in mine else who_answers(address, opts.nic)
         if answer:
             refuse("%s, a node of the 2018 script, may be active" % address, "%s answers" % answer,
-                   "run xcatha.py -d on it, or power it off")
+                   "run xcatha.py -a on it if it serves, else -d; or power it off")
 
 
 def old_nodes(text, network):
@@ -2661,10 +2771,9 @@ def old_nodes(text, network):
 
 def check_cfgloc(opts):
     """xCAT's database string on the share names the pair's engine."""
-    first = (read_text(opts.path + "/etc/xcat/cfgloc").splitlines() or [""])[0].strip()
+    first = read_cfgloc(opts.path)
     plain = opts.dbtype == "sqlite" and ":" not in first
-    if share_has_data(opts.path) and not plain and not first.startswith(
-            ENGINES[opts.dbtype]["cfgloc"]):
+    if share_has_data(opts.path) and not plain and engine_named_in(first) != opts.dbtype:
         refuse("%s/etc/xcat/cfgloc does not name %s" % (opts.path, opts.dbtype),
                first.split("|")[0] or "it is empty",
                "restore its first line from a backup (dumps: %s)" % STATE_DIR)
@@ -2672,16 +2781,17 @@ def check_cfgloc(opts):
 
 def check_alike(opts):
     """OS, xCAT, database and the database user's ids are as on the other node."""
-    for what, evidence in unlike(opts):
-        refuse(what, evidence, "make them alike, then run this again; after an update there, run "
-               "xcatha.py -s there first; if that node is gone for good, move away %s" %
-               state_file(opts.path, "nodes", what.split()[-1] + ".json"))
+    for name, what, evidence in unlike(opts):
+        refuse(what, evidence, "make them alike, then run this again; if {0} was updated, run "
+               "xcatha.py -s on {0} first; if {0} is gone for good, move away {1}".format(
+                   name, state_file(opts.path, "nodes", name + ".json")))
 
 
 def unlike(opts):
-    """[(what differs, evidence)] between this node and what the others recorded."""
+    """[(node, what differs, evidence)] between this node and what the others recorded."""
     mine = node_facts(opts)
-    return [("%s differs from %s" % (fact, name), "%s here, %s there" % (mine[fact], node[fact]))
+    return [(name, "%s differs from %s" % (fact, name),
+             "%s here, %s there" % (mine[fact], node[fact]))
             for name, node in other_nodes(opts.path).items()
             for fact in ("os", "xcat", "database", "uid", "gid")
             if mine[fact] and node.get(fact) and mine[fact] != node[fact]]
@@ -2699,39 +2809,30 @@ def check_finished(opts):
 
 LOCAL_CHECKS = [check_nic, check_addresses, check_tools, check_share, check_passwords]
 SETUP_CHECKS = [check_record, check_directories, check_engine, check_setup_elsewhere,
-                check_copies, check_cfgloc, check_alike, check_root_may_write]
+                check_old_nodes, check_copies, check_cfgloc, check_alike, check_installer,
+                check_root_may_write]
 ACTIVATE_CHECKS = [check_record, check_finished, check_directories, check_cfgloc,
                    check_old_nodes]
 
 
 def run_checks(opts, checks):
-    """All checks, in groups that build on one another; a refusal lists all that failed."""
-    for group in (LOCAL_CHECKS, checks):
-        failed = list(filter(None, [error_of(check, opts) for check in group]))
-        for error in failed[:-1]:
-            report(error)
-        if failed:
-            raise failed[-1]
-        fill_in_from_share(opts)
+    """The host's checks, then these; a refusal lists all of a group that failed.
 
-
-def share_has_data(share):
-    """True if the share holds a finished set; one of the 2018 script has no record."""
-    record = read_record(share)
-    return record["finished"] if "finished" in record else os.path.isdir(share + "/etc/xcat")
+    Between the two, options that were not given are filled in from the share.
+    """
+    raise_all([error_of(check, opts) for check in LOCAL_CHECKS])
+    fill_in_from_share(opts)
+    raise_all([error_of(check, opts) for check in checks])
 
 
 def fill_in_from_share(opts):
     """Options that were not given come from the record, the shared cfgloc or the defaults."""
     record = read_record(opts.path)
-    opts.vip = opts.vip or record.get("vip")
     here = [mask for _, address, mask in addresses() if address == opts.vip]
     opts.netmask = opts.netmask or record.get("netmask") or (here + ["255.255.255.0"])[0]
     if not opts.dbtype:
-        cfgloc = read_text(opts.path + "/etc/xcat/cfgloc")
-        shared = [name for name, facts in ENGINES.items() if cfgloc.startswith(facts["cfgloc"])]
-        found = shared[0] if shared else "sqlite" if share_has_data(opts.path) else "postgresql"
-        opts.dbtype = record.get("dbtype") or found
+        opts.dbtype = (record.get("dbtype") or engine_named_in(read_cfgloc(opts.path))
+                       or ("sqlite" if share_has_data(opts.path) else "postgresql"))
     known = [names[0] for address, names in parse_hosts(read_text("/etc/hosts"))
              if address == opts.vip]
     opts.host_name = opts.host_name or record.get("host_name") or next(iter(known), None)
@@ -2762,8 +2863,11 @@ def start_core(opts, directories):
 
 def stop_all_services():
     """Every managed service is down, in the order of deactivate."""
-    busy = RUN.dryrun or any(any(state) for state in unit_states().values())
-    outcomes = [(stop_services if busy else stop_strays)(kind) or "" for kind in SERVICES]
+    if not RUN.dryrun and not any(any(state) for state in unit_states().values()):
+        for kind in SERVICES:
+            stop_strays(kind)
+        return "already stopped"
+    outcomes = [stop_services(kind) for kind in SERVICES]
     stopped = [outcome.split(": ")[1] for outcome in outcomes if ": " in outcome]
     return "stopped: " + ", ".join(stopped) if stopped else "already stopped"
 
@@ -2785,6 +2889,7 @@ def setup(opts):
     on_failure(restore_units, unit_states())
     if active_node(share) not in ("", me) and other_holder(share):
         return setup_while_other_is_active(opts)
+    check_vip_is_free(opts)  # before the first change; asked again under the lease
     step("State directory", prepare_share, share)
     step("Lease", take_lease, share, opts, "" if vip_here(opts.vip) else opts.vip)
     # Only now does nobody else change the share.
@@ -2809,9 +2914,10 @@ def setup_first(opts):
     step("Database packages", install_database, opts.dbtype)
     step("Database switch", switch_database, opts)
     directories = directories_to_link(opts, {})
+    since = clocks()
     step("Copy while running", copy_while_running, share, directories)
     step("Services", stop_all_services)
-    step("Copy", copy_all, share, directories)
+    step("Copy", copy_all, share, directories, since)
     return try_data(opts, directories)
 
 
@@ -2843,8 +2949,8 @@ def setup_while_other_is_active(opts):
     join_pair(opts)
     step("Saved hosts file", take_saved_hosts, opts.path)
     point_of_no_return()
-    say("%s is active and was not disturbed. This node's access to the database and its policy\n"
-        "row are left to its first activate." % active_node(opts.path))
+    say("%s is active and was not disturbed." % active_node(opts.path))
+    say("This node's access to the database and its policy row come with its first activate.")
     return finish_setup(opts, [])
 
 
@@ -2891,7 +2997,7 @@ def begin_record(opts, state):
 def restore_record(path, text):
     """The record is as it was before this run, unless not all of the run could be undone."""
     expect(not RUN.undo_failed, "the record keeps this node's name",
-           "not everything was put back", "xcatha.py -d, or the same command again")
+           "not everything was put back", "run xcatha.py -d, or the same command again")
     restore_file(path, text)
 
 
@@ -2916,9 +3022,9 @@ def leave_hint(share):
 
 def is_set_up(opts):
     """True if this node is a member and stands by."""
-    guards = [read_text(guard_file(unit)) for unit in guarded_units(opts.dbtype)]
+    unguarded = unguarded_units(opts.dbtype)
     return (bool(read_record(opts.path)) and physical_host_name() in read_nodes(opts.path)
-            and xcat_installed() and all(guards)
+            and xcat_installed() and not unguarded
             and not share_from_links() and not vip_here(opts.vip)
             and host_name() == physical_host_name() and not is_running(LEASE_UNIT)
             and active_node(opts.path) != physical_host_name()
@@ -2927,8 +3033,8 @@ def is_set_up(opts):
 
 def is_serving(opts):
     """True if this node has VIP, links, database and xcatd up, be it without the lease."""
-    linked = [path for path in all_directories() if link_target(path) == opts.path + path]
-    return (bool(vip_here(opts.vip)) and set(XCAT_DIRECTORIES) - set(opts.exclude) <= set(linked)
+    needed = set(XCAT_DIRECTORIES) - set(opts.exclude)
+    return (bool(vip_here(opts.vip)) and needed <= set(linked_into(opts.path))
             and (opts.dbtype == "sqlite" or bool(works_on(opts.path)))
             and is_running("xcatd.service"))
 
@@ -2940,7 +3046,7 @@ def is_active(opts):
             and host_name() == opts.host_name and not optional_services_down(record)
             and all(link_target(path) == opts.path + path
                     for path in directories_to_link(opts, record))
-            and all(read_text(guard_file(unit)) for unit in guarded_units(opts.dbtype))
+            and not unguarded_units(opts.dbtype)
             and not any(enabled for _, enabled in unit_states().values()))
 
 
@@ -2954,7 +3060,6 @@ def optional_services_down(record):
 
 def activate(opts):
     """This node is the active one; exit code."""
-    require(opts, "path", "vip", "nic")
     run_checks(opts, ACTIVATE_CHECKS)
     require(opts, "host_name")
     share, started = opts.path, time.monotonic()
@@ -2968,20 +3073,21 @@ def activate(opts):
         fresh, before = not is_serving(opts), picture(opts)
         directories = claim_share(opts)
         take_over_address(opts, early)
-    on_failure(note_failure, share)
+    on_failure(note_failure, share, started)
     if fresh:
         step("Services", stop_all_services)
     start_core(opts, directories)
     down = finish_activation(opts, directories, fresh)
-    optional_step("History", add_history, share, "active (%s, %.0f s)" % (
-        "planned" if planned else "unplanned", time.monotonic() - started))
+    optional_step("History", add_history, share, "active (%s, %s)%s" % (
+        "planned" if planned else "unplanned", seconds_since(started),
+        ", not up: " + ", ".join(down) if down else ""))
     show_change(before, picture(opts))
     return finish_active(down)
 
 
 def claim_share(opts):
     """This node holds the lease and is recorded as activating; the directories to link."""
-    for what, evidence in unlike(opts):
+    for _, what, evidence in unlike(opts):
         warn("%s: %s" % (what, evidence))
     on_failure(restore_units, unit_states())
     step("State directory", prepare_share, opts.path)
@@ -2991,22 +3097,23 @@ def claim_share(opts):
     return directories
 
 
-def note_failure(share):
+def note_failure(share, started):
     """The history has an activate that failed, where the share can take it."""
-    any_error_of(add_history, share, "activate failed, %s" % (
-        "not all put back" if RUN.undo_failed else "put back"))
+    any_error_of(add_history, share, "activate failed, %s (%s)" % (
+        "not all put back" if RUN.undo_failed else "put back", seconds_since(started)))
 
 
 def finish_activation(opts, directories, fresh):
     """The rest of activate, after which this node counts as active; what is not up or not done."""
     share = opts.path
     with concurrent.futures.ThreadPoolExecutor(1) as pool:  # xCAT's answers take a while each
-        site = pool.submit(known_site, share)
+        answer = pool.submit(known_site, share)
         trusted = optional_step("Policy", trust_names, opts, [physical_host_name()])
-    site, down = site.result(), [] if trusted else ["Policy"]
-    small = [("Saved hosts file", take_saved_hosts, share),
-             ("Long host name", write_long_name, opts, site)]
-    down += [title for title, *action in small if not optional_step(title, *action)]
+    site, down = answer.result(), [] if trusted else ["Policy"]
+    for title, *action in (("Saved hosts file", take_saved_hosts, share),
+                           ("Long host name", write_long_name, opts, site)):
+        if not optional_step(title, *action):
+            down.append(title)
     down += start_optional(opts, site, fresh)
     step("NFS exports", export_directories)
     step("Boot", disable_services)
@@ -3020,14 +3127,12 @@ def finish_activation(opts, directories, fresh):
 
 def picture(opts):
     """What activate and deactivate change, as [(what, how it is now)]; it never fails."""
-    linked = [path for path in all_directories() if opts.path and
-              link_target(path) == opts.path + path]
     working = sorted(set(database_working_directories()))
     running = None
     with contextlib.suppress(HAError):
         running = [unit for unit, shown in look_at_kinds(*SERVICES).items() if is_up(shown)]
     rows = [("VIP", vip_here(opts.vip) or "not here"), ("host name", host_name()),
-            ("links", "%d" % len(linked)), ("database in", " ".join(working) or "-")]
+            ("links", str(len(linked_into(opts.path)))), ("database in", " ".join(working) or "-")]
     rows += [(kind, services_running(kind, running)) for kind in SERVICES]
     others = other_nodes(opts.path) if opts.path else []
     return rows + [(name, word_of_share(opts.path, name)) for name in others]
@@ -3040,7 +3145,7 @@ def word_of_share(share, name):
     except HAError:
         return "unknown: the record cannot be read"
     return "%s, by the share's record" % (
-        record["active"]["state"] if named_in(record) == name else "not active")
+        record["active"]["state"] if active_in(record) == name else "not active")
 
 
 def services_running(kind, running):
@@ -3070,30 +3175,36 @@ def finish_active(down):
     return DEGRADED if down else DONE
 
 
-def deactivate(opts):
-    """This node stands by; every step that is still safe is done; exit code."""
+def state_for_standby(opts):
+    """share_state, else "unreadable" (its record) or "unknown" (no path); fills in opts.
+
+    A VIP that is not the pair's is refused here, before anything is taken down.
+    """
     opts.path = find_share(opts)
     state = share_state(opts.path) if opts.path else "unknown"
-    record = {}
-    if state == "answers":
-        opts.path = os.path.realpath(opts.path)
-        broken = error_of(read_record, opts.path)
-        if broken:
-            report(broken)
-            state = "unreadable"
-        else:
-            record = read_record(opts.path)
-            # before anything is taken down
-            check_recorded(opts.path, "-v", opts.vip, record.get("vip"))
-            fill_in_from_share(opts)
-    opts.vip = opts.vip or vip_of_lease_unit()
-    require(opts, "vip")
+    if state != "answers":
+        return state
+    opts.path = os.path.realpath(opts.path)
+    broken = error_of(read_record, opts.path)
+    if broken:
+        report(broken)
+        return "unreadable"
+    check_recorded(opts.path, "-v", opts.vip, read_record(opts.path).get("vip"))
+    fill_in_from_share(opts)
+    return state
+
+
+def deactivate(opts):
+    """This node stands by; every step that is still safe is done; exit code."""
+    state = state_for_standby(opts)
     if state == "silent":
-        return finish_hung(opts)
+        return stand_by_without_share(opts)
     before = picture(opts)
+    started = time.monotonic()
     failed = stand_by(opts, opts.path if state == "answers" else "")
     if failed and state == "answers" and not RUN.dryrun:
-        any_error_of(add_history, opts.path, "standby failed: " + ", ".join(failed))
+        any_error_of(add_history, opts.path, "standby failed: %s (%s)" % (
+            ", ".join(failed), seconds_since(started)))
     show_change(before, picture(opts))
     if state in ("missing", "unreadable"):
         report(HAError("the record on the share %s was not released" % opts.path,
@@ -3118,9 +3229,7 @@ def stand_by(opts, share):
         attempt("Stop " + kind, stop_services, kind)
     attempt("NFS exports", withdraw_exports, opts.path)
     attempt("Linked directories", unlink_all, opts.path)
-    attempt("Virtual IP", give_up_vip, opts)
-    attempt("Host name", lambda: set_host_name(physical_host_name()))
-    attempt("/etc/resolv.conf", set_nameserver, opts.vip, False)
+    leave_address(attempt, opts)
     if {"Stop xcatd", "Stop database", "Linked directories"} & set(failed):
         failed.append("Lease (kept: a service may still work on the share)")
     else:
@@ -3132,7 +3241,10 @@ def stand_by(opts, share):
 
 
 def attempt_step(failed, title, action, *args):
-    """A step whose failure, of whatever kind, is reported and does not keep others from running."""
+    """A step whose failure, of whatever kind, is reported and does not keep others from running.
+
+    After SIGINT or SIGTERM the steps that are left are not run, only listed as failed.
+    """
     error = None if RUN.signal else any_error_of(step, title, action, *args)
     if error:
         report(error)
@@ -3140,14 +3252,20 @@ def attempt_step(failed, title, action, *args):
         failed.append(title)
 
 
-def finish_hung(opts):
+def leave_address(attempt, opts):
+    """VIP, host name and name resolution, in this order, are those of a standby again."""
+    attempt("Virtual IP", give_up_vip, opts)
+    # A lambda, so that an empty /etc/hostname is an error of this step alone.
+    attempt("Host name", lambda: set_host_name(physical_host_name()))
+    attempt("/etc/resolv.conf", set_nameserver, opts.vip, False)
+
+
+def stand_by_without_share(opts):
     """The part of deactivate that touches nothing but this host; always an HAError."""
-    failed = []
+    attempt = functools.partial(attempt_step, [])
     for kind in SERVICES:
-        attempt_step(failed, "Stop " + kind, stop_services, kind)
-    attempt_step(failed, "Virtual IP", give_up_vip, opts)
-    attempt_step(failed, "Host name", lambda: set_host_name(physical_host_name()))
-    attempt_step(failed, "/etc/resolv.conf", set_nameserver, opts.vip, False)
+        attempt("Stop " + kind, stop_services, kind)
+    leave_address(attempt, opts)
     point_of_no_return()
     raise HAError("the share %s does not answer: links, record and lease are as they were" %
                   opts.path, "stat: no end within %d s" % SHARE_LIMIT,
@@ -3167,8 +3285,7 @@ def adopt_data(opts):
     """Data of the 2018 script get a record; it names this node, which is about to stand by."""
     prepare_share(opts.path)
     begin_record(opts, "active")
-    write_record(opts.path, directories=[
-        path for path in all_directories() if link_target(path) == opts.path + path])
+    write_record(opts.path, directories=linked_into(opts.path))
     return "written for data of an older script"
 
 
@@ -3192,7 +3309,7 @@ def release_record(share, started):
         if not lease_held_here(share) and stack.enter_context(brief_lock(share)) == "held":
             return "another node is at work, left alone"
         write_record(share, released=True)
-        add_history(share, "standby (%.0f s)" % (time.monotonic() - started))
+        add_history(share, "standby (%s)" % seconds_since(started))
     return "released"
 
 
@@ -3216,7 +3333,7 @@ def finish_standby(failed):
         return finish_dry_run()
     if failed:
         raise HAError("this node is not a clean standby yet: %s" % ", ".join(failed),
-                      "the errors above", "mend them, then run: xcatha.py -d", INCOMPLETE)
+                      "see the errors above", "mend them, then run: xcatha.py -d", INCOMPLETE)
     say("This machine is set to standby management node successfully...")
     return DONE
 
@@ -3264,14 +3381,16 @@ def services_view():
 def look_at_share(view, share):
     """Fill in what the share tells, as far as it answers and may be read."""
     if not share:
-        return view["unseen"].append("the share: %s knows no path of it" % (
+        view["unseen"].append("the share: %s knows no path of it" % (
             "this node" if os.geteuid() == 0 else "whoever is not root"))
+        return
     try:
         state = share_state(share)
         if state != "answers":
             view["problems"].append({"problem": "the share %s is %s" % (share, state),
                                      "mend": mend_of_share(view, state)})
-            return view["unseen"].append("the share: %s is %s" % (share, state))
+            view["unseen"].append("the share: %s is %s" % (share, state))
+            return
         mount, fstype, _ = mount_of(share)
         view["share"] = {"path": share, "answers": True, "mount": mount, "filesystem": fstype,
                          "free_bytes": psutil.disk_usage(share).free,
@@ -3291,7 +3410,7 @@ def mend_of_share(view, state):
     if state == "missing":
         return "mount " + view["share"]["path"]
     return ("bring its server or network back; if the other node is to take over, run %s here "
-            "and power this node off" % this_script(view, "-d"))
+            "and power this node off" % line_to_paste(view, "-d"))
 
 
 def vip_of_lease_unit():
@@ -3319,11 +3438,11 @@ def role_of(view):
 
 def is_named_active(view):
     """True if the share's record says that this node is, or is becoming, the active one."""
-    return named_in(view["record"]) == view["host"]
+    return active_in(view["record"]) == view["host"]
 
 
-def this_script(view, command):
-    """The line that runs a command of this script on this node, as it can be pasted."""
+def line_to_paste(view, command):
+    """The line to paste here for a command; for -a, Pacemaker's where it is in charge."""
     if view.get("pacemaker") and command == "-a":
         return "crm_resource --cleanup --resource " + view["pacemaker"]
     record, nodes = view["record"], view["nodes"]
@@ -3336,7 +3455,7 @@ def this_script(view, command):
     wanted = {"-s": "-p -v -i -n -m -t", "-a": "-p -v -i", "-d": "-v"}[command].split()
     words = [word for flag in wanted if known[flag] for word in (flag, known[flag])]
     line = [sys.executable, os.path.abspath(__file__), command] + words
-    return " ".join(shlex.quote(word) for word in line)
+    return pasted(line)
 
 
 def nics_towards(vip):
@@ -3353,7 +3472,7 @@ def problems(view):
         yield from version_problems(view)
     for unit, state in view["services"].items():
         if state["enabled"]:
-            yield "%s starts at boot" % short_names([unit]), "systemctl disable " + unit
+            yield "%s starts at boot" % short_name(unit), "systemctl disable " + unit
     if view["vip"]["address"]:
         for place, line, change in persistent_vip(view["vip"]["address"]):
             yield "the VIP comes up at boot: %s has `%s`" % (place, line), change
@@ -3361,10 +3480,10 @@ def problems(view):
 
 def active_problems(view):
     """What the node that the record names as active lacks."""
-    record, again = view["record"], this_script(view, "-a")
+    record, again = view["record"], line_to_paste(view, "-a")
     if record["active"]["state"] != "active":
         yield "an earlier run did not finish (%s)" % record["active"]["state"], (
-            again if record["finished"] else this_script(view, "-s"))
+            again if record["finished"] else line_to_paste(view, "-s"))
         return
     if not view["lease"]["held_here"]:
         yield "the record says active, but the lease is not held", again
@@ -3387,7 +3506,7 @@ def active_problems(view):
 
 def xcat_problems(view, running):
     """What xCAT's tables and services should say on the active node and do not."""
-    opts = argparse.Namespace(vip=view["record"]["vip"], nic=view["vip"]["nic"] or "-")
+    opts = argparse.Namespace(vip=view["record"]["vip"], nic=view["vip"]["nic"] or "-")  # no NIC
     cfgloc = re.search(r"host=([^|;\s]*)", read_cfgloc())
     if cfgloc and cfgloc.group(1) != opts.vip:
         yield "cfgloc names %s, not the VIP" % cfgloc.group(1), (
@@ -3403,12 +3522,12 @@ def xcat_problems(view, running):
 def service_problems(opts, view, running):
     """DNS, DHCP or the console server in use that should run; Pacemaker does not watch them."""
     site, console = site_attributes(), view["record"].get("console")
-    complete = this_script(dict(view, pacemaker=""), "-a")
+    complete = line_to_paste(dict(view, pacemaker=""), "-a")
     for kind in ("DNS", "DHCP"):
         if kind not in running and not why_not(kind, site):
             yield "%s is down" % kind, complete
     if console in view["services"] and not view["services"][console]["running"]:
-        yield "%s is down" % short_names([console]), complete
+        yield "%s is down" % short_name(console), complete
 
 
 def master_problems(opts, view, running):
@@ -3447,7 +3566,7 @@ def is_group(name):
 
 def standby_problems(view):
     """What a standby has and should not have."""
-    clean = this_script(view, "-d")
+    clean = line_to_paste(view, "-d")
     into_share = [path for path, target in view["links"].items()
                   if target == view["share"]["path"] + path]
     if into_share:
@@ -3461,8 +3580,7 @@ def standby_problems(view):
         yield "the host name is still %s" % view["host_name"]["running"], clean
     for what in running_on_standby(view):
         yield "%s runs on a standby" % what, clean
-    if ["nameserver", view["vip"]["address"]] in [
-            line.split() for line in read_text("/etc/resolv.conf").splitlines()]:
+    if asks_vip(read_text("/etc/resolv.conf"), view["vip"]["address"]):
         yield "/etc/resolv.conf of a standby asks the VIP", clean
     if view["lease"]["held_here"]:
         yield "a standby holds the lease", clean
@@ -3475,16 +3593,16 @@ def standby_problems(view):
 def running_on_standby(view):
     """The managed units that run, and servers of their kinds that run outside any unit."""
     running = [unit for unit, state in view["services"].items() if state["running"]]
-    yield from (short_names([unit]) for unit in running)
+    yield from map(short_name, running)
     for kind in set(SERVICES) - {view["services"][unit]["kind"] for unit in running}:
-        for process in strays(kind):
+        for process in processes_of(kind):
             yield "%s (pid %d)" % (process.name(), process.pid)
 
 
 def share_problems(view):
     """What is wrong on the share, and with this node's membership."""
     share, record = view["share"]["path"], view["record"]
-    join = this_script(view, "-a" if is_named_active(view) and record["finished"] else "-s")
+    join = line_to_paste(view, "-a" if is_named_active(view) and record["finished"] else "-s")
     for path in all_directories():
         if record.get("finished") and exists(partial_name(share, path)):
             yield "a half copy is left: %s" % partial_name(share, path), put_aside(
@@ -3492,9 +3610,8 @@ def share_problems(view):
     if view["host"] not in view["nodes"]:
         yield "this node is not set up", join
     elif record.get("finished"):
-        for unit in guarded_units(record["dbtype"]):
-            if not read_text(guard_file(unit)):
-                yield "%s is not bound to the lease" % short_names([unit]), join
+        for unit in unguarded_units(record["dbtype"]):
+            yield "%s is not bound to the lease" % short_name(unit), join
     if view["share"]["free_percent"] < 5:
         yield "the share is nearly full: %d MB free" % (view["share"]["free_bytes"] >> 20), (
             "make room there; what is big: du -xhd2 %s | sort -h | tail -20" % shlex.quote(share))
@@ -3515,12 +3632,13 @@ def version_problems(view):
                  if value and node.get(fact) not in (None, "", value)}
         recorded = known.pop(view["host"], None)
         if recorded and (active or not known):
-            yield "%s is %s here, recorded as %s" % (fact, value, recorded), this_script(
+            yield "%s is %s here, recorded as %s" % (fact, value, recorded), line_to_paste(
                 view, "-a" if active else "-s")
         elif known:
             yield "%s differs: %s here, %s" % (fact, value, ", ".join(
                 "%s on %s" % (there, name) for name, there in known.items())), (
-                    "upgrade the older node; if it is, its --status shows what to run there")
+                    "upgrade the older node; where that was done already, run there what its own "
+                    "--status says")
 
 
 def notes(view):
@@ -3528,24 +3646,24 @@ def notes(view):
     for path in all_directories():
         needed = path in view["links"] or not exists(path)
         for older in backups_of(path)[:-1 if needed else None]:
-            yield "%s is left of an earlier run; look into it" % older, put_aside(older)
+            yield "%s is left over from an earlier run; look into it" % older, put_aside(older)
     standby = view["record"] and not is_named_active(view)
     if standby and with_saved_hosts(view["share"]["path"]) != read_text("/etc/hosts"):
         yield "/etc/hosts differs from the active node's; activate adds its lines", (
-            this_script(view, "-s"))
+            line_to_paste(view, "-s"))
     yield from key_notes(view)
 
 
 def key_notes(view):
     """Root's ssh keys that differ: the active node's counts, else that of the node set up first."""
-    nodes, again = view["nodes"], this_script(view, "-s")
+    nodes, again = view["nodes"], line_to_paste(view, "-s")
     keys = {name: node["ssh_key"] for name, node in nodes.items() if node.get("ssh_key")}
     if len(set(keys.values())) < 2:
         return
-    active = named_in(view["record"])
+    active = active_in(view["record"])
     holder = active if active in keys else min(keys, key=lambda name: nodes[name]["set_up"])
     yield "root's ssh key differs between the nodes; compute nodes trust only one", (
-        "run what --status says of it on the other node" if holder == view["host"] else
+        "on the other node, run what its own --status says of this" if holder == view["host"] else
         "rsync -a --backup --suffix=.xcatbak '%s:/root/.ssh/id_*' /root/.ssh/ && %s" % (
             holder, again))
 
@@ -3569,7 +3687,8 @@ def status_lines(view):
             ("the share says", "nobody is active" if record.get("released", True) else
              "%s: %s since %s" % (active.get("state"), active.get("host"), active.get("since")))]
     rows += [("node " + name, "%(address)s, %(os)s, xCAT %(xcat)s, database %(database)s, "
-              "%(ssh_key)s" % node) for name, node in sorted(view["nodes"].items())]
+              "ssh key %(ssh_key)s" % {key: value or "none" for key, value in node.items()})
+             for name, node in sorted(view["nodes"].items())]
     rows += [("history", line) for line in view["history"]]
     rows += [("not seen", text) for text in view["unseen"]]
     lines = ["%-16s %s" % row for row in rows]
@@ -3588,8 +3707,7 @@ def status(opts):
     else:
         for line in status_lines(view):
             say(line)
-    return {"active": DONE, "standby": REFUSED, "inconsistent": FAILED,
-            "unknown": DEGRADED}[view["role"]]
+    return STATUS_CODES[view["role"]]
 
 
 # ---- Guided mode ---------------------------------------------------------------------------
@@ -3612,7 +3730,7 @@ def guide(opts):
         say(line)
     answer = "Y" if opts.yes else ask_administrator()
     if answer == "D":
-        RUN.dryrun = opts.dryrun = log.disabled = True
+        RUN.dryrun = log.disabled = True
     if by_hand and answer != "N":
         opts.command += " by hand"
     return answer != "N"
@@ -3642,16 +3760,20 @@ def by_hand_lines(opts):
              "  addresses here: " + ", ".join(address for _, address, _ in addresses()),
              "  mounted or linked: " + (" ".join(shared) or "none")]
     if opts.command == "activate":
-        return lines + ["Is the VIP up and the shared data mounted? Services to be started:"] + [
-            "... " + unit for unit in short_names(reversed(managed_units())).split(", ")]
-    return lines + ["Services to be stopped and disabled at boot:"] + [
-        "... " + unit for unit in short_names(managed_units()).split(", ")]
+        lines.append("Is the VIP up and the shared data mounted? Services to be started:")
+        units = reversed(managed_units())
+    else:
+        lines.append("Services to be stopped and disabled at boot:")
+        units = managed_units()
+    return lines + ["... " + short_name(unit) for unit in units]
 
 
 def ask_administrator():
     """Y, N or D; five other answers or the end of input count as no."""
     for _ in range(5):
         say("Continue? [[Y]es/[N]o/[D]ryrun]:")
+        while not select.select([sys.stdin], [], [], 0.2)[0]:
+            stop_if_asked()
         answer = sys.stdin.readline()
         if answer.strip().lower() in ("y", "yes", "n", "no", "d", "dryrun"):
             return answer.strip()[0].upper()
@@ -3676,7 +3798,6 @@ def activate_by_hand(opts):
     if unit:
         step("Database", lambda: "started" if start_unit(unit) else "already running")
     step("xcatd", start_xcatd)
-    opts.path = ""
     down = start_optional(opts, known_site(""), True)
     step("Boot", disable_services)
     point_of_no_return()
@@ -3685,10 +3806,9 @@ def activate_by_hand(opts):
 
 # ---- Pacemaker -----------------------------------------------------------------------------
 
-# Exit codes of a resource agent, and how it names its reason (OCF resource agent API 1.1).
+# Exit codes of a resource agent (OCF resource agent API 1.1).
 (OCF_SUCCESS, OCF_ERR_GENERIC, OCF_ERR_ARGS, OCF_ERR_UNIMPLEMENTED, OCF_ERR_PERM,
  OCF_ERR_INSTALLED, OCF_ERR_CONFIGURED, OCF_NOT_RUNNING) = range(8)
-EXIT_REASON = "ocf-exit-reason:"
 AGENT_PARAMETERS = {
     "path": "the shared directory, mounted on both nodes", "vip": "the virtual IP",
     "nic": "its NIC, or an alias such as eth0:0", "netmask": "its netmask; default: as recorded",
@@ -3733,7 +3853,9 @@ def run_agent(action):
     if missing:
         say(EXIT_REASON + "not configured: " + ", ".join(missing), sys.stderr)
         return OCF_ERR_CONFIGURED
-    opts, RUN.by_pacemaker = build_parser().parse_args(["--status"] + agent_options()), True
+    # The parser requires a command; a wrong parameter ends in its exit code 2, OCF_ERR_ARGS.
+    opts = build_parser().parse_args(["--status"] + agent_options())
+    RUN.by_pacemaker = True
     try:
         return {"start": agent_start, "stop": agent_stop, "monitor": agent_monitor,
                 "validate-all": agent_validate}[action](opts)
@@ -3798,7 +3920,7 @@ def active_parts(opts):
     share, vip = share_from_links() or opts.path or "", opts.vip or vip_of_lease_unit()
     working, vip_is_here = bool(works_on(share)), bool(vip and vip_here(vip))
     needs_server = any(exists(guard_file(unit)) for unit in units_of("database"))
-    xcatd_is_left = not is_stopped("xcatd.service") or bool(strays("xcatd"))
+    xcatd_is_left = not is_stopped("xcatd.service") or bool(processes_of("xcatd"))
     return {"the lease": (is_running(LEASE_UNIT), not is_stopped(LEASE_UNIT)),
             "the VIP": (vip_is_here, vip_is_here),
             "the database": (working or not needs_server, working),
@@ -3807,12 +3929,12 @@ def active_parts(opts):
 
 def what_is_left(parts):
     """Those of active_parts that this node has at least in part."""
-    return [part for part, (_, is_left) in parts.items() if is_left]
+    return [part for part, (_, left) in parts.items() if left]
 
 
 def what_is_missing(parts):
     """Those of active_parts that this node lacks."""
-    return [part for part, (is_up, _) in parts.items() if not is_up]
+    return [part for part, (up, _) in parts.items() if not up]
 
 
 def is_member():
@@ -3865,27 +3987,32 @@ def ipv4(text):
     """An IPv4 address of a host."""
     try:
         return str(ipaddress.IPv4Address(text))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError("%r is not an IPv4 address" % text) from error
+    except ValueError:
+        raise wrong_value(text, "is not an IPv4 address") from None
+
+
+def wrong_value(text, why):
+    """The usage error for the value of an option, which may be of any length."""
+    return argparse.ArgumentTypeError("%r %s" % (text[:70], why))
 
 
 def netmask(text):
     """A netmask as 255.255.255.0."""
     try:
-        network = ipaddress.IPv4Network("0.0.0.0/" + ipv4(text))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError("%r is not a netmask" % text) from error
+        network = ipaddress.IPv4Network("0.0.0.0/" + text)
+    except ValueError:
+        raise wrong_value(text, "is not a netmask") from None
     if str(network.netmask) != text:
-        raise argparse.ArgumentTypeError("%r is not a netmask" % text)
+        raise wrong_value(text, "is not a netmask")
     return text
 
 
 def nic(text):
     """A NIC or an alias of one, which becomes an address label of at most 15 characters."""
     if not re.match(r"^[A-Za-z0-9][A-Za-z0-9_.-]*(:[A-Za-z0-9_.-]+)?$", text) or "\n" in text:
-        raise argparse.ArgumentTypeError("%r is not the name of a NIC" % text)
+        raise wrong_value(text, "is not the name of a NIC")
     if len(text) > 15:
-        raise argparse.ArgumentTypeError("%r is longer than 15 characters" % text)
+        raise wrong_value(text, "is longer than 15 characters")
     return text
 
 
@@ -3893,15 +4020,17 @@ def host(text):
     """A host name (RFC 1123, 2.1)."""
     label = r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)"
     if not re.match(r"^%s(\.%s)*\Z" % (label, label), text) or len(text) > 253:
-        raise argparse.ArgumentTypeError("%r is not a host name" % text[:70])
+        raise wrong_value(text, "is not a host name")
     return text
 
 
 def directory(text):
     """An absolute path of plain characters; doubled slashes go. Links are left: see check_share."""
-    if not re.match(r"^/[A-Za-z0-9/._+@:=,-]*\Z", text) or ".." in text.split("/"):
-        raise argparse.ArgumentTypeError("%r is not an absolute path of plain characters" %
-                                         text[:70])
+    names = text.split("/")
+    if not re.match(r"^/[A-Za-z0-9/._+@:=,-]*\Z", text) or ".." in names:
+        raise wrong_value(text, "is not an absolute path of plain characters")
+    if len(text) > 1024 or max(map(len, names)) > 200:  # more than that no filesystem could name
+        raise wrong_value(text, "is too long")
     return "/" + os.path.normpath(text).lstrip("/")
 
 
@@ -3909,7 +4038,7 @@ def engine(text):
     """A database engine; mysql and mariadb are the same."""
     name = {"mariadb": "mysql"}.get(text, text)
     if name not in ENGINES:
-        raise argparse.ArgumentTypeError("%r is none of postgresql, mysql, mariadb, sqlite" % text)
+        raise wrong_value(text, "is none of postgresql, mysql, mariadb, sqlite")
     return name
 
 
@@ -3941,7 +4070,7 @@ def build_parser():
                         help="postgresql (default), mysql, mariadb or sqlite")
     parser.add_argument("--dryrun", action="store_true", help="check and say, change nothing")
     parser.add_argument("--yes", action="store_true", help="do not ask in guided mode")
-    parser.add_argument("--json", action="store_true", help="--status for programs")
+    parser.add_argument("--json", action="store_true", help="print --status as JSON, for programs")
     parser.add_argument("--peer-is-off", action="store_true",
                         help="you have powered the other node off; take its lease")
     parser.add_argument("--exclude", type=directory, action="append", default=[], metavar="DIR",
@@ -3953,15 +4082,12 @@ def build_parser():
     return parser
 
 
-FLAGS = {"path": "-p", "vip": "-v", "nic": "-i", "host_name": "-n"}
-
-
 def require(opts, *names):
     """End with the usage exit code when an option is missing that nothing else could supply."""
     missing = [FLAGS[name] for name in names if not getattr(opts, name)]
     if missing:
         raise HAError("missing: " + " ".join(missing), "neither given nor recorded",
-                      "xcatha.py --help shows whole lines", USAGE)
+                      "see the examples in xcatha.py --help", USAGE)
 
 
 @contextlib.contextmanager
@@ -3987,7 +4113,10 @@ def note_signal(number, frame):
 
 
 def watch_signals():
-    """A closed terminal does not stop a run: the administrator may be logged in at the VIP."""
+    """SIGINT and SIGTERM go to note_signal; a closed terminal or pipe does not stop a run.
+
+    The administrator may be logged in at the VIP.
+    """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -3999,13 +4128,13 @@ def put_back(error, opts):
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     RUN.signal, RUN.undoing = None, True
+    if not RUN.changed and error.code != USAGE:
+        say("Nothing was changed.", sys.stderr)
     if not RUN.undo or not RUN.changed:
-        if error.code == REFUSED:
-            say("Nothing was changed.", sys.stderr)
         return error.code
     say("Putting this node back as it was found ...", sys.stderr)
     if opts.path and share_state(opts.path) == "silent":
-        report(error_of(finish_hung, opts))
+        report(error_of(stand_by_without_share, opts))
         return INCOMPLETE
     while RUN.undo:
         undo_one(*RUN.undo.pop())
@@ -4067,6 +4196,28 @@ def fill_closed_streams():
             setattr(sys, name, os.fdopen(number, "w" if number else "r"))
 
 
+def show_status(opts):
+    """Run status, which needs neither root nor a log; exit code."""
+    codes = []
+    error = any_error_of(lambda: codes.append(status(opts)))
+    if error:
+        report(error)
+    return STATUS_CODES["unknown"] if error else codes[0]
+
+
+def serve_lease(opts):
+    """What the lease unit runs: hold the lease, or end what depends on it; exit code."""
+    try:
+        if opts.hold_lease:
+            hold_lease(opts.hold_lease)  # ends with an error or a signal only
+        else:
+            lose_lease(opts.vip)
+    except (HAError, OSError) as error:
+        say(str(error), sys.stderr)
+        return FAILED
+    return DONE
+
+
 def main(argv=None):
     """Parse the command line and run; exit code."""
     fill_closed_streams()
@@ -4087,30 +4238,9 @@ def main(argv=None):
     if opts.hold_lease or opts.lease_lost:
         return serve_lease(opts)
     open_log(opts.log)
-    log.info("%s", " ".join(shlex.quote(word) for word in sys.argv))
+    log.info("%s", pasted(sys.argv))
     watch_signals()
     return run_command(opts)
-
-
-def show_status(opts):
-    """Run status, which needs neither root nor a log; exit code."""
-    try:
-        return status(opts)
-    except (HAError, OSError) as error:
-        report(error if isinstance(error, HAError) else HAError("status", str(error)))
-        return DEGRADED
-
-
-def serve_lease(opts):
-    """What the lease unit runs: hold the lease, or end what depends on it; exit code."""
-    try:
-        if opts.hold_lease:
-            hold_lease(opts.hold_lease)
-        lose_lease(opts.vip)
-    except (HAError, OSError) as error:
-        say(str(error), sys.stderr)
-        return FAILED
-    return DONE
 
 
 if __name__ == "__main__":

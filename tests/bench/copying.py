@@ -72,7 +72,7 @@ def ours(source, share):
     """The script's own copy of a directory to the share, to its last name."""
     share.mkdir()
     xcatha.start_copies(str(share), [str(source)])
-    xcatha.copy_all(str(share), [str(source)])
+    xcatha.copy_all(str(share), [str(source)], xcatha.clocks())
 
 
 def plain(source, share):

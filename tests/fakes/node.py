@@ -35,7 +35,7 @@ LACKING = """
     usr/bin/psql var/lib/mysql var/lib/nfs var/lib/pgsql var/lib/postgresql var/lib/xcatha
 """.split()
 # Real tools, called through the recording stand-in so that faults reach them too.
-REAL_TOOLS = "arping du hostname ip openssl ping rsync ssh-keygen stat sync sysctl".split()
+REAL_TOOLS = "arping du find hostname ip openssl ping rsync ssh-keygen stat sync sysctl".split()
 STAND_INS = "dnf exportfs journalctl runuser systemctl".split()
 DATABASE_COMMANDS = "initdb perl psql".split()
 XCAT_COMMANDS = """

@@ -54,11 +54,20 @@ def test_setup_that_was_killed(node):
     assert view(node)["record"]["active"]["state"] == "setting up"
 
 
-@pytest.mark.parametrize("text", ["{", '{"format": 2}'])
+@pytest.mark.parametrize("text", ["{", "[]", '{"format": 1}', '{"format": 2}'])
 def test_record_that_cannot_be_read(members, text):
     members[0].path("/HA/.xcatha/cluster.json").write_text(text)
     found = view(members[0])
     assert found["role"] == "unknown" and "cluster.json" in found["problems"][0]["problem"]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"os": "rocky 9.4"}'])
+def test_record_of_a_node_and_lease_that_cannot_be_read(members, text):
+    for name in ("nodes/host1.json", "nodes/host2.json", "lease"):
+        members[0].path(f"/HA/.xcatha/{name}").write_text(text)
+    found = view(members[0])
+    assert (found["nodes"], found["lease"]) == ({}, {"held_here": False})
+    assert "this node is not set up" in [item["problem"] for item in found["problems"]]
 
 
 def test_share_that_is_not_mounted(members):

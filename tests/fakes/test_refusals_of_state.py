@@ -9,7 +9,8 @@ from tests.fakes.lines import ACTIVATE, SETUP
 from tests.fakes.node import ADDRESSES
 from tests.fakes.test_refusals import IP, changed, refused
 
-RECORD = {"format": 1, "finished": True, "released": True, "active": None}
+RECORD = {"format": 1, "finished": True, "released": True, "active": None, "vip": "10.5.106.50",
+          "netmask": "255.0.0.0", "host_name": "hamn", "dbtype": "postgresql"}
 
 
 def write_record(node, **changes):
@@ -100,6 +101,7 @@ def test_setup_that_another_node_has_not_finished(node):
 @pytest.mark.parametrize("text, remedy", [
     ("{", "restore it from a backup"),
     ("[]", "restore it from a backup"),
+    ('{"format": 1}', "restore it from a backup"),
     ('{"format": 2}', "use the newer xcatha.py on both nodes"),
 ])
 def test_record_that_cannot_be_understood(members, text, remedy):

@@ -7,6 +7,16 @@ import pytest
 
 import xcatha
 
+WHOLE = {
+    "vip": "10.5.106.50",
+    "netmask": "255.0.0.0",
+    "host_name": "hamn",
+    "dbtype": "sqlite",
+    "finished": True,
+    "released": True,
+    "active": None,
+}
+
 
 @pytest.fixture
 def share(tmp_path):
@@ -15,7 +25,8 @@ def share(tmp_path):
 
 
 def record(share, **fields):
-    xcatha.write_record(share, **fields)
+    """What is read after these fields of a whole record were written."""
+    xcatha.write_record(share, **dict(WHOLE, **fields))
     return xcatha.read_record(share)
 
 
@@ -67,8 +78,9 @@ def test_record_is_only_for_root(share):
 
 
 def test_record_keeps_what_is_not_changed(share):
-    record(share, vip="10.5.106.50")
-    assert record(share, released=True)["vip"] == "10.5.106.50"
+    record(share, vip="10.5.106.51")
+    xcatha.write_record(share, released=False)
+    assert xcatha.read_record(share)["vip"] == "10.5.106.51"
 
 
 def test_record_does_not_contain_the_path_of_the_share(share):
@@ -77,7 +89,7 @@ def test_record_does_not_contain_the_path_of_the_share(share):
         assert share not in file.read()
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"format": 2}', "{}"])
+@pytest.mark.parametrize("text", ["{", "[]", "7", '{"format": 2}', "{}", '{"format": 1}'])
 def test_record_that_cannot_be_understood_is_refused(share, text):
     with open(share + "/.xcatha/cluster.json", "w") as file:
         file.write(text)
@@ -101,10 +113,23 @@ def test_active_node_is_the_one_that_has_not_released(share, fields, node):
 
 
 def test_record_of_a_node_that_is_damaged_is_left_out(share):
-    for name, text in (("host1", json.dumps({"os": "rocky 9.4"})), ("host2", "{")):
+    whole = dict.fromkeys(xcatha.NODE_KEYS, "rocky 9.4")
+    for name, text in (
+        ("host1", json.dumps(whole)),
+        ("host2", "{"),
+        ("host3", "[]"),
+        ("host4", json.dumps({"os": "rocky 9.4"})),
+    ):
         with open("%s/.xcatha/nodes/%s.json" % (share, name), "w") as file:
             file.write(text)
-    assert xcatha.read_nodes(share) == {"host1": {"os": "rocky 9.4"}}
+    assert xcatha.read_nodes(share) == {"host1": whole}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"host": "host1"}'])
+def test_lease_that_is_damaged_was_never_held(share, text):
+    with open(share + "/.xcatha/lease", "w") as file:
+        file.write(text)
+    assert xcatha.read_lease(share) == {}
 
 
 def test_history_grows_by_a_line_and_is_bounded(share):

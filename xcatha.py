@@ -101,6 +101,7 @@ COPY_LIMIT = 7 * 24 * 3600
 HEARTBEAT = 10
 COUNTER_WATCH = 3 * HEARTBEAT
 EARLY_PROBE = 5
+SETTLE = 3
 LOCK_EXPIRY = 120
 LUSTRE_LOCK_EXPIRY = 180
 
@@ -133,7 +134,7 @@ GUARDED = ("database", "xcatd", "DHCP")
 # Filesystems whose flock(2) another node sees, or that only one node can mount.
 SHARED_LOCKS = ("nfs4", "ceph", "gfs2", "ocfs2", "lustre")
 BLOCK_FILESYSTEMS = ("ext2", "ext3", "ext4", "xfs", "btrfs")
-LOCAL_LOCKS = ("nolock", "local_lock=all", "local_lock=flock", "localflock")
+LOCAL_LOCKS = ("nolock", "local_lock=all", "local_lock=flock", "localflock", "localflocks")
 PACKAGES = {
     "dnf": {"postgresql": ["postgresql-server", "perl-DBD-Pg"],
             "mysql": ["mariadb-server", "perl-DBD-MySQL"]},
@@ -279,8 +280,9 @@ def run(argv, limit, env=None, **streams):
     through. Output goes to unnamed files, not pipes: a daemon that the command leaves behind
     holds its output open. A thread waits, because a command stuck in the kernel never ends.
     """
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, \
-            tempfile.TemporaryFile() as given:
+    place = "/run" if os.access("/run", os.W_OK) else None  # where a full disk does not matter
+    with tempfile.TemporaryFile(dir=place) as out, tempfile.TemporaryFile(dir=place) as err, \
+            tempfile.TemporaryFile(dir=place) as given:
         given.write(streams.get("text", "").encode())
         given.seek(0)
         try:
@@ -546,10 +548,12 @@ def change_file(path, text):
 
 def restore_file(path, text):
     """A file says what it said before; None stands for no file."""
-    if text is not None:
-        write_file(path, text)
-    elif exists(path):
+    if read_text(path, None) == text:
+        return
+    if text is None:
         remove_file(path)
+    else:
+        write_file(path, text)
 
 
 def make_directory(path, mode=0o755):
@@ -626,8 +630,21 @@ def exists(path):
 
 
 def link_target(path):
-    """Where the symbolic link points, "" if the path is none."""
-    return seen("link", path, lambda name: os.readlink(name) if os.path.islink(name) else "")
+    """Where the symbolic link points, without doubled slashes; "" if the path is none.
+
+    A mount point is no link, and a look at one that hangs would hang too.
+    """
+    def look(name):
+        """The link as it is now."""
+        if name in [point for point, _, _ in mounts()] or not os.path.islink(name):
+            return ""
+        return plain_path(os.readlink(name))
+    return seen("link", path, look)
+
+
+def plain_path(path):
+    """The path without doubled slashes; links are not followed."""
+    return re.sub("//+", "/", path)
 
 
 def now():
@@ -906,10 +923,30 @@ PERSISTENT_PLACES = {
 def persistent_vip(vip):
     """[(file:line, line, change)] of the settings that would bring the VIP up at boot."""
     word = re.compile(r"(?<![\d.])%s(?![\d.])" % re.escape(vip))
-    return [("%s:%d" % (path, number), line.strip(), change)
-            for pattern, change in PERSISTENT_PLACES.items() for path in sorted(glob.glob(pattern))
-            for number, line in enumerate(read_text(path).splitlines(), 1)
-            if word.search(line.split("#")[0]) and "gateway" not in line.lower()]
+    found = []
+    for path, change in network_settings():
+        lines = read_text(path).splitlines() if os.access(path, os.R_OK) else []
+        found += [("%s:%d" % (path, number + 1), line.strip(), change)
+                  for number, line in enumerate(lines)
+                  if word.search(line.split("#")[0]) and is_of_own_address(lines, number)]
+    return found
+
+
+def network_settings():
+    """[(file, change)] of this distribution's settings that are read at boot."""
+    return [(path, change) for pattern, change in PERSISTENT_PLACES.items()
+            for path in sorted(glob.glob(pattern)) if os.path.isfile(path)]
+
+
+def is_of_own_address(lines, number):
+    """False if a line of network settings, or one around it, is of a DNS server or gateway."""
+    words, indent = [], sys.maxsize
+    for line in reversed(lines[:number + 1]):
+        depth = len(line) - len(line.lstrip())
+        if line.strip() and depth < indent:
+            indent = depth
+            words.append(line)
+    return not re.search("dns|nameserver|gateway", " ".join(words), re.IGNORECASE)
 
 
 def tell_persistent_vip(vip):
@@ -1002,6 +1039,7 @@ def write_long_name(opts, site):
     if site is not None:
         return write_hosts(opts, site)
     announce("write", "/etc/hosts", "if site.domain is set and the long name is missing")
+    pretend("may change", "/etc/hosts", True)
     return "depends on xCAT's tables"
 
 
@@ -1290,13 +1328,9 @@ def restore_units(states):
 # ---- The share -----------------------------------------------------------------------------
 
 def share_from_links():
-    """The share's path as the links of this node have it, "" without links.
-
-    A mount point is no link, and a look at one that hangs would hang too.
-    """
-    mounted = [point for point, _, _ in mounts()]
+    """The share's path as the links of this node have it, "" without links."""
     for directory in all_directories():
-        target = "" if directory in mounted else link_target(directory)
+        target = link_target(directory)
         if target.endswith(directory) and target != directory:
             return target[:-len(directory)]
     return ""
@@ -1315,9 +1349,10 @@ def find_share(opts):
 def share_state(share):
     """How the share is: "answers", "missing" or, after its time limit, "silent".
 
-    The question is a child process's: whoever touches a hung filesystem hangs with it.
+    The question is a child process's: whoever touches a hung filesystem hangs with it. It is
+    about the filesystem (statfs(2)), to which no cache knows the answer.
     """
-    status = ask(["stat", "--", share + "/."], SHARE_LIMIT)[0] if share else 1
+    status = ask(["stat", "--file-system", "--", share + "/."], SHARE_LIMIT)[0] if share else 1
     if status == 124:
         return "silent"
     return "missing" if status or mount_of(os.path.realpath(share))[0] == "/" else "answers"
@@ -1456,6 +1491,9 @@ def save_hosts(share):
     if not is_active_record(read_record(share)):
         return "left alone: this node is not the active one"
     path = state_file(share, "hosts")
+    if ("may change", "/etc/hosts") in RUN.pretended:
+        announce("write", path, "if /etc/hosts changes")
+        return "depends on xCAT's tables"
     if text and read_text(path) != text:
         write_file(path, text, 0o600)
         return "saved"
@@ -1480,6 +1518,15 @@ def take_saved_hosts(share):
     """/etc/hosts has the lines that the share keeps of the active node's."""
     changed = change_file("/etc/hosts", with_saved_hosts(share))
     return "lines of the share's hosts file added" if changed else "nothing missing"
+
+
+def exchange_hosts(share):
+    """take_saved_hosts; where the share keeps no lines yet, it gets this node's."""
+    path = state_file(share, "hosts")
+    if exists(path):
+        return take_saved_hosts(share)
+    write_file(path, read_text("/etc/hosts"), 0o600)
+    return "this node's saved"
 
 
 def is_loopback(address):
@@ -1610,11 +1657,12 @@ def take_lease(share, opts, vip):
     if not lease_held_here(share):
         if opts.peer_is_off:
             replace_lease(share, opts)
+        signs = signs_of_others(share)
         wait_for_lease(share)
         on_failure(let_lease_go, share)
         make_directory(RUN_DIR, 0o700)
         write_file(RUN_DIR + "/xcatha.py", read_text(os.path.abspath(__file__)))
-        write_file(RUN_DIR + "/ticket", "one start of the lease\n")
+        write_file(RUN_DIR + "/ticket", json.dumps(signs) + "\n", 0o600)
     write_file(LEASE_UNIT_FILE, lease_unit_text(share, vip))
     do(["systemctl", "daemon-reload"])
     error = error_of(start_unit, LEASE_UNIT, DO_LIMIT)
@@ -1647,7 +1695,27 @@ def hold_lease(share):
     The service manager keeps the locked descriptor too: when this process dies, the lock outlives
     it until lose_lease has stopped the database.
     """
+    signs = json.loads(read_text(RUN_DIR + "/ticket"))
     os.unlink(RUN_DIR + "/ticket")
+    descriptor = lock_lease(share)
+    life = {"host": physical_host_name(), "boot": boot_id(), "nonce": os.urandom(8).hex()}
+    if not locks_reach(share):
+        expect_no_rival(share, signs[0], [signs[1], {}])
+    show_life(descriptor, life, 0)
+    if not locks_reach(share):
+        time.sleep(SETTLE)
+        expect_no_rival(share, signs[0], [dict(life, counter=0)])
+    notify_systemd("FDSTORE=1\nFDNAME=lease", descriptor)
+    notify_systemd("READY=1")
+    for counter in itertools.count(1):
+        time.sleep(HEARTBEAT)
+        keep_lease(share, descriptor, life)
+        show_life(descriptor, life, counter)
+        notify_systemd("WATCHDOG=1")
+
+
+def lock_lease(share):
+    """A descriptor of the lease's file that holds its lock, where the filesystem has locks."""
     path = state_file(share, "lease")
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     # A moment's patience: another node may be looking whether the lock is free.
@@ -1655,24 +1723,42 @@ def hold_lease(share):
     state = lock_file(descriptor)
     if state == "held" or state == "refused" and other_holder(share):
         raise HAError("the lease %s cannot be locked" % path, "the lock is %s" % state)
-    life = {"host": physical_host_name(), "boot": boot_id(), "nonce": os.urandom(8).hex()}
-    for counter in itertools.count():
-        os.pwrite(descriptor, json.dumps(dict(life, counter=counter)).ljust(255).encode() + b"\n",
-                  0)
-        os.fsync(descriptor)
-        if counter:
-            notify_systemd("WATCHDOG=1")
-        else:
-            notify_systemd("FDSTORE=1\nFDNAME=lease", descriptor)
-            notify_systemd("READY=1")
-        time.sleep(HEARTBEAT)
-        if not is_still_ours(path, descriptor) or read_lease(share).get("nonce") != life["nonce"]:
-            kill_database()
-            raise HAError("another node took the lease %s" % path)
-        try:
-            save_hosts(share)
-        except (HAError, OSError) as error:  # a full share is no reason to stop serving
-            say("the hosts file was not saved: %s" % error, sys.stderr)
+    return descriptor
+
+
+def show_life(descriptor, life, counter):
+    """The lease says who holds it, with a counter that moves."""
+    text = json.dumps(dict(life, counter=counter)).ljust(255) + "\n"
+    os.pwrite(descriptor, text.encode(), 0)
+    os.fsync(descriptor)
+
+
+def keep_lease(share, descriptor, life):
+    """The lease is still this holder's, and the share has its hosts file; an HAError if not."""
+    path = state_file(share, "lease")
+    if not is_still_ours(path, descriptor) or read_lease(share).get("nonce") != life["nonce"]:
+        kill_database()
+        raise HAError("another node took the lease %s" % path)
+    try:
+        save_hosts(share)
+    except (HAError, OSError) as error:  # a full share is no reason to stop serving
+        say("the hosts file was not saved: %s" % error, sys.stderr)
+
+
+def signs_of_others(share):
+    """What another node at work would change: [the record's text, what the lease says]."""
+    return [read_text(state_file(share, "cluster.json")), read_lease(share)]
+
+
+def expect_no_rival(share, record, leases):
+    """An HAError if another node was at work since the record and the lease were judged.
+
+    Where locks do not reach, two nodes that are activated at the same moment see each other here:
+    whoever finds the other's word before or after its own gives way.
+    """
+    found = signs_of_others(share)
+    if found[0] != record or found[1] not in leases:
+        raise HAError("another node is taking the lease, too", json.dumps(found[1]))
 
 
 def is_still_ours(path, descriptor):
@@ -1776,9 +1862,16 @@ def directories_to_link(opts, record):
     return [path for path in chosen if path not in opts.exclude and not is_shared_mount(path)]
 
 
+def leads_to(share, path):
+    """True if the directory is a link into the share, by whatever path the share is named."""
+    target = link_target(path)
+    return target == share + path or (
+        target.endswith(path) and os.path.realpath(target[:-len(path)]) == share)
+
+
 def linked_into(share):
     """The directories of this node that are links into the share."""
-    return [path for path in all_directories() if link_target(path) == share + path]
+    return [path for path in all_directories() if leads_to(share, path)]
 
 
 def is_shared_mount(path):
@@ -1790,7 +1883,7 @@ def is_shared_mount(path):
 def link_directory(share, path):
     """The directory is a link into the share; what was there is kept. True if it was changed."""
     target = share + path
-    if link_target(path) == target:
+    if leads_to(share, path):
         return False
     expect(os.path.isdir(target), "%s is missing on the share" % target,
            hint="restore it, or run setup again")
@@ -1807,7 +1900,7 @@ def unlink_directory(share, path):
     Where a database server still works in it, the link stays and that is an HAError.
     """
     target = link_target(path)
-    if target and target != share + path:
+    if target and not leads_to(share, path):
         warn("%s is a link to %s, not into the share; left as it is" % (path, target))
         return False
     busy = works_on(target)
@@ -1837,7 +1930,8 @@ def link_all(share, directories):
 
 def unlink_all(share):
     """No directory is a link into the share, except one in which a database still works."""
-    before = {path: link_target(path) for path in all_directories()}
+    mounted = [point for point, _, _ in mounts()]
+    before = {path: link_target(path) for path in all_directories() if path not in mounted}
     errors = [error_of(unlink_directory, share, path) for path in before]
     changed = [path for path, target in before.items() if link_target(path) != target]
     if "/etc/postgresql" in changed:
@@ -2040,7 +2134,9 @@ def first_version(text):
 
 def postgres_settings():
     """The directory of this node's pg_hba.conf and postgresql.conf."""
-    places = ["/var/lib/pgsql/data"] + sorted(glob.glob("/etc/postgresql/*/main"), reverse=True)
+    debian = glob.glob("/etc/postgresql/*/main")
+    debian.sort(key=lambda path: [int(part) for part in re.findall(r"\d+", path)], reverse=True)
+    places = ["/var/lib/pgsql/data"] + debian
     return next((path for path in places if os.path.exists(path + "/pg_hba.conf")), places[0])
 
 
@@ -2106,7 +2202,7 @@ def install_database(engine):
         raise HAError("%s is not installed" % engine, "no known package manager",
                       "install its server and Perl's %s" % perl)
     names = PACKAGES[manager][engine]
-    do([manager, "-y", "install"] + names, INSTALL_LIMIT,
+    do([manager, "install", "-y"] + names, INSTALL_LIMIT,
        env={"DEBIAN_FRONTEND": "noninteractive"})
     plan("database", ENGINES[engine]["units"][0], database_directories(engine), is_debian())
     expect(complete(), "%s is still not complete" % engine, "its unit or %s is missing" % perl,
@@ -2211,12 +2307,12 @@ def grant_access(opts):
     """MariaDB admits xCAT's user from the VIP and this node's address; granted over the socket."""
     _, user, secret = (read_cfgloc().split("|") + ["", ""])[:3]
     RUN.secrets += filter(None, [secret])
-    expect(re.match(r"^\w+$", user) and re.match(r"^\w+$", secret),
-           "/etc/xcat/cfgloc has no plain user and password", "they are not alphanumeric",
-           "set them with xCAT's mysqlsetup")
     if user and ask(["mysql", "--host=" + opts.vip, "--user=" + user, "xcatdb",
                      "--execute=SELECT 1"], env={"MYSQL_PWD": secret})[0] == 0:
         return "%s already admitted" % physical_address(opts)
+    expect(re.match(r"^\w+$", user) and re.match(r"^\w+$", secret),
+           "/etc/xcat/cfgloc has no plain user and password", "they are not alphanumeric",
+           "set them with xCAT's mysqlsetup")
     if RUN.dryrun:
         announce("run", "mysql --user=root --batch", "unless this node is admitted already")
         return "depends on the database"
@@ -2396,22 +2492,28 @@ def set_master(opts):
             announce("run", "chdef -t %s=%s" % (change, opts.vip), "unless it is that already")
         return "depends on xCAT's tables"
     wrong = wrong_masters(opts)
-    for kind, name, attribute in wrong:
-        xcat(["chdef", "-t", kind, "-o", name, "%s=%s" % (attribute, opts.vip)], do)
+    for kind, name, attribute, value in wrong:
+        xcat(["chdef", "-t", kind, "-o", name, "%s=%s" % (attribute, value)], do)
     expect(not wrong or not wrong_masters(opts), "chdef did not change " + ", ".join(
-        "%s of %s" % (attribute, name) for _, name, attribute in wrong),
+        "%s of %s" % (attribute, name) for _, name, attribute, _ in wrong),
            "lsdef shows the old values", "run those chdef lines of the log by hand")
     return "the VIP is now: " + ", ".join(
-        attribute for _, _, attribute in wrong) if wrong else "already the VIP"
+        attribute for _, _, attribute, _ in wrong) if wrong else "already the VIP"
 
 
 def wrong_masters(opts):
-    """[(type, object, attribute)] of xCAT's tables that should be the VIP and are not."""
+    """[(type, object, attribute, value)] of xCAT's tables that should name the VIP and do not.
+
+    Name servers that are neither the VIP nor addresses of this node stay.
+    """
     site, mine = site_attributes(), own_addresses(opts.nic, opts.vip)
-    wrong = [("site", "clustersite", name) for name in ("master", "nameservers")
+    others = [name for name in site.get("nameservers", "").split(",")
+              if name and name not in mine + [opts.vip, site.get("master")]]
+    wrong = [("site", "clustersite", name, ",".join([opts.vip] + rest))
+             for name, rest in (("master", []), ("nameservers", others))
              if opts.vip not in site.get(name, "").split(",")]
-    return wrong + [("network", row["netname"], "tftpserver") for row in table("networks")
-                    if row["tftpserver"] in mine]
+    return wrong + [("network", row["netname"], "tftpserver", opts.vip)
+                    for row in table("networks") if row["tftpserver"] in mine]
 
 
 def node_facts(opts):
@@ -2568,13 +2670,20 @@ def export_directories():
 
 def withdraw_exports(share):
     """No linked directory is exported, which would keep the share busy."""
-    exports = [line.split() for line in read_text("/var/lib/nfs/etab").splitlines()]
-    ours = [(words[0], words[1].split("(")[0]) for words in exports if len(words) > 1
-            and any(lies_in(words[0], root)
-                    for root in all_directories() + ([share] if share else []))]
-    for path, client in ours:
+    exports = exports_below(all_directories() + ([share] if share else []))
+    for path, client in exports:
         do(["exportfs", "-u", "%s:%s" % (client, path)], may_fail=True)
-    return "withdrawn: " + " ".join(path for path, _ in ours) if ours else "none"
+    left = exports_below([path for path, _ in exports])
+    expect(not left, "still exported: " + " ".join(path for path, _ in left),
+           "/var/lib/nfs/etab lists them", "exportfs -u CLIENT:DIRECTORY, then xcatha.py -d")
+    return "withdrawn: " + " ".join(path for path, _ in exports) if exports else "none"
+
+
+def exports_below(roots):
+    """[(directory, client)] of what the NFS server exports in these directories (exportfs(8))."""
+    lines = [line.split() for line in read_text("/var/lib/nfs/etab").splitlines()]
+    return [(words[0], words[1].split("(")[0]) for words in lines if len(words) > 1
+            and any(lies_in(words[0], root) for root in roots)]
 
 
 # ---- Checks --------------------------------------------------------------------------------
@@ -2670,7 +2779,7 @@ def check_directories(opts):
     """Every directory to be linked can be: no foreign link, no mount of this node's own."""
     for path in directories_to_link(opts, read_record(opts.path)):
         target = link_target(path)
-        if target and target != opts.path + path:
+        if target and not leads_to(opts.path, path):
             refuse("%s is a link to %s" % (path, target), "it should point to " + opts.path + path,
                    "remove that link, or leave the directory out with --exclude " + path)
         if not target and os.path.ismount(path):
@@ -2729,8 +2838,9 @@ def check_copies(opts):
         nested = [point for point, _, _ in mounts() if point.startswith(path + "/")]
         if nested:
             refuse("filesystems are mounted below %s" % path, ", ".join(nested), "unmount them")
-    needed = sum(max(0, size_of(path) - size_of(partial_name(opts.path, path)))
-                 for path in directories_to_link(opts, {}))
+    wanted = directories_to_link(opts, {})
+    reused = [partial_name(opts.path, path) for path in wanted if path in COPIED_WHILE_RUNNING]
+    needed = sum(map(size_of, wanted)) - sum(map(size_of, reused))
     free = psutil.disk_usage(opts.path).free
     if needed > free:
         refuse("the share is too small", "%d MB to copy, %d MB free" % (
@@ -2841,12 +2951,16 @@ def fill_in_from_share(opts):
 # ---- The commands --------------------------------------------------------------------------
 
 def take_over_address(opts, early=None):
-    """VIP, host name and name resolution, in this order, once nobody else uses the VIP."""
+    """VIP, host name and name resolution, in this order, once nobody else uses the VIP.
+
+    What could not be done and is not critical.
+    """
     step("Is the VIP free?", confirm_vip_is_free, opts, early)
     step("Virtual IP", add_vip, opts)
     step("Host name", set_host_name, opts.host_name)
     step("/etc/hosts", write_hosts, opts)
-    step("/etc/resolv.conf", set_nameserver, opts.vip, True)
+    resolves = optional_step("/etc/resolv.conf", set_nameserver, opts.vip, True)
+    return [] if resolves else ["/etc/resolv.conf"]
 
 
 def start_core(opts, directories):
@@ -2971,7 +3085,7 @@ def join_pair(opts):
 def become_member(opts, directories):
     """The point of no return of setup: the share's data counts, then this node stands by."""
     join_pair(opts)
-    step("Saved hosts file", take_saved_hosts, opts.path)
+    step("Saved hosts file", exchange_hosts, opts.path)
     write_record(opts.path, finished=True, directories=directories)
     point_of_no_return()
     return finish_setup(opts, stand_by(opts, opts.path))
@@ -2985,13 +3099,17 @@ def prepare_share(share):
 
 def begin_record(opts, state):
     """The record names this node as the one at work, and what the pair is; undone as a whole."""
-    record, path = read_record(opts.path), state_file(opts.path, "cluster.json")
+    path = state_file(opts.path, "cluster.json")
     on_failure(restore_record, path, read_text(path, None))
     pair = {name: getattr(opts, name) for name in ("vip", "netmask", "host_name", "dbtype")}
-    consoles = running_units("console")
     write_record(opts.path, finished=share_has_data(opts.path), released=False,
                  active={"host": physical_host_name(), "since": now(), "state": state},
-                 console=consoles[0] if consoles else record.get("console"), **pair)
+                 console=console_in_use(opts.path), **pair)
+
+
+def console_in_use(share):
+    """The console server that runs here, else the one that ran on the active node."""
+    return next(iter(running_units("console")), read_record(share).get("console"))
 
 
 def restore_record(path, text):
@@ -3033,7 +3151,7 @@ def is_set_up(opts):
 
 def is_serving(opts):
     """True if this node has VIP, links, database and xcatd up, be it without the lease."""
-    needed = set(XCAT_DIRECTORIES) - set(opts.exclude)
+    needed = set(XCAT_DIRECTORIES) & set(directories_to_link(opts, read_record(opts.path)))
     return (bool(vip_here(opts.vip)) and needed <= set(linked_into(opts.path))
             and (opts.dbtype == "sqlite" or bool(works_on(opts.path)))
             and is_running("xcatd.service"))
@@ -3043,19 +3161,20 @@ def is_active(opts):
     """True if this node is the active one and nothing is left to do."""
     record = read_record(opts.path)
     return (is_active_record(record) and lease_held_here(opts.path) and is_serving(opts)
-            and host_name() == opts.host_name and not optional_services_down(record)
-            and all(link_target(path) == opts.path + path
-                    for path in directories_to_link(opts, record))
+            and host_name() == opts.host_name and error_of(expect_optional, record) is None
+            and set(directories_to_link(opts, record)) <= set(linked_into(opts.path))
             and not unguarded_units(opts.dbtype)
             and not any(enabled for _, enabled in unit_states().values()))
 
 
-def optional_services_down(record):
-    """True if DNS, DHCP or the console server in use should run on the active node and does not."""
+def expect_optional(record):
+    """An HAError unless xcatd answers and what DNS, DHCP and console the site uses is up."""
     site, console = site_attributes(), record.get("console")
-    kinds = [kind for kind in ("DNS", "DHCP") if not why_not(kind, site)]
-    return (any(not running_units(kind) for kind in kinds)
-            or console in units_of("console") and not is_running(console))
+    down = [kind for kind in ("DNS", "DHCP") if not why_not(kind, site) and not running_units(kind)]
+    if console in units_of("console") and not is_running(console):
+        down.append("console")
+    if down:
+        raise HAError("not up: " + ", ".join(down))
 
 
 def activate(opts):
@@ -3072,12 +3191,12 @@ def activate(opts):
         early = pool.submit(lambda: (time.monotonic(), error_of(check_vip_is_free, opts)))
         fresh, before = not is_serving(opts), picture(opts)
         directories = claim_share(opts)
-        take_over_address(opts, early)
+        down = take_over_address(opts, early)
     on_failure(note_failure, share, started)
     if fresh:
         step("Services", stop_all_services)
     start_core(opts, directories)
-    down = finish_activation(opts, directories, fresh)
+    down += finish_activation(opts, directories, fresh)
     optional_step("History", add_history, share, "active (%s, %s)%s" % (
         "planned" if planned else "unplanned", seconds_since(started),
         ", not up: " + ", ".join(down) if down else ""))
@@ -3116,10 +3235,11 @@ def finish_activation(opts, directories, fresh):
             down.append(title)
     down += start_optional(opts, site, fresh)
     step("NFS exports", export_directories)
-    step("Boot", disable_services)
+    down += [] if optional_step("Boot", disable_services) else ["Boot"]
     join_pair(opts)
     write_record(share, active={"host": physical_host_name(), "since": now(), "state": "active"},
-                 directories=directories, released=False, finished=True)
+                 console=console_in_use(share), directories=directories, released=False,
+                 finished=True)
     point_of_no_return()
     optional_step("Hosts file", save_hosts, share)
     return down
@@ -3134,16 +3254,14 @@ def picture(opts):
     rows = [("VIP", vip_here(opts.vip) or "not here"), ("host name", host_name()),
             ("links", str(len(linked_into(opts.path)))), ("database in", " ".join(working) or "-")]
     rows += [(kind, services_running(kind, running)) for kind in SERVICES]
-    others = other_nodes(opts.path) if opts.path else []
-    return rows + [(name, word_of_share(opts.path, name)) for name in others]
+    with contextlib.suppress(HAError, OSError):
+        rows += [(name, word_of_share(opts.path, name)) for name in other_nodes(opts.path)]
+    return rows
 
 
 def word_of_share(share, name):
     """What the share says of another node, which cannot be seen from here."""
-    try:
-        record = read_record(share)
-    except HAError:
-        return "unknown: the record cannot be read"
+    record = read_record(share)
     return "%s, by the share's record" % (
         record["active"]["state"] if active_in(record) == name else "not active")
 
@@ -3185,12 +3303,11 @@ def state_for_standby(opts):
     if state != "answers":
         return state
     opts.path = os.path.realpath(opts.path)
-    broken = error_of(read_record, opts.path)
+    broken = any_error_of(fill_in_from_share, opts)
     if broken:
         report(broken)
         return "unreadable"
     check_recorded(opts.path, "-v", opts.vip, read_record(opts.path).get("vip"))
-    fill_in_from_share(opts)
     return state
 
 
@@ -3220,11 +3337,10 @@ def stand_by(opts, share):
     """
     failed, started = [], time.monotonic()
     attempt = functools.partial(attempt_step, failed)
-    if share and not read_record(share) and is_serving(opts):
-        attempt("Record", adopt_data, opts)
-    if share and is_active_record(read_record(share)) and lease_held_here(share):
-        attempt("Hosts file", save_hosts, share)
-        attempt("Console in use", remember_console, share)
+    broken = any_error_of(leave_word, attempt, opts) if share else None
+    if broken:
+        report(broken)
+        failed.append("Share")
     for kind in SERVICES:
         attempt("Stop " + kind, stop_services, kind)
     attempt("NFS exports", withdraw_exports, opts.path)
@@ -3238,6 +3354,15 @@ def stand_by(opts, share):
         attempt("Lease", let_lease_go, opts.path)
     point_of_no_return()
     return failed
+
+
+def leave_word(attempt, opts):
+    """What the node that takes over needs to know is on the share, if this node is active."""
+    if not read_record(opts.path) and is_serving(opts):
+        attempt("Record", adopt_data, opts)
+    if is_active_record(read_record(opts.path)) and lease_held_here(opts.path):
+        attempt("Hosts file", save_hosts, opts.path)
+        attempt("Console in use", remember_console, opts.path)
 
 
 def attempt_step(failed, title, action, *args):
@@ -3286,15 +3411,16 @@ def adopt_data(opts):
     prepare_share(opts.path)
     begin_record(opts, "active")
     write_record(opts.path, directories=linked_into(opts.path))
+    save_hosts(opts.path)
     return "written for data of an older script"
 
 
 def remember_console(share):
     """The record names the console server in use, for the node that takes over."""
-    running = running_units("console")
-    if running and read_record(share).get("console") != running[0]:
-        write_record(share, console=running[0])
-    return short_names(running[:1]) or "none"
+    console = console_in_use(share)
+    if console != read_record(share).get("console"):
+        write_record(share, console=console)
+    return short_name(console or "none")
 
 
 def release_record(share, started):
@@ -3368,6 +3494,8 @@ def look_around(opts):
                    "answered_by": answer.result() if answer else ""}
     view["problems"] += [{"problem": problem, "mend": mend} for problem, mend in problems(view)]
     view["notes"] = [{"note": note, "mend": mend} for note, mend in notes(view)]
+    view["unseen"] += ["%s: only root may read it" % path for path, _ in network_settings()
+                       if not os.access(path, os.R_OK)]
     view["role"] = role_of(view)
     return view
 
@@ -3500,7 +3628,11 @@ def active_problems(view):
     for kind in core:
         if kind not in running:
             yield "%s is down" % kind, again
-    if "xcatd" in running and os.geteuid() == 0:
+    if os.geteuid() != 0:  # who may see neither where a server works nor xCAT's tables
+        return
+    if "database" in running and not works_on(view["share"]["path"]):
+        yield "the database does not work on the share", again
+    if "xcatd" in running:
         yield from xcat_problems(view, running)
 
 
@@ -3532,9 +3664,9 @@ def service_problems(opts, view, running):
 
 def master_problems(opts, view, running):
     """Attributes that should be the VIP."""
-    for kind, name, attribute in wrong_masters(opts):
+    for kind, name, attribute, value in wrong_masters(opts):
         yield "%s of %s is not the VIP" % (attribute, name), "chdef -t %s -o %s %s=%s" % (
-            kind, name, attribute, opts.vip)
+            kind, name, attribute, value)
 
 
 def noderes_problems(opts, view, running):
@@ -3647,8 +3779,12 @@ def notes(view):
         needed = path in view["links"] or not exists(path)
         for older in backups_of(path)[:-1 if needed else None]:
             yield "%s is left over from an earlier run; look into it" % older, put_aside(older)
+    share = view["share"]["path"]
+    for path in all_directories() if view["share"]["answers"] else []:
+        for older in backups_of(partial_name(share, path), ".old"):
+            yield "%s is left over from an earlier setup" % older, "look into it, then remove it"
     standby = view["record"] and not is_named_active(view)
-    if standby and with_saved_hosts(view["share"]["path"]) != read_text("/etc/hosts"):
+    if standby and with_saved_hosts(share) != read_text("/etc/hosts"):
         yield "/etc/hosts differs from the active node's; activate adds its lines", (
             line_to_paste(view, "-s"))
     yield from key_notes(view)
@@ -3784,11 +3920,12 @@ def ask_administrator():
 
 def deactivate_by_hand(opts):
     """Stop and disable the services of a node whose VIP and mounts the administrator moves."""
+    failed = []
     for kind in SERVICES:
-        step("Stop " + kind, stop_services, kind)
+        attempt_step(failed, "Stop " + kind, stop_services, kind)
     point_of_no_return()
     say("Now take the VIP down and unmount the shared data.")
-    return finish_standby([])
+    return finish_standby(failed)
 
 
 def activate_by_hand(opts):

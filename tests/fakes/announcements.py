@@ -16,7 +16,9 @@ LOOKS = {
     ("systemctl", "list-units"),
     ("systemctl", "show"),
 }
-LOOKING_TOOLS = "du find journalctl lsdef lsxcatd openssl perl ping psql ssh-keygen stat tabdump".split()
+LOOKING_TOOLS = """
+    du find journalctl lsdef lsxcatd openssl perl ping psql ssh-keygen stat tabdump
+""".split()
 
 VERBS = {"wrote": "write", "made": "make", "renamed": "rename", "linked": "link"}
 VERBS.update({"removed": "remove", "downloaded": "download"})

@@ -169,7 +169,7 @@ def refuse(what, evidence, hint):
 # What this run is doing; the options of the command line travel separately, as `opts`.
 RUN = argparse.Namespace(dryrun=False, changed=False, undo=[], undoing=False, undo_failed=False,
                          children=[], threads=[], secrets=[], pretended={}, signal=None,
-                         by_pacemaker=False)
+                         by_pacemaker=False, tidied=False)
 
 log = logging.getLogger("xcatha")
 log.addHandler(logging.NullHandler())  # until there is a file to write to
@@ -1526,7 +1526,7 @@ def exchange_hosts(share):
     if exists(path):
         return take_saved_hosts(share)
     write_file(path, read_text("/etc/hosts"), 0o600)
-    return "this node's saved"
+    return "saved for the other node"
 
 
 def is_loopback(address):
@@ -3120,8 +3120,12 @@ def restore_record(path, text):
 
 
 def take_back(share):
-    """What an earlier, unfinished run linked is local again, so that the newest data counts."""
+    """What an earlier, unfinished run linked is local again, so that the newest data counts.
+
+    That is not undone where this run fails, too.
+    """
     if share_from_links():
+        RUN.tidied = True
         stop_all_services()
     return unlink_all(share)
 
@@ -4278,7 +4282,8 @@ def put_back(error, opts):
     if RUN.undo_failed:
         say("This node is NOT as it was found; next: xcatha.py -d", sys.stderr)
         return INCOMPLETE
-    say("This node is as it was found.", sys.stderr)
+    say("This node is as it was found%s." % (
+        ", less what an earlier run had left" if RUN.tidied else ""), sys.stderr)
     return error.code
 
 

@@ -1223,12 +1223,14 @@ def set_boot(wanted, *units):
     return changed
 
 
-def stop_services(kind):
+def stop_services(kind, seen_before=None):
     """The services of a kind are stopped, by unit and by process, and do not start at boot.
 
-    An error with one unit does not keep the others from being stopped.
+    An error with one unit does not keep the others from being stopped. What unit_states has just
+    seen need not be looked at again.
     """
-    states = states_of(look_at_kinds(kind))
+    looked = unit_states(kind) if seen_before is None else seen_before
+    states = {unit: state for unit, state in looked.items() if kind_of(unit) == kind}
     errors = [error_of(end_unit, unit) for unit, (running, _) in states.items() if running]
     errors += [error_of(set_boot, False, unit) for unit, (_, enabled) in states.items() if enabled]
     errors.append(error_of(stop_strays, kind))
@@ -1310,9 +1312,12 @@ def disable_services():
     return "disabled: " + short_names(changed) if changed else "already disabled"
 
 
-def unit_states():
-    """{unit: (running, enabled)} of every managed unit, to be restored by restore_units."""
-    return states_of(look_at_kinds(*SERVICES))
+def unit_states(*kinds):
+    """{unit: (running, enabled)} of the managed units of these kinds, or of all.
+
+    restore_units can restore them.
+    """
+    return states_of(look_at_kinds(*(kinds or SERVICES)))
 
 
 def restore_units(states):
@@ -2977,11 +2982,8 @@ def start_core(opts, directories):
 
 def stop_all_services():
     """Every managed service is down, in the order of deactivate."""
-    if not RUN.dryrun and not any(any(state) for state in unit_states().values()):
-        for kind in SERVICES:
-            stop_strays(kind)
-        return "already stopped"
-    outcomes = [stop_services(kind) for kind in SERVICES]
+    states = unit_states()
+    outcomes = [stop_services(kind, states) for kind in SERVICES]
     stopped = [outcome.split(": ")[1] for outcome in outcomes if ": " in outcome]
     return "stopped: " + ", ".join(stopped) if stopped else "already stopped"
 
@@ -3345,8 +3347,7 @@ def stand_by(opts, share):
     if broken:
         report(broken)
         failed.append("Share")
-    for kind in SERVICES:
-        attempt("Stop " + kind, stop_services, kind)
+    stop_each(attempt)
     attempt("NFS exports", withdraw_exports, opts.path)
     attempt("Linked directories", unlink_all, opts.path)
     leave_address(attempt, opts)
@@ -3381,6 +3382,14 @@ def attempt_step(failed, title, action, *args):
         failed.append(title)
 
 
+def stop_each(attempt):
+    """The managed services are stopped kind by kind, each a step of its own."""
+    states = {}
+    silent = any_error_of(lambda: states.update(unit_states()))  # each step will find out, too
+    for kind in SERVICES:
+        attempt("Stop " + kind, stop_services, kind, None if silent else states)
+
+
 def leave_address(attempt, opts):
     """VIP, host name and name resolution, in this order, are those of a standby again."""
     attempt("Virtual IP", give_up_vip, opts)
@@ -3392,8 +3401,7 @@ def leave_address(attempt, opts):
 def stand_by_without_share(opts):
     """The part of deactivate that touches nothing but this host; always an HAError."""
     attempt = functools.partial(attempt_step, [])
-    for kind in SERVICES:
-        attempt("Stop " + kind, stop_services, kind)
+    stop_each(attempt)
     leave_address(attempt, opts)
     point_of_no_return()
     raise HAError("the share %s does not answer: links, record and lease are as they were" %
@@ -3925,8 +3933,7 @@ def ask_administrator():
 def deactivate_by_hand(opts):
     """Stop and disable the services of a node whose VIP and mounts the administrator moves."""
     failed = []
-    for kind in SERVICES:
-        attempt_step(failed, "Stop " + kind, stop_services, kind)
+    stop_each(functools.partial(attempt_step, failed))
     point_of_no_return()
     say("Now take the VIP down and unmount the shared data.")
     return finish_standby(failed)

@@ -130,6 +130,8 @@ SERVICES = {
     "database": [unit for engine in ENGINES.values() for unit in engine["units"]],
 }
 STARTS_AT_BOOT = ("enabled", "enabled-runtime")
+# ActiveState; a unit between them is on its way up or down.
+UP, DOWN = ("active", "reloading"), ("inactive", "failed")
 GUARDED = ("database", "xcatd", "DHCP")
 # Filesystems whose flock(2) another node sees, or that only one node can mount.
 SHARED_LOCKS = ("nfs4", "ceph", "gfs2", "ocfs2", "lustre")
@@ -456,7 +458,7 @@ def plan(kind, name, directories, started):
     """In a dry run, what would be installed: a unit, started and enabled or not, directories."""
     unit = name + ".service"
     pretend("planned", kind, unit)
-    pretend("running", unit, started)
+    pretend("state", unit, "active" if started else "inactive")
     pretend("enabled", unit, started)
     for path in directories:
         pretend("exists", path, True)
@@ -1127,23 +1129,20 @@ def kind_of(unit):
     return next((kind for kind, names in SERVICES.items() if name in names), "")
 
 
+def active_state(unit):
+    """The unit's ActiveState by systemctl(1), "inactive" where it is not installed."""
+    return seen("state", unit, lambda name: next(
+        (shown["ActiveState"] for shown in look_at_units([name]).values()), "inactive"))
+
+
 def is_running(unit):
     """True if the unit is up."""
-    return seen("running", unit, lambda name: any(
-        properties["ActiveState"] in ("active", "reloading")
-        for properties in look_at_units([name]).values()))
+    return active_state(unit) in UP
 
 
 def is_stopped(unit):
     """True if the unit is down, neither on its way up nor down."""
-    return not seen("running", unit, lambda name: any(
-        is_up(properties) for properties in look_at_units([name]).values()))
-
-
-def has_failed(unit):
-    """True if the unit's last start or run ended badly."""
-    return any(properties["ActiveState"] == "failed"
-               for properties in look_at_units([unit]).values())
+    return active_state(unit) in DOWN
 
 
 def states_of(shown):
@@ -1155,7 +1154,7 @@ def states_of(shown):
     files = [unit for unit in shown if unit not in scripts and "@" not in unit]
     boot = dict(pair for group in [files] + [[unit] for unit in scripts] if group
                 for pair in boot_states(group))
-    return {unit: (seen("running", unit, lambda name: is_up(shown[name])),
+    return {unit: (state_in(shown, unit) not in DOWN,
                    seen("enabled", unit, lambda name: boot.get(name) in STARTS_AT_BOOT))
             for unit in shown}
 
@@ -1168,9 +1167,9 @@ def boot_states(units):
     return [(unit, ask(["systemctl", "is-enabled", unit])[1].strip()) for unit in units]
 
 
-def is_up(properties):
-    """True if a unit with these properties is not down, be it on its way up or down."""
-    return properties["ActiveState"] not in ("inactive", "failed")
+def state_in(shown, unit):
+    """The ActiveState of one of the units that were looked at."""
+    return seen("state", unit, lambda name: shown[name]["ActiveState"])
 
 
 def journal_of(unit):
@@ -1181,13 +1180,14 @@ def journal_of(unit):
 
 def start_unit(unit, limit=SERVICE_LIMIT):
     """The unit is up; stopped again if the run fails. True if it had to be started."""
-    if is_running(unit):
+    state = active_state(unit)
+    if state in UP:
         return False
     on_failure(stop_unit, unit)
-    if has_failed(unit):
+    if state == "failed":
         do(["systemctl", "reset-failed", unit], may_fail=True)
     do(["systemctl", "start", unit], limit, may_fail=True)
-    pretend("running", unit, True)
+    pretend("state", unit, "active")
     expect(is_running(unit), "%s did not start" % unit, lambda: journal_of(unit),
            "mend the cause, see `systemctl status %s`" % unit)
     return True
@@ -1204,7 +1204,7 @@ def stop_unit(unit, limit=SERVICE_LIMIT):
 def end_unit(unit, limit=SERVICE_LIMIT):
     """A unit that is up is down."""
     do(["systemctl", "stop", unit], limit, may_fail=True)
-    pretend("running", unit, False)
+    pretend("state", unit, "inactive")
     expect(wait_until(lambda: RUN.dryrun or is_stopped(unit), ASK_LIMIT),
            "%s does not stop" % unit, lambda: journal_of(unit), "see `systemctl status %s`" % unit)
 
@@ -1657,9 +1657,10 @@ def lease_unit_text(share, vip):
 
 def take_lease(share, opts, vip):
     """This node holds the lease; when it is lost, the VIP (if one is given) goes too."""
-    if lease_held_here(share) and read_text(LEASE_UNIT_FILE) == lease_unit_text(share, vip):
+    held = lease_held_here(share)
+    if held and read_text(LEASE_UNIT_FILE) == lease_unit_text(share, vip):
         return "already held by this node"
-    if not lease_held_here(share):
+    if not held:
         if opts.peer_is_off:
             replace_lease(share, opts)
         signs = signs_of_others(share)
@@ -1786,7 +1787,7 @@ def lose_lease(vip):
     """What must not go on without the lease ends: the VIP and every guarded service."""
     error = any_error_of(remove_vip, vip) if vip else None
     units = [unit for unit, shown in look_at_kinds(*GUARDED).items()
-             if is_up(shown) and exists(guard_file(unit))]
+             if shown["ActiveState"] not in DOWN and exists(guard_file(unit))]
     if "xcatd.service" in units:  # without its database it would take half a minute to stop
         do(["systemctl", "stop", "--no-block", "xcatd.service"], may_fail=True)
         do(["systemctl", "kill", "--signal=SIGKILL", "xcatd.service"], may_fail=True)
@@ -2548,7 +2549,8 @@ def run_maker(argv):
 
 def running_units(kind):
     """The running units of a kind of service."""
-    return [unit for unit in units_of(kind) if is_running(unit)]
+    shown = look_at_kinds(kind)
+    return [unit for unit in shown if state_in(shown, unit) in UP]
 
 
 def why_not(kind, site):
@@ -2625,9 +2627,10 @@ def ensure_running(kind):
     if RUN.dryrun:
         announce("run", "systemctl start " + units_of(kind)[0], "if it is down then")
         return "would be started"
-    if not running_units(kind):
+    running = running_units(kind)
+    if not running:
         start_unit(units_of(kind)[0])
-    return "running: " + short_names(running_units(kind))
+    return "running: " + short_names(running or running_units(kind))
 
 
 def start_optional(opts, site, fresh):
@@ -3256,7 +3259,8 @@ def picture(opts):
     working = sorted(set(database_working_directories()))
     running = None
     with contextlib.suppress(HAError):
-        running = [unit for unit, shown in look_at_kinds(*SERVICES).items() if is_up(shown)]
+        running = [unit for unit, shown in look_at_kinds(*SERVICES).items()
+                   if shown["ActiveState"] not in DOWN]
     rows = [("VIP", vip_here(opts.vip) or "not here"), ("host name", host_name()),
             ("links", str(len(linked_into(opts.path)))), ("database in", " ".join(working) or "-")]
     rows += [(kind, services_running(kind, running)) for kind in SERVICES]

@@ -76,8 +76,10 @@ def test_setup_succeeds(existing):
 
 
 def test_node_serves_while_install_is_copied(existing):
-    copy = existing.lab.share / "install/tree/first/blob"
-    assert max(existing.answers) > copy.stat().st_ctime
+    began, ended = first_copy(existing.one)
+    meanwhile = [answer for answer in existing.answers if began < answer < ended]
+    assert len(meanwhile) > 1  # asked one after the other: the second was not asked for before
+    assert max(meanwhile) < first_stop(existing.one)
 
 
 def test_downtime_is_that_of_the_steps_after_the_first_copy(existing, tell):
@@ -122,11 +124,24 @@ def test_status_is_1_and_names_the_persistent_definition(existing):
     assert any("/etc/network/interfaces:6" in problem for problem in problems)
 
 
-def first_stop(host):
-    """When the script had stopped a service for the first time, by its log."""
+def logged(host, what):
+    """When the first log line of this kind was written, and how many seconds it had taken."""
     log = host.succeed("cat", "/var/log/xcatha.log")
-    stamp, = re.search(r"^(.*),\d+ - INFO - systemctl stop ", log, re.M).groups()
-    return datetime.datetime.fromisoformat(stamp + "+00:00").timestamp()
+    stamp, seconds = re.search(rf"^(.*) - INFO - {what} .*\(([\d.]+) s\)", log, re.M).groups()
+    moment = datetime.datetime.fromisoformat(stamp.replace(",", ".") + "+00:00")
+    return moment.timestamp(), float(seconds)
+
+
+def first_stop(host):
+    """When the script began to stop a service for the first time, by its log."""
+    ended, seconds = logged(host, "systemctl stop")
+    return ended - seconds
+
+
+def first_copy(host):
+    """When the copy while the node was running began and ended, by the script's log."""
+    ended, seconds = logged(host, "Copy while running")
+    return ended - seconds, ended
 
 
 # ---- The pair ----

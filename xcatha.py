@@ -4186,6 +4186,13 @@ def directory(text):
     return "/" + os.path.normpath(text).lstrip("/")
 
 
+def file_or_address(text):
+    """A file or an address: any text, but not of any length."""
+    if len(text) > 1024:
+        raise wrong_value(text, "is too long")
+    return text
+
+
 def engine(text):
     """A database engine; mysql and mariadb are the same."""
     name = {"mariadb": "mysql"}.get(text, text)
@@ -4227,9 +4234,10 @@ def build_parser():
                         help="you have powered the other node off; take its lease")
     parser.add_argument("--exclude", type=directory, action="append", default=[], metavar="DIR",
                         help="a directory that is shared otherwise and not linked")
-    parser.add_argument("--go-xcat", default=GO_XCAT, metavar="URL|FILE",
+    parser.add_argument("--go-xcat", type=file_or_address, default=GO_XCAT, metavar="URL|FILE",
                         help="where to get xCAT's installer, go-xcat")
-    parser.add_argument("--log", default=LOG_FILE, metavar="FILE", help="the log to append to")
+    parser.add_argument("--log", type=file_or_address, default=LOG_FILE, metavar="FILE",
+                        help="the log to append to")
     parser.add_argument("--version", action="version", version="xcatha " + VERSION)
     return parser
 

@@ -64,6 +64,9 @@ def test_database_is_left_open_when_it_is_not_given():
         (xcatha.host, "hamn"),
         (xcatha.host, "ha-mn.cluster.test"),
         (xcatha.directory, "/xcat/HA_2/a.b"),
+        (xcatha.directory, "/HA/..a"),
+        (xcatha.directory, "/" + 200 * "a"),
+        (xcatha.file_or_address, "./go xcat;$(1)"),
     ],
 )
 def test_value_is_accepted_as_it_is(check, good):
@@ -77,6 +80,11 @@ def test_value_is_accepted_as_it_is(check, good):
         (xcatha.ipv4, "10.5.106"),
         (xcatha.ipv4, "::1"),
         (xcatha.ipv4, ""),
+        (xcatha.ipv4, "10.5.106.\uff15\uff10"),
+        (xcatha.ipv4, "10.5.106.50\n"),
+        (xcatha.netmask, ""),
+        (xcatha.netmask, "-1"),
+        (xcatha.netmask, "255.0.0.0\n"),
         (xcatha.netmask, "255.0.255.0"),
         (xcatha.netmask, "0.0.0.255"),
         (xcatha.netmask, "24"),
@@ -85,6 +93,8 @@ def test_value_is_accepted_as_it_is(check, good):
         (xcatha.nic, "eth0;reboot"),
         (xcatha.nic, "-eth0"),
         (xcatha.nic, "eth0\n"),
+        (xcatha.nic, "\033[31meth0"),
+        (xcatha.nic, ""),
         (xcatha.host, "ha_mn"),
         (xcatha.host, "-hamn"),
         (xcatha.host, "hamn-"),
@@ -95,13 +105,46 @@ def test_value_is_accepted_as_it_is(check, good):
         (xcatha.directory, "/H A"),
         (xcatha.directory, "/HA\n"),
         (xcatha.directory, "/HA%n"),
+        (xcatha.directory, "/HA/../etc"),
+        (xcatha.directory, "/HA/.."),
+        (xcatha.directory, "/$(reboot)"),
+        (xcatha.directory, "/HA\udcff"),
+        (xcatha.directory, ""),
         (xcatha.engine, "oracle"),
+        (xcatha.engine, "PostgreSQL"),
+        (xcatha.engine, ""),
     ],
 )
 def test_value_is_refused_and_named(check, bad):
     with pytest.raises(argparse.ArgumentTypeError) as error:
         check(bad)
     assert repr(bad) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        xcatha.ipv4,
+        xcatha.netmask,
+        xcatha.nic,
+        xcatha.host,
+        xcatha.directory,
+        xcatha.engine,
+        xcatha.file_or_address,
+    ],
+)
+@pytest.mark.parametrize("letter", "/9a")
+def test_value_of_any_length_is_refused_and_clipped(check, letter):
+    with pytest.raises(argparse.ArgumentTypeError) as error:
+        check(10000 * letter)
+    assert repr(70 * letter) in str(error.value) and 71 * letter not in str(error.value)
+
+
+@pytest.mark.parametrize("path", ["/" + 201 * "a", 513 * "/a"])
+def test_path_that_no_filesystem_could_hold_is_too_long(path):
+    with pytest.raises(argparse.ArgumentTypeError) as error:
+        xcatha.directory(path)
+    assert "is too long" in str(error.value)
 
 
 @pytest.mark.parametrize("line", ["", "-s -a", "-s -x", "-s -v", "-s extra"])

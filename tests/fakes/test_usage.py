@@ -19,7 +19,17 @@ WRONG_VALUES = [
     ("-p", "/HA\n"),
     ("-t", "oracle"),
     ("--exclude", "install"),
+    ("-p", "/HA/../etc"),
+    ("--exclude", "/a/../b"),
+    ("-p", "/HA/$(reboot)"),
+    ("-v", "$(reboot)"),
+    ("-i", "$(reboot)"),
+    ("-n", "$(reboot)"),
+    ("-m", "$(reboot)"),
+    ("-t", "$(reboot)"),
+    ("--exclude", "/$(reboot)"),
 ]
+CHECKED = "--path --vip --nic --host-name --netmask --dbtype --exclude".split()
 NO_COMMAND = SETUP[1:]
 
 
@@ -28,12 +38,25 @@ def usage_error(node, *argv, **options):
     before = node.picture()
     done = node.xcatha(*argv, code=2, **options)
     assert not node.changes_since(before) and "Traceback" not in done.stderr
+    assert len(done.stderr) < 2000
     return done.stderr
 
 
 @pytest.mark.parametrize("option, value", WRONG_VALUES)
 def test_wrong_value_is_named(node, option, value):
     assert repr(value) in usage_error(node, *SETUP, option, value)
+
+
+@pytest.mark.parametrize("option", CHECKED)
+def test_value_with_a_leading_dash_is_named(node, option):
+    assert "'-x' is" in usage_error(node, *SETUP, option + "=-x")
+
+
+@pytest.mark.parametrize("option", [*CHECKED, "--go-xcat", "--log"])
+def test_value_of_10_kb_is_clipped_where_it_is_named(node, option):
+    value = "/" + 10000 * "x"
+    usage, complaint = usage_error(node, *SETUP, option, value).splitlines()
+    assert repr(value[:70]) in complaint and value[:71] not in complaint
 
 
 def test_one_command_is_needed(node):

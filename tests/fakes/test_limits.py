@@ -47,5 +47,7 @@ def test_activate_on_a_hung_share_is_refused(members):
     host1.shorten(**LIMITS)
     before = host1.picture()
     host1.plan("HANG_ON", "stat")
-    host1.xcatha(*ACTIVATE, code=3)
+    said = host1.xcatha(*ACTIVATE, code=3).stderr
+    assert "the share /HA does not answer" in said
+    assert "bring its server or network back" in said
     assert host1.changes_since(before) == []

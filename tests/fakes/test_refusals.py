@@ -28,6 +28,12 @@ def test_share_that_is_not_mounted(node, path):
     assert "is it mounted?" in refused(node, *changed(SETUP, "-p", path))
 
 
+def test_share_that_is_a_file(node):
+    node.succeed("tee", "/HA/file", input="no directory")
+    said = refused(node, *changed(SETUP, "-p", "/HA/file"))
+    assert "the share /HA/file is not there" in said and "Give its path with -p" in said
+
+
 def test_share_that_is_mounted_read_only(node):
     node.succeed("mount", "-o", "remount,bind,ro", "/HA")
     assert "remount,rw" in refused(node, *SETUP)
@@ -43,22 +49,35 @@ def test_nic_that_is_down(node):
 
 
 def test_vip_that_is_the_only_address_of_the_nic(node):
-    assert "only address" in refused(node, *changed(SETUP, "-v", ADDRESSES["host1"]))
+    said = refused(node, *changed(SETUP, "-v", ADDRESSES["host1"]))
+    assert "eth0:0 has no address of its own" in said and "its only address is the VIP" in said
+    assert "give the node another address on that NIC" in said
 
 
 def test_password_that_xcat_does_not_accept(node):
     said = refused(node, *SETUP, env={"XCATPGPW": "not;alphanumeric"})
-    assert "XCATPGPW" in said and "not;alphanumeric" not in said
+    assert "XCATPGPW is not alphanumeric" in said and "choose another password" in said
+    assert "not;alphanumeric" not in said
+
+
+@pytest.mark.parametrize("source", ["/root/gone", "http://10.5.106.9/go-xcat"])
+def test_go_xcat_that_is_neither_a_file_nor_an_https_address(node, source):
+    said = refused(node, *changed(SETUP, "--go-xcat", source))
+    assert f"there is no go-xcat at {source}" in said
+    assert "give a local copy with --go-xcat FILE" in said
 
 
 def test_name_in_the_way_on_the_share(node):
     node.succeed("mkdir", "/HA/install")
-    assert "/HA/install" in refused(node, *SETUP)
+    said = refused(node, *SETUP)
+    assert "/HA/install is in the way" in said and "next: move it away" in said
 
 
 def test_directory_that_is_a_foreign_link(node):
     node.succeed("ln", "-s", "/srv", "/install")
-    assert "/srv" in refused(node, *SETUP)
+    said = refused(node, *SETUP)
+    assert "/install is a link to /srv" in said
+    assert "remove that link, or leave the directory out with --exclude /install" in said
 
 
 def test_directory_that_is_a_mount_point_of_this_node(node):
@@ -70,7 +89,17 @@ def test_directory_that_is_a_mount_point_of_this_node(node):
 def test_filesystem_mounted_below_a_directory(node):
     node.succeed("mkdir", "-p", "/install/iso")
     node.succeed("mount", "-t", "tmpfs", "tmpfs", "/install/iso")
-    assert "/install/iso" in refused(node, *SETUP)
+    said = refused(node, *SETUP)
+    assert "filesystems are mounted below /install" in said and "/install/iso" in said
+    assert "next: unmount them" in said
+
+
+def test_vip_that_another_machine_uses_before_the_first_setup(pair):
+    host1, host2 = pair
+    host2.succeed(IP, "address", "add", "10.5.106.50/8", "dev", "eth0")
+    said = refused(host1, *SETUP)
+    assert "10.5.106.50 is used by another machine" in said
+    assert "deactivate or power off that machine" in said
 
 
 def test_all_failed_checks_are_listed(node):
@@ -86,7 +115,8 @@ def test_second_run_at_the_same_time(node):
     run = ["flock", "/run/xcatha.lock", "/usr/bin/env"]
     before = node.picture()
     done = node.fail(*run, *node.script(*DEACTIVATE), code=3)
-    assert "another run" in done.stderr and not node.changes_since(before)
+    assert "another run of xcatha.py is at work" in done.stderr
+    assert "wait for its end" in done.stderr and not node.changes_since(before)
 
 
 @pytest.mark.parametrize(
@@ -102,6 +132,7 @@ def test_vip_that_another_machine_uses(members):
     before = host1.picture()
     done = host1.xcatha(*ACTIVATE, code=3)
     assert "10.5.106.50 is used by another machine" in done.stderr
+    assert "deactivate or power off that machine, then run this again" in done.stderr
     changed = host1.changes_since(before, rewritten=False)
     assert [name for name in changed if not name.startswith("run/")] == []
 

@@ -150,6 +150,7 @@ def test_of_two_activates_at_the_same_instant_one_wins(duo):
 def test_standby_is_refused_while_the_other_host_is_active(duo):
     refused = duo.activate(duo.standby, code=3)
     assert f"{duo.active.name} is active" in refused.stderr
+    assert f"deactivate {duo.active.name} first: xcatha.py -d there" in refused.stderr
     assert "Nothing was changed" in refused.stderr
     duo.assert_serves(duo.active)
 
@@ -176,8 +177,10 @@ def test_standby_is_refused_while_the_active_host_is_paused(duo):
 def test_peer_that_lives_is_not_taken_for_off(duo, cut):
     if cut:
         duo.active.cut()
-    refused = duo.activate(duo.standby, "--peer-is-off", code=3)
-    assert ("counter" if cut else "answers") in refused.stderr
+    said = duo.activate(duo.standby, "--peer-is-off", code=3).stderr
+    who, sign = ("the other node", "counter") if cut else (duo.active.name, "answers")
+    assert f"refused: {who} is not off" in said and sign in said
+    assert "power it off first" in said
     duo.active.heal()
     duo.assert_serves(duo.active)
 

@@ -53,6 +53,7 @@ def test_activate_elsewhere_refuses_while_the_other_address_answers(adopted):
     refused = adopted.host2.fail(*ACTIVATE_LINE, code=3).stderr
     assert f"{OLD}, a node of the 2018 script, may be active" in refused
     assert f"{mac(OLD)} answers" in refused
+    assert "run xcatha.py -a on it if it serves, else -d; or power it off" in refused
     assert judge.holders(adopted) == ["host1"] and record(adopted) is None
 
 

@@ -166,6 +166,25 @@ def test_link_to_elsewhere_is_no_share(run_state):
     assert xcatha.share_from_links() == ""
 
 
+@pytest.mark.parametrize(
+    "fstype, linked",
+    [("nfs4", False), ("nfs", False), ("ceph", False), ("lustre", False), ("ext4", True)],
+)
+def test_directory_on_a_mount_of_its_own_is_linked_unless_both_nodes_see_it(
+    mounts, monkeypatch, opts, fstype, linked
+):
+    mounts(("/install", fstype, "rw"))
+    monkeypatch.setattr(os.path, "ismount", lambda path: path == "/install")
+    found = xcatha.directories_to_link(opts, {})
+    assert ("/install" in found) is linked and "/tftpboot" in found
+
+
+def test_directory_below_a_shared_mount_is_linked(mounts, monkeypatch, opts):
+    mounts(("/etc", "nfs4", "rw"))
+    monkeypatch.setattr(os.path, "ismount", lambda path: path == "/etc")
+    assert "/etc/xcat" in xcatha.directories_to_link(opts, {})
+
+
 def test_lease_that_nobody_ever_held_is_empty(share):
     assert xcatha.read_lease(share) == {}
 

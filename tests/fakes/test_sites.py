@@ -1,6 +1,10 @@
 """Sites that are not like the lab: no ip(8), a share without ACLs, an address that has changed."""
 
+import pytest
+
+from tests.fakes import losses
 from tests.fakes.lines import ACTIVATE, DEACTIVATE, SETUP
+from tests.fakes.test_commands import changes_of
 from tests.fakes.test_refusals import changed
 
 VIP, OTHER_VIP = "10.5.106.50", "10.5.106.60"
@@ -39,3 +43,29 @@ def test_pair_moves_to_another_vip(members):
     assert f"host={OTHER_VIP}|" in host1.succeed("cat", "/etc/xcat/cfgloc")
     status = host1.xcatha("--status").stdout
     assert "host1: active" in status and "PROBLEM" not in status
+
+
+# ---- /install is no business of the pair's ----
+
+
+@pytest.fixture
+def excluded(pair):
+    """Two nodes that were told to leave /install out, at setup and never again."""
+    for node in pair:
+        node.xcatha(*SETUP, "--exclude", "/install")
+    return pair
+
+
+def test_second_activate_changes_nothing_where_install_is_left_out(excluded):
+    excluded[0].xcatha(*ACTIVATE)
+    assert changes_of(excluded[0], *ACTIVATE) == []
+
+
+def test_install_is_left_out_by_every_failover(excluded):
+    host1, host2 = excluded
+    for node in (host1, host2, host1):
+        node.xcatha(*ACTIVATE)
+        assert losses.links(node) == ["etc/xcat", "root/.xcat", "tftpboot", "var/lib/pgsql"]
+        assert "PROBLEM" not in node.xcatha("--status").stdout
+        node.xcatha(*DEACTIVATE)
+        assert losses.is_standby(node)

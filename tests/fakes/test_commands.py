@@ -99,6 +99,15 @@ def test_other_node_takes_over_after_deactivate(members):
     assert "10.5.106.50" in host2.addresses() and "10.5.106.50" not in host1.addresses()
 
 
+def test_first_activate_knows_the_compute_nodes_of_the_node_that_was_set_up_first(pair):
+    host1, host2 = pair
+    host1.succeed("tee", "-a", "/etc/hosts", input="10.5.106.101 cn1\n")
+    for node in pair:
+        node.xcatha(*SETUP)
+    host2.xcatha(*ACTIVATE)
+    assert "10.5.106.101 cn1\n" in host2.succeed("cat", "/etc/hosts")
+
+
 @pytest.mark.timeout(120)
 def test_activate_is_refused_while_the_other_node_is_active(members):
     host1, host2 = members

@@ -1909,7 +1909,7 @@ def unlink_directory(share, path):
     if target and not leads_to(share, path):
         warn("%s is a link to %s, not into the share; left as it is" % (path, target))
         return False
-    busy = works_on(target)
+    busy = works_on(share + path) if target else []  # its real name, which the link may not have
     expect(not busy, "%s stays linked" % path, "a database server works in %s" % " ".join(busy),
            "end that server, then run xcatha.py -d")
     if target:
@@ -3646,7 +3646,7 @@ def active_problems(view):
             yield "%s is down" % kind, again
     if os.geteuid() != 0:  # who may see neither where a server works nor xCAT's tables
         return
-    if "database" in running and not works_on(view["share"]["path"]):
+    if "database" in running and not works_on(os.path.realpath(view["share"]["path"])):
         yield "the database does not work on the share", again
     if "xcatd" in running:
         yield from xcat_problems(view, running)

@@ -57,6 +57,13 @@ def test_activate_elsewhere_refuses_while_the_other_address_answers(adopted):
     assert judge.holders(adopted) == ["host1"] and record(adopted) is None
 
 
+def test_setup_on_the_standby_is_refused_while_the_other_node_serves(adopted):
+    before = [judge.picture(host) for host in adopted.hosts]
+    refused = adopted.host2.fail(*SETUP_LINE, code=3).stderr
+    assert f"{OLD}, a node of the 2018 script, may be active" in refused
+    assert list(map(judge.differences, before, map(judge.picture, adopted.hosts))) == [{}, {}]
+
+
 def test_deactivate_on_the_standby_removes_the_links_and_writes_no_record(adopted):
     assert judge.links_into_share(adopted.host2) != []
     adopted.host2.succeed(*DEACTIVATE_LINE)

@@ -3939,7 +3939,8 @@ def deactivate_by_hand(opts):
     failed = []
     stop_each(functools.partial(attempt_step, failed))
     point_of_no_return()
-    say("Now take the VIP down and unmount the shared data.")
+    if not failed:
+        say("Now take the VIP down and unmount the shared data.")
     return finish_standby(failed)
 
 

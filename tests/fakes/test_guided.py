@@ -14,8 +14,8 @@ RED, GREEN = "\x1b[31m", "\x1b[32m"
 
 
 def terminal(node, *argv, **environment):
-    """The script, started on a terminal of its own."""
-    line = ["-t", str(node.pid), "-m", "-n", "-u", "-p", *node.script(*argv)]
+    """The script, started on a terminal of its own, whose keys send signals to it alone."""
+    line = ["-t", str(node.pid), "-m", "-n", "-u", "-p", "setsid", "--ctty", *node.script(*argv)]
     env = {**ENVIRONMENT, "TERM": "xterm", **environment}
     return pexpect.spawn("nsenter", line, env=env, encoding="utf-8", timeout=100)
 
@@ -83,6 +83,18 @@ def test_end_of_input_is_no(members):
     assert members[0].changes_since(before) == []
 
 
+@pytest.mark.parametrize("command", ["-a", "-d"])
+def test_ctrl_c_is_no_at_once(members, command):
+    before = members[0].picture()
+    session = terminal(members[0], command)
+    session.expect_exact(PROMPT)
+    session.timeout = 5
+    session.sendintr()
+    said, code = finish(session)
+    assert code == 1 and "stopped by SIGINT" in said and "Nothing was changed." in said
+    assert members[0].changes_since(before) == []
+
+
 def test_what_the_record_supplies_is_shown(members):
     session = terminal(members[0], "-a")
     session.expect_exact(PROMPT)
@@ -100,6 +112,36 @@ def test_without_a_terminal_missing_options_are_named(members):
 def test_whole_line_asks_nothing_on_a_terminal(members):
     said, code = finish(terminal(members[0], *ACTIVATE))
     assert code == 0 and PROMPT not in said
+
+
+# ---- Deactivate of a member --------------------------------------------------------------------
+
+
+@pytest.fixture
+def active(members):
+    """The active one of two nodes."""
+    members[0].xcatha(*ACTIVATE)
+    return members[0]
+
+
+def test_deactivate_goes_on_after_yes(active):
+    said, code = answer(active, "-d", "Y")
+    assert code == 0 and "standby management node successfully" in said
+    assert losses.is_standby(active)
+
+
+def test_deactivate_changes_nothing_after_no(active):
+    before = active.picture()
+    said, code = answer(active, "-d", "N")
+    assert code == 0 and "Nothing was changed." in said
+    assert active.changes_since(before) == []
+
+
+def test_deactivate_says_what_would_happen_when_asked_for_a_dry_run(active):
+    before = active.picture()
+    said, code = answer(active, "-d", "D")
+    assert code == 0 and "would run: systemctl stop xcatd.service" in said and "Dry run" in said
+    assert active.changes_since(before) == []
 
 
 # ---- A pair whose VIP and mounts the administrator moves ---------------------------------------
@@ -121,6 +163,19 @@ def test_services_of_a_node_without_a_record_are_stopped_and_started(node):
     assert code == 0 and "primary management node successfully" in said
     assert {"xcatd", "named", "dhcpd"} <= set(losses.units(node))
     assert "enabled" not in node.run("systemctl", "is-enabled", "xcatd", "named").stdout.split()
+
+
+def test_service_that_does_not_stop_does_not_keep_the_others_up(node):
+    node.succeed("sh", "/root/go-xcat", "--yes", "install")
+    node.succeed("systemctl", "enable", "--now", "named", "conserver")
+    node.shorten(ASK_LIMIT=2)
+    node.plan("FAIL_ON", "systemctl stop conserver")
+    said, code = answer(node, "-d", "Y")
+    assert code == 5 and "not a clean standby yet: Stop console" in said
+    assert "take the VIP down" not in said
+    assert not {"xcatd", "named"} & set(losses.units(node))
+    boot = node.run("systemctl", "is-enabled", "xcatd", "named", "conserver").stdout
+    assert boot.split() == ["disabled"] * 3
 
 
 def test_node_without_a_record_asks_about_vip_and_mounts(node):

@@ -1,6 +1,5 @@
 """The house rules: what keeps xcatha.py small enough to be read before it is run as root."""
 
-import argparse
 import ast
 import hashlib
 import pathlib
@@ -10,8 +9,6 @@ import subprocess
 import sys
 
 import pytest
-
-import xcatha
 
 REPOSITORY = pathlib.Path(__file__).parents[1]
 SCRIPT = REPOSITORY / "xcatha.py"
@@ -173,13 +170,6 @@ def test_top_level_holds_what_was_agreed_and_nothing_else():
 
 def test_licence_is_the_eclipse_public_licence_1_0():
     assert hashlib.sha256((REPOSITORY / "LICENSE").read_bytes()).hexdigest() == EPL_1_0
-
-
-def test_readme_names_every_option_but_the_internal_ones():
-    readme = (REPOSITORY / "README.rst").read_text()
-    actions = [a for a in xcatha.build_parser()._actions if a.help != argparse.SUPPRESS]
-    options = [flag for action in actions for flag in action.option_strings]
-    assert [flag for flag in options if flag.startswith("--") and flag not in readme] == []
 
 
 def test_continuous_integration_runs_the_test_command_of_the_readme():

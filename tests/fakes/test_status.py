@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.fakes.lines import ACTIVATE, SETUP
+from tests.fakes.lines import ACTIVATE, DEACTIVATE, SETUP
 
 ACTIVE, INCONSISTENT, STANDBY, UNKNOWN = 0, 1, 3, 4
 XCAT = {"PATH": "/opt/xcat/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
@@ -99,6 +99,19 @@ def test_standby_that_is_broken_is_told_what_mends_it(members, break_it):
     assert is_mended_by_its_own_advice(host1, STANDBY)
 
 
+@pytest.mark.parametrize(
+    "setting", ["WorkingDirectory=/tmp", "ExecStart=\nExecStart=/bin/sleep infinity"]
+)
+def test_database_that_works_elsewhere_or_has_no_server_is_told_what_mends_it(active, setting):
+    drop_in = "/etc/systemd/system/postgresql.service.d/odd.conf"
+    active.succeed("tee", drop_in, input=f"[Service]\n{setting}\n")
+    active.succeed("systemctl", "restart", "postgresql")
+    active.succeed("rm", drop_in)
+    named = "PROBLEM: the database does not work on the share\n  mend: .*/root/xcatha.py -a -p /HA"
+    assert re.search(named, status(active, INCONSISTENT))
+    assert is_mended_by_its_own_advice(active, ACTIVE)
+
+
 @pytest.mark.parametrize("moment", ["hostname hamn", "systemctl start xcatd"])
 def test_node_whose_activate_was_killed_is_told_what_mends_it(members, moment):
     host1, _ = members
@@ -126,21 +139,39 @@ def test_upgraded_standby_is_told_to_upgrade_the_other_node(members):
 # ---- History -----------------------------------------------------------------------------------
 
 
+def events(node, code):
+    """The history as --status shows it, without times and lengths."""
+    shown = [line.split(None, 2) for line in status(node, code).splitlines()
+             if line.startswith("history")]
+    return [re.sub(r"\d+ s\)", "N s)", event) for _, _, event in shown]
+
+
 def test_history_has_the_last_transitions_with_node_kind_and_length(active, members):
     active.power_off()
     members[1].xcatha(*ACTIVATE)
-    shown = [line.split(None, 2) for line in status(members[1], ACTIVE).splitlines()
-             if line.startswith("history")]
-    events = [re.sub(r"\d+ s\)", "N s)", event) for _, _, event in shown]
-    assert events == ["host1 standby (N s)", "host2 standby (N s)", "host1 active (planned, N s)",
-                      "host2 active (unplanned, N s)"]
+    assert events(members[1], ACTIVE) == ["host1 standby (N s)", "host2 standby (N s)",
+                                          "host1 active (planned, N s)",
+                                          "host2 active (unplanned, N s)"]
 
 
 def test_history_has_what_failed_and_was_put_back(members):
     host1, _ = members
     host1.plan("FAIL_ON", "systemctl start xcatd.service")
     host1.xcatha(*ACTIVATE, code=1)
-    assert "host1 activate failed, put back" in status(host1, STANDBY)
+    assert events(host1, STANDBY)[-1] == "host1 activate failed, put back (N s)"
+
+
+def test_history_names_what_did_not_come_up(members):
+    host1, _ = members
+    host1.plan("FAIL_ON", "makedns")
+    host1.xcatha(*ACTIVATE, code=4)
+    assert events(host1, INCONSISTENT)[-1] == "host1 active (planned, N s), not up: DNS"
+
+
+def test_history_names_what_a_standby_could_not_finish(active):
+    active.plan("FAIL_ON", "ip address del")
+    active.xcatha(*DEACTIVATE, code=5)
+    assert events(active, STANDBY)[-1] == "host1 standby failed: Virtual IP (N s)"
 
 
 def test_history_is_bounded(members):

@@ -924,7 +924,8 @@ PERSISTENT_PLACES = {
 
 def persistent_vip(vip):
     """[(file:line, line, change)] of the settings that would bring the VIP up at boot."""
-    word = re.compile(r"(?<![\d.])%s(?![\d.])" % re.escape(vip))
+    # Not as the gateway of a route, as in `via 10.5.106.50`.
+    word = re.compile(r"(?<!via )(?<!via: )(?<![\d.])%s(?![\d.])" % re.escape(vip))
     found = []
     for path, change in network_settings():
         lines = read_text(path).splitlines() if os.access(path, os.R_OK) else []

@@ -85,6 +85,17 @@ def test_user_who_is_not_root_is_told_what_only_root_sees(members):
     assert "only root may read them" in " ".join(view(host1, *USER)["unseen"])
 
 
+def test_settings_that_only_root_may_read_are_named_to_others(members):
+    host1, _ = members
+    host1.path("/root").chmod(0o755)
+    host1.path("/var/lib/fakes/log").chmod(0o666)
+    settings = "/etc/netplan/01-site.yaml"
+    host1.succeed("install", "-D", "-m", "600", "/dev/stdin", settings, input="network:\n")
+    host1.xcatha(*ACTIVATE)  # now others, too, know the VIP that they may hold
+    assert f"{settings}: only root may read it" in view(host1, *USER)["unseen"]
+    assert view(host1)["unseen"] == []
+
+
 # ---- The README --------------------------------------------------------------------------------
 
 

@@ -3890,13 +3890,18 @@ def guide(opts):
 
 
 def supply(opts):
-    """Fill in what the share's record and this node's own record know."""
+    """Fill in what the share's record and this node's own record know, as far as they are read."""
     opts.path = opts.path or find_share(opts)
     opts.vip = opts.vip or vip_of_lease_unit()
-    if not opts.path or share_state(opts.path) != "answers" or error_of(read_record, opts.path):
-        return
-    record = read_record(opts.path)
-    opts.vip = opts.vip or record.get("vip")
+    if opts.path and share_state(opts.path) == "answers":
+        broken = any_error_of(supply_from_share, opts)
+        if broken:
+            report(broken)
+
+
+def supply_from_share(opts):
+    """Fill in what the share knows."""
+    opts.vip = opts.vip or read_record(opts.path).get("vip")
     opts.nic = opts.nic or read_nodes(opts.path).get(physical_host_name(), {}).get("nic")
 
 

@@ -95,6 +95,25 @@ def test_guided_activate_of_the_second_node_after_the_first(members):
     both(host2, *GUIDED)
 
 
+def test_guided_deactivate_and_activate_of_a_node_without_a_record(node):
+    node.succeed("sh", "/root/go-xcat", "--yes", "install")
+    node.succeed("systemctl", "enable", "--now", "named", "conserver")
+    assert "would run: systemctl disable named.service" in both(node, "-d", "--yes")
+    assert "would run: systemctl start xcatd.service" in both(node, *GUIDED)
+
+
+def test_takeover_from_a_node_that_was_powered_off(members):
+    host1, host2 = members
+    host1.xcatha(*ACTIVATE)
+    host1.power_off()
+    assert "would rename: /HA/.xcatha/lease -> " in both(host2, *ACTIVATE, "--peer-is-off")
+
+
+def test_setup_without_a_directory_that_is_shared_otherwise(node):
+    node.succeed("sh", "/root/go-xcat", "--yes", "install")
+    assert "/tftpboot" not in both(node, *SETUP, "--exclude", "/tftpboot")
+
+
 def test_takeover_after_a_power_loss(members):
     host1, host2 = members
     host1.xcatha(*ACTIVATE)

@@ -3,8 +3,9 @@ import pytest
 
 from tests.fakes.announcements import announced, compare, misplaced
 from tests.lab import judge
-from tests.lab.lab import Lab
-from tests.lab.pair import ACTIVATE, DEACTIVATE, SETUP, Pair
+from tests.lab.lab import Lab, frozen
+from tests.lab.pair import ACTIVATE, DEACTIVATE, SETUP, VIP, Pair
+from tests.lab.starts import EXISTING
 
 LOG = "/var/log/xcatha.log"
 ENGINES = ["postgresql", pytest.param("mysql", marks=pytest.mark.long)]
@@ -55,3 +56,22 @@ def test_real_run_makes_the_changes_that_were_announced(stages, name):
 def test_what_is_right_already_is_left_out(stages, name):
     certain, _ = announced(stages[name].said)
     assert not [change for change in certain if change.startswith(("run ", "link ", "rename "))]
+
+
+# ---- A node that serves already, whose own first address becomes the VIP -----------------------
+
+@pytest.fixture(scope="module", params=EXISTING)
+def existing(request):
+    """The setup of such a node."""
+    with frozen(f"existing-{request.param}", EXISTING[request.param]) as lab:
+        yield Stage(Pair(lab, "postgresql"), lab.host1, SETUP)
+
+
+def test_dry_run_on_an_existing_node_changes_nothing(existing):
+    assert existing.changed == {}
+
+
+def test_setup_of_an_existing_node_makes_the_changes_that_were_announced(existing):
+    assert f"would run: ip address del {VIP}/8" in existing.said
+    assert compare(existing.said, existing.log) == ([], []), existing.said
+    assert misplaced(existing.said, existing.log) == [], existing.said

@@ -58,6 +58,7 @@ def environment(interpreter):
     home = CACHE / "python-{}-{}".format(full_version(interpreter), key)
     if not home.exists():
         build_environment(interpreter, home)
+    home.chmod(0o755)  # for tests that run the script as another user
     return home / "bin" / "python"
 
 

@@ -22,6 +22,7 @@ from tests.shortened import SCRIPT, shortened
 
 COMMAND = pathlib.Path(__file__).with_name("command.c")
 STAND_IN = "/usr/local/lib/fakes/command"
+PYTHON = os.environ.get("FAKES_PYTHON", sys.executable)  # what runs the script
 INIT = pathlib.Path(__file__).with_name("init.py")
 LIMIT = 120
 ADDRESSES = {"host1": "10.5.106.4", "host2": "10.5.106.5"}
@@ -241,7 +242,7 @@ class Node:
     @staticmethod
     def script(*argv):
         """The command line of the script."""
-        return [sys.executable, "/root/xcatha.py", *argv]
+        return [PYTHON, "/root/xcatha.py", *argv]
 
     def xcatha(self, *argv, code=0, **options):
         """Run the script, which must exit with this code; its result."""

@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 
 import pytest
 
@@ -195,5 +194,5 @@ def test_anyone_may_ask(members):
 
 
 def test_script_needs_no_terminal_for_status(members):
-    done = members[0].run("setsid", sys.executable, "/root/xcatha.py", "--status")
+    done = members[0].run("setsid", *members[0].script("--status"))
     assert done.returncode == STANDBY

@@ -1,7 +1,5 @@
 """Exit 2: a command line that cannot be carried out changes nothing and says what is wrong."""
 
-import sys
-
 import pytest
 
 from tests.fakes.lines import ACTIVATE, SETUP
@@ -81,7 +79,7 @@ def test_only_root_may_run_it(node):
     node.path("/root").chmod(0o755)
     before = node.picture()
     user = ["setpriv", "--reuid=26", "--regid=26", "--clear-groups"]
-    done = node.fail(*user, sys.executable, "/root/xcatha.py", *ACTIVATE, code=2)
+    done = node.fail(*user, *node.script(*ACTIVATE), code=2)
     assert "root" in done.stderr and not node.changes_since(before)
 
 

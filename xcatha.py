@@ -1595,8 +1595,9 @@ def other_holder(share):
     """The evidence that another node holds the lease, "" when nobody does.
 
     Where locks reach between the nodes, the lock decides; a dead node's is waited for until the
-    filesystem expires it. Elsewhere the counter decides, unless the record is released: a
-    standing one means a dead holder, whose lock (NFSv3's, until it boots again) means nothing.
+    filesystem expires it. Elsewhere the counter decides, unless the record is released and no lock
+    is seen: one that stands means a dead holder, whose lock (NFSv3's, until it boots again) means
+    nothing; a lock on a released share is that of a node about to be active.
     """
     before = read_lease(share).get("counter")
 
@@ -1604,7 +1605,8 @@ def other_holder(share):
         """True if the holder has shown life since."""
         return read_lease(share).get("counter") != before
     if not locks_reach(share) or lock_state(share) == "refused":
-        if active_node(share) in ("", physical_host_name()):
+        if (active_node(share) in ("", physical_host_name())
+                and wait_until(lambda: lock_state(share) != "held", 2)):  # longer than a look
             return ""
         say("  locks do not reach between the nodes here; watching the other node's counter for "
             "%d s" % COUNTER_WATCH)

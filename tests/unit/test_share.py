@@ -44,6 +44,8 @@ def record(share, **fields):
         ("ceph", "rw", True),
         ("gfs2", "rw", True),
         ("ocfs2", "rw", True),
+        ("ocfs2", "rw,localflocks", False),
+        ("gfs2", "rw,localflocks", False),
         ("ext4", "rw", True),
         ("fuse.glusterfs", "rw", False),
     ],

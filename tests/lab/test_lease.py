@@ -173,6 +173,20 @@ def test_standby_is_refused_while_the_active_host_is_paused(duo):
     assert judge.holders(duo.lab) != [duo.standby.name]
 
 
+def test_activate_that_waits_for_a_dead_holders_lock_gets_it(duo):
+    duo.active.cut()
+    duo.active.pause()
+    with Watcher(*duo.looks()):
+        waiting = duo.standby.popen(*duo.pair.line(ACTIVATE, duo.standby))
+        assert any("waiting up to" in line for line in waiting.stdout), waiting.stderr.read()
+        assert not lock_is_free(duo.lease)
+        duo.active.power_off()
+        outputs = waiting.communicate(timeout=300)
+    assert waiting.returncode == 0, outputs
+    duo.assert_serves(duo.standby)
+    duo.active.boot()
+
+
 @pytest.mark.parametrize("cut", [False, True], ids=["in sight", "off the network"])
 def test_peer_that_lives_is_not_taken_for_off(duo, cut):
     if cut:

@@ -4,6 +4,7 @@ A hypothesis state machine whose hosts are a World's, on fakes or in the lab. Wh
 Watcher looks for what must never be; after each step every host's --status is held against what
 this machine sees; at the end all is healed, a plain -a succeeds and nothing committed is missing.
 """
+import collections
 import functools
 import json
 import os
@@ -26,17 +27,18 @@ from tests.watcher import (
 # What is likely comes more often. The first one is what hypothesis shrinks to.
 STEPS = [
     "rest", "activate", "activate", "activate", "deactivate", "deactivate", "setup",
-    "activate both", "peer is off", "stop lease", "write", "write", "power off", "boot", "boot",
-    "cut", "heal", "kill holder", "kill -a", "kill -d", "kill -s", "start postgresql",
-    "start xcatd"]
+    "activate both", "deactivate both", "setup both", "activate against deactivate",
+    "peer is off", "stop lease", "write", "write", "power off", "boot", "boot", "cut", "heal",
+    "kill holder", "kill -a", "kill -d", "kill -s", "start postgresql", "start xcatd",
+    "start DHCP"]
 ROLES = {0: "active", 3: "standby", 1: "inconsistent", 4: "unknown"}
-HOSTS = st.sampled_from(["host1", "host2"])
+NAMES = ("host1", "host2")
 
 
 class World:
     """Two members of a pair, both standing by, on a level of tests; see its subclasses."""
 
-    hosts = share = None
+    hosts = share = dhcp_unit = None
 
     def start(self, host, *options):
         """Start the script on a host; a process with communicate()."""
@@ -99,8 +101,11 @@ class World:
     def lease(self):
         return self.share / ".xcatha/lease"
 
+    def is_active(self, host, unit):
+        return host.run("systemctl", "is-active", unit).returncode == 0
+
     def holds_lease(self, host):
-        return host.run("systemctl", "is-active", "xcatha-lease").returncode == 0
+        return self.is_active(host, "xcatha-lease")
 
     def has_server(self, host):
         """True if a database server of this host works on the share."""
@@ -117,11 +122,17 @@ class World:
                 "linked": self.is_linked(host), "lock free": lock_is_free(self.lease)}
 
 
+def other_than(name):
+    """The other host's name."""
+    return NAMES[name == NAMES[0]]
+
+
 class Schedule(RuleBasedStateMachine):
     """People and machines at work on the two hosts of a world."""
 
     make_world = None
     steps = STEPS
+    done = collections.Counter()  # how often a step did something, in all schedules of a run
 
     def __init__(self):
         super().__init__()
@@ -140,26 +151,41 @@ class Schedule(RuleBasedStateMachine):
                 self.world.two_vips)
             self.watcher.__enter__()
 
-    @rule(name=HOSTS, step=st.runner().flatmap(lambda self: st.sampled_from(self.steps)),
+    def choices(self):
+        """(host, step) of all for which it is the time."""
+        return [(name, step) for step in self.steps for name in NAMES if self.is_time(name, step)]
+
+    def is_time(self, name, step):
+        """True if a step can do something on a host, as far as the schedule itself can tell."""
+        down = self.off | self.paused
+        when = {"boot": name in self.off, "resume": name in self.paused,
+                "heal": name in self.deaf - down, "make room": self.full,
+                "peer is off": other_than(name) in self.off and name not in down}
+        needs_both = "both" in step or "against" in step
+        return when.get(step, name not in down and not (needs_both and down))
+
+    @rule(choice=st.runner().flatmap(lambda self: st.sampled_from(self.choices())),
           moment=st.integers(0, 9))
-    def go_on(self, name, step, moment):
-        """One step on one host, if it can be worked on now. (One rule, so that all are as likely.)
+    def go_on(self, choice, moment):
+        """One step on one host. (One rule, so that all are as likely.)
 
         The moment is that of a kill, in tenths of what the command takes.
         """
+        name, step = choice
         if step == "rest":
             return
         self.begin()
         print(f"--- {name}: {step} {moment}")
-        if step in ("boot", "resume") or name not in self.off | self.paused:
-            command = step.rpartition(" ")[2]
-            if step.startswith("kill -"):
-                self.world.run_killed(self.hosts[name], moment / 10, *self.world.line(command))
-            elif step.startswith("start "):
-                self.hosts[name].run("systemctl", "start", command)
-            else:
-                getattr(self, step.replace(" ", "_"))(name)
-            self.look()
+        first, _, last = step.rpartition(" ")
+        if step.startswith("kill -"):
+            did = self.run_killed(name, last, moment)
+        elif first == "start":
+            did = self.start_by_hand(name, {"DHCP": self.world.dhcp_unit}.get(last, last))
+        else:
+            did = getattr(self, step.replace(" ", "_"))(name)
+        if did is not False:
+            self.done[step] += 1
+        self.look()
 
     # ---- What administrators do ------------------------------------------------------------
 
@@ -175,33 +201,46 @@ class Schedule(RuleBasedStateMachine):
         self.run(name, "-d")
 
     def activate_both(self, _):
-        if self.off | self.paused:
-            return
-        runs = {name: self.world.start(host, *self.world.line("-a"))
-                for name, host in self.hosts.items()}
-        outputs = {name: "".join(run.communicate(timeout=600)) for name, run in runs.items()}
-        for name, run in runs.items():
-            self.judge(name, "-a", run.returncode, outputs[name])
-        assert [run.returncode in (0, 4) for run in runs.values()].count(True) <= 1, outputs
+        codes = self.run_at_once(dict.fromkeys(NAMES, "-a"))
+        assert [code in (0, 4) for code in codes].count(True) <= 1, codes
+
+    def deactivate_both(self, _):
+        self.run_at_once(dict.fromkeys(NAMES, "-d"))
+
+    def setup_both(self, _):
+        self.run_at_once(dict.fromkeys(NAMES, "-s"))
+
+    def activate_against_deactivate(self, name):
+        self.run_at_once({name: "-a", other_than(name): "-d"})
 
     def peer_is_off(self, name):
         """The one who says so has made sure of it."""
-        other = "host2" if name == "host1" else "host1"
-        if other in self.off:
-            code = self.run(name, "-a", "--peer-is-off")
-            assert code in (0, 4) or name in self.deaf or self.full
+        code = self.run(name, "-a", "--peer-is-off")
+        assert code in (0, 4) or name in self.deaf or self.full
 
     def stop_lease(self, name):
+        held = self.world.holds_lease(self.hosts[name])
         self.hosts[name].run("systemctl", "stop", "xcatha-lease")
+        return held
+
+    def start_by_hand(self, name, unit):
+        """A guarded unit; it does not start without the lease."""
+        host = self.hosts[name]
+        held, ran = self.world.holds_lease(host), self.world.is_active(host, unit)
+        started = host.run("systemctl", "start", unit).returncode == 0
+        assert held or not started, f"{unit} started without the lease"
+        return not ran
 
     def write(self, name):
         """A row and a file; both count from the moment that the active host says it is done."""
         host, new = self.hosts[name], f"new{len(self.rows) + len(self.files)}"
-        if self.world.has_vip(host) and self.world.has_server(host):
-            if self.world.add_row(host, new).returncode == 0:
-                self.rows.append(new)
-            if host.run("tee", f"/install/{new}", input=new).returncode == 0:
-                self.files.append(new)
+        if not (self.world.has_vip(host) and self.world.has_server(host)):
+            return False
+        if self.world.add_row(host, new).returncode == 0:
+            self.rows.append(new)
+        if host.run("tee", f"/install/{new}", input=new).returncode == 0:
+            self.files.append(new)
+        return True
 
     # ---- What machines do ------------------------------------------------------------------
 
@@ -210,34 +249,35 @@ class Schedule(RuleBasedStateMachine):
         self.off.add(name)
 
     def boot(self, name):
-        if name in self.off:
-            self.hosts[name].boot()
-            self.off.discard(name)
-            self.deaf.discard(name)
-            assert not self.world.has_server(self.hosts[name])
+        self.hosts[name].boot()
+        self.off.discard(name)
+        self.deaf.discard(name)
+        assert not self.world.has_server(self.hosts[name])
 
     def cut(self, name):
         self.world.cut(self.hosts[name])
         self.deaf.add(name)
 
     def heal(self, name):
-        if name in self.deaf:
-            self.world.heal(self.hosts[name])
-            self.deaf.discard(name)
+        self.world.heal(self.hosts[name])
+        self.deaf.discard(name)
 
     def pause(self, name):
         self.hosts[name].pause()
         self.paused.add(name)
 
     def resume(self, name):
-        if name in self.paused:
-            self.hosts[name].resume()
-            self.paused.discard(name)
+        self.hosts[name].resume()
+        self.paused.discard(name)
 
     def kill_holder(self, name):
         pid = self.hosts[name].run("systemctl", "show", "-P", "MainPID", "xcatha-lease").stdout
-        if pid.strip() not in ("", "0"):
-            self.hosts[name].run("kill", "-KILL", pid.strip())
+        if pid.strip() in ("", "0"):
+            return False
+        return self.hosts[name].run("kill", "-KILL", pid.strip()).returncode == 0
+
+    def run_killed(self, name, command, moment):
+        self.world.run_killed(self.hosts[name], moment / 10, *self.world.line(command))
 
     def fill_share(self, _):
         self.world.fill()
@@ -259,6 +299,15 @@ class Schedule(RuleBasedStateMachine):
         code, output = self.world.run(self.hosts[name], *self.world.line(command), *more)
         self.judge(name, command, code, output)
         return code
+
+    def run_at_once(self, commands):
+        """Start the script on both hosts at the same time, {host: command}; the exit codes."""
+        runs = {name: self.world.start(self.hosts[name], *self.world.line(command))
+                for name, command in commands.items()}
+        outputs = {name: "".join(run.communicate(timeout=600)) for name, run in runs.items()}
+        for name, run in runs.items():
+            self.judge(name, commands[name], run.returncode, outputs[name])
+        return [run.returncode for run in runs.values()]
 
     def judge(self, name, command, code, output):
         """The exit status is one of the contract's and tells the truth about the host."""
@@ -328,17 +377,23 @@ class Schedule(RuleBasedStateMachine):
         assert [file for file in self.files if (install / file).read_text() != file] == []
 
 
-def run_schedules(machine, examples, steps, shrink=False):
+def run_schedules(machine, tell, examples, steps, shrink=False):
     """Run random schedules; XCATHA_SEED in the environment repeats one.
 
-    A single example is always the same, so that a change is judged by what it changed; more are
-    always others.
+    Returns how many steps did something. A single example is always the same, so that a change is
+    judged by what it changed; more are always others.
     """
     fresh = random.SystemRandom().getrandbits(32) if examples > 1 else 1
     number = int(os.environ.get("XCATHA_SEED") or fresh)
     print(f"XCATHA_SEED={number}")
+    machine.done = collections.Counter()
     phases = [Phase.generate, Phase.shrink] if shrink else [Phase.generate]
     # The first example of all is nothing but rest.
     run_state_machine_as_test(seed(number)(machine), settings=settings(
         max_examples=examples + 1, stateful_step_count=steps, deadline=None, database=None,
         phases=phases, suppress_health_check=list(HealthCheck), report_multiple_bugs=False))
+    total = sum(machine.done.values())
+    counts = ", ".join(f"{step} {count}" for step, count in sorted(machine.done.items()))
+    tell(f"{machine.__name__}, XCATHA_SEED={number}: on {examples} pairs {total} steps that did "
+         f"something: {counts}")
+    return total

@@ -16,6 +16,8 @@ SECONDS = 10
 class LabWorld(World):
     """The lab's pair that was set up; both hosts stand by."""
 
+    dhcp_unit = "isc-dhcp-server"
+
     def __init__(self):
         self.lab = pair_lab().__enter__()
         self.pair = Pair(self.lab, "postgresql")
@@ -67,11 +69,11 @@ class ScheduleOnLab(Schedule):
 
 
 @pytest.mark.timeout(900)
-def test_short_schedule_keeps_every_promise():
-    run_schedules(ScheduleOnLab, examples=1, steps=10)
+def test_short_schedule_keeps_every_promise(tell):
+    run_schedules(ScheduleOnLab, tell, examples=1, steps=10)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(4 * 3600)
-def test_long_schedules_keep_every_promise():
-    run_schedules(ScheduleOnLab, examples=4, steps=40)
+def test_long_schedules_keep_every_promise(tell):
+    assert run_schedules(ScheduleOnLab, tell, examples=4, steps=40) >= 100

@@ -26,6 +26,11 @@ STUBBORN_IP = """\
 case "$*" in "address del"*) exit 2 ;; esac
 exec {}.real "$@"
 """
+STUBBORN_XCATD = """\
+trap '' TERM
+/usr/local/lib/fakes/xcatd infinity >/dev/null 2>&1 &
+echo $!
+"""
 CRM_MON = """\
 #!/bin/sh
 cat <<END
@@ -195,6 +200,16 @@ def test_stop_fails_while_the_vip_is_left(active):
     active.succeed("install", "-m", "755", "/dev/stdin", ip, input=STUBBORN_IP.format(ip))
     assert "not stopped: the VIP" in call(active, "stop", GENERIC).stderr
     active.succeed("mv", ip + ".real", ip)
+    call(active, "stop")
+    assert is_standby(active)
+
+
+def test_stop_fails_while_an_xcatd_cannot_be_ended(active):
+    install(active, ASK_LIMIT=3)
+    pid = active.succeed("sh", "-c", STUBBORN_XCATD).strip()
+    said = call(active, "stop", GENERIC).stderr
+    assert "xcatd" in said.partition("ocf-exit-reason:not stopped:")[2]
+    active.succeed("kill", "-KILL", pid)
     call(active, "stop")
     assert is_standby(active)
 

@@ -8,13 +8,15 @@ import pytest
 from tests.lab import judge
 from tests.lab.image import wait_for
 from tests.lab.lab import Lab
-from tests.lab.pair import ACTIVATE, DEACTIVATE, Pair, pair_lab
+from tests.lab.pair import ACTIVATE, DEACTIVATE, VIP, Pair, pair_lab
 from tests.shortened import shortened
 
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 LIMITS = {"SERVICE_LIMIT": 8, "ASK_LIMIT": 8, "LOCK_EXPIRY": 5}
 DONE, FAILED, REFUSED, CANNOT_TELL, INCOMPLETE = 0, 1, 3, 4, 5
 STATUS = "python xcatha.py --status"
+# What Pacemaker grants it, by the README.
+MONITOR_LIMIT = 60
 # A command that does something else first, once.
 MEDDLER = """#!/bin/sh
 rm "$0"
@@ -266,6 +268,15 @@ def test_status_on_a_hung_share_cannot_tell(hung):
 
 def test_activate_on_a_hung_share_is_refused(hung):
     assert "does not answer" in run(hung.host2, ACTIVATE, REFUSED)
+
+
+@pytest.mark.parametrize("level", ["0", "10"])
+def test_monitor_of_the_agent_answers_in_time_on_a_hung_share(hung, level):
+    """The holder of the lease writes to the share: once that ends it, the node has failed."""
+    agent = {"OCF_ROOT": "/usr/lib/ocf", "OCF_RESKEY_path": "/HA", "OCF_RESKEY_vip": VIP,
+             "OCF_RESKEY_nic": "eth0:0", "OCF_CHECK_LEVEL": level}
+    done = hung.host1.run("python", "xcatha.py", "monitor", env=agent, timeout=MONITOR_LIMIT)
+    assert done.returncode in (DONE, FAILED), hung.host1.report(done)
 
 
 def test_deactivate_on_a_hung_share_stops_services_and_drops_the_vip(hung):

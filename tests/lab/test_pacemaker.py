@@ -206,6 +206,25 @@ def test_frozen_host_is_fenced_and_wakes_as_a_standby(cluster, tell):
     assert judge.programs(frozen) == []
 
 
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_frozen_host_that_wakes_before_it_is_fenced_is_fenced_all_the_same(cluster, tell):
+    """Until then it serves alone: nobody else starts before the power switch has answered."""
+    frozen = cluster.active
+    with cluster.switch.held_back():
+        frozen.pause()
+        wait_for(lambda: frozen.name in cluster.switch.asked_for, LIMIT, "the power switch")
+        before = cluster.counter()
+        frozen.resume()
+        wait_for(lambda: cluster.counter() != before, LIMIT, "life of the host that woke")
+        cluster.assert_serves(frozen)
+    released = time.time()
+    cluster.wait_for_move()
+    tell(f"awake before it is fenced: {cluster.standby.name} serves "
+         f"{time.time() - released:.1f} s after the power switch's answer")
+    assert cluster.was_fenced(frozen) and not cluster.was_fenced(cluster.standby)
+
+
 def test_stop_that_fails_leads_to_fencing(cluster, tell):
     """A server outside its unit works on: deactivate leaves it alone and keeps the lease."""
     began = time.time()

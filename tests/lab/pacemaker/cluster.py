@@ -1,5 +1,6 @@
 """The lab's pair as a cluster: Corosync and Pacemaker as the README configures them."""
 import contextlib
+import json
 import pathlib
 import re
 from xml.etree import ElementTree
@@ -100,6 +101,7 @@ class Cluster:
         self.active, self.standby = sorted(self.lab.hosts, key=lambda host: host.name != place)
         self.assert_serves(self.active)
         self.switch.turned_off.clear()
+        self.switch.asked_for.clear()
 
     def crm(self, *words):
         """Run a command of crmsh and wait until the cluster has done what follows from it."""
@@ -132,6 +134,10 @@ class Cluster:
         assert judge.database_directories(host) == {"/HA/var/lib/pgsql/data"}
         assert "clustersite" in xcat(host, "lsdef", "-t", "site")
         assert self.lab.client.connects(VIP, 3001)
+
+    def counter(self):
+        """What the holder of the lease last wrote of its life."""
+        return json.loads((self.lab.share / ".xcatha/lease").read_text())["counter"]
 
     def never_two(self):
         """A watcher of all that must not be on two hosts at once."""

@@ -33,7 +33,9 @@ class PowerSwitch:
         self.hosts = {host.name: host for host in lab.hosts}
         self.socket = listen(lab.network.namespace("client"), PORT)
         self.thread = threading.Thread(target=self.serve, daemon=True)
-        self.power, self.turned_off = threading.Lock(), []
+        self.power, self.asked_for, self.turned_off = threading.Lock(), [], []
+        self.may_turn_off = threading.Event()
+        self.may_turn_off.set()
 
     def __enter__(self):
         self.thread.start()
@@ -58,8 +60,19 @@ class PowerSwitch:
         if action == "monitor":
             return "ready"
         if action == "off":
+            self.asked_for.append(name)
+            self.may_turn_off.wait()
             self.turn_off(self.hosts[name])
         return "on" if self.hosts[name].pid else "off"
+
+    @contextlib.contextmanager
+    def held_back(self):
+        """Within the block whoever is to be turned off has to wait for it."""
+        self.may_turn_off.clear()
+        try:
+            yield
+        finally:
+            self.may_turn_off.set()
 
     def turn_off(self, host):
         """Take a host's power, if it has any."""

@@ -157,7 +157,7 @@ class Before:
             found.append("a traceback")
         if done.returncode not in (0, 1, 3, 4, 5, -9):
             found.append(f"exit {done.returncode}")
-        put_back = done.returncode in (1, 3) or "as it was found" in said
+        put_back = done.returncode in (1, 3) or "This node is as it was found" in said
         if (put_back or "Nothing was changed" in said) and TIDIED not in said:
             found += self.differences()
         if PRIMARY in said and not is_active(self.node):

@@ -101,6 +101,7 @@ COPY_LIMIT = 7 * 24 * 3600
 HEARTBEAT = 10
 COUNTER_WATCH = 3 * HEARTBEAT
 EARLY_PROBE = 5
+LAST_BREATH = 1
 SETTLE = 3
 LOCK_EXPIRY = 120
 LUSTRE_LOCK_EXPIRY = 180
@@ -171,7 +172,7 @@ def refuse(what, evidence, hint):
 # What this run is doing; the options of the command line travel separately, as `opts`.
 RUN = argparse.Namespace(dryrun=False, changed=False, undo=[], undoing=False, undo_failed=False,
                          children=[], threads=[], secrets=[], pretended={}, signal=None,
-                         by_pacemaker=False, tidied=False)
+                         by_pacemaker=False, tidied=False, asked={})
 
 log = logging.getLogger("xcatha")
 log.addHandler(logging.NullHandler())  # until there is a file to write to
@@ -320,10 +321,17 @@ def stop_if_asked():
 
 
 def ask(argv, limit=ASK_LIMIT, env=None):
-    """Run a command that changes nothing, also in a dry run; (exit status, stdout, stderr)."""
+    """Run a command that changes nothing, also in a dry run; (exit status, stdout, stderr).
+
+    The log has it when it is first asked, and whenever its exit status is another one.
+    """
     stop_if_asked()
+    started = time.monotonic()
     answer = run(argv, limit, env)
     stop_if_asked()  # the signal ended the command, so that its answer means nothing
+    if RUN.asked.get(pasted(argv)) != answer[0]:
+        RUN.asked[pasted(argv)] = answer[0]
+        log_command(argv, started, answer, may_fail=True)
     return answer
 
 
@@ -338,11 +346,7 @@ def do(argv, limit=DO_LIMIT, env=None, may_fail=False, **more):
     stop_if_asked()
     RUN.changed, started = True, time.monotonic()
     status, out, err = run(argv, limit, env, **more)
-    verdict = "Passed" if status == 0 else "Failed, OK to ignore" if may_fail else "Failed"
-    log.info("%s (%.2f s) [%s]", pasted(argv), time.monotonic() - started, verdict)
-    if status:
-        for line in without_secrets(out + err).splitlines():
-            log.info("    %s", line)
+    log_command(argv, started, (status, out, err), may_fail)
     stop_if_asked()
     if status and not may_fail:
         raise HAError("%s failed" % argv[0], "%s: exit %d, %s" % (
@@ -353,6 +357,16 @@ def do(argv, limit=DO_LIMIT, env=None, may_fail=False, **more):
 def pasted(argv):
     """A command as it could be pasted into a shell."""
     return " ".join(shlex.quote(word) for word in argv)
+
+
+def log_command(argv, started, answer, may_fail):
+    """The log has a command with its time and verdict and, if it failed, its output."""
+    status, out, err = answer
+    verdict = "Passed" if status == 0 else "Failed, OK to ignore" if may_fail else "Failed"
+    log.info("%s (%.2f s) [%s]", pasted(argv), time.monotonic() - started, verdict)
+    if status:
+        for line in without_secrets(out + err).splitlines():
+            log.info("    %s", line)
 
 
 def last_line(out, err):
@@ -1258,6 +1272,7 @@ def stop_strays(kind):
     if RUN.dryrun and any(unit["ActiveState"] != "inactive"
                           for unit in look_at_units(SERVICES[kind]).values()):
         return  # the processes of a unit that would be stopped
+    wait_until(lambda: not processes_of(kind), LAST_BREATH, 0.02)
     left = processes_of(kind)
     if kind != "database":  # a server that outlives its unit is the administrator's to end
         for process in left:

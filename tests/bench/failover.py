@@ -109,7 +109,8 @@ def run(host, line):
     log = host.succeed("cat", LOG)
     assert cost["code"] == 0, log
     return {**cost, "host": host.name, "steps": timeline.steps(log),
-            "commands": timeline.commands(log), "services": timeline.services(log)}
+            "commands": timeline.commands(log), "services": timeline.services(log),
+            "probes": timeline.probes(log)}
 
 
 def let_go(host, kind):

@@ -6,7 +6,8 @@ LINE = re.compile(r"^(\S+ \S+),(\d{3}) - \w+ - (.*)$")
 COMMAND = re.compile(r"^(.*) \((\d+\.\d+) s\) \[(?:Passed|Failed|Failed, OK to ignore)\]$")
 STEP = re.compile(r"^(.{24}) (.*) \((\d+\.\d+) s\)$")
 # What the services and xCAT themselves take; the rest of a run is the script's own.
-SERVICE = re.compile(r"^(systemctl (?!daemon-reload)|makedns|makedhcp|makeconservercf|makegocons)")
+SERVICE = re.compile(r"^(systemctl (start|stop|restart|enable|disable|kill)|makedns|makedhcp"
+                     r"|makeconservercf|makegocons)")
 
 
 def spans(log, pattern):
@@ -27,7 +28,7 @@ def moment(stamp):
 
 
 def commands(log):
-    """The commands that changed something."""
+    """The commands, less the questions that were asked before."""
     return spans(log, COMMAND)
 
 
@@ -39,6 +40,11 @@ def steps(log):
 def services(log):
     """Those of the commands in which a service or a tool of xCAT's was at work."""
     return [span for span in commands(log) if SERVICE.match(span["what"])]
+
+
+def probes(log):
+    """The probe for another machine that has the VIP."""
+    return [span for span in commands(log) if span["what"].startswith("arping -D")]
 
 
 def seconds(span):

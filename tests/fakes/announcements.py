@@ -5,9 +5,11 @@ that the stand-ins recorded, and the difference between two pictures of the node
 """
 
 import re
+import shlex
 
 # Calls of these only look; every other one is a change.
 LOOKS = {
+    ("mysql", "--host=10.5.106.50"),
     ("arping", "-D"),
     ("arping", "-V"),
     ("ip", "-4"),
@@ -17,7 +19,8 @@ LOOKS = {
     ("systemctl", "show"),
 }
 LOOKING_TOOLS = """
-    du find journalctl lsdef lsxcatd openssl perl ping psql ssh-keygen stat tabdump
+    crm_mon dpkg-query du find journalctl lsdef lsxcatd openssl perl ping psql rpm ssh-keygen stat
+    tabdump
 """.split()
 
 VERBS = {"wrote": "write", "made": "make", "renamed": "rename", "linked": "link"}
@@ -68,7 +71,7 @@ def logged(log):
     found = []
     for line in log.splitlines():
         call, file = LOGGED_CALL.search(line), LOGGED_FILE.search(line)
-        if call:
+        if call and not looks_only(shlex.split(call[1])):
             found.append("run " + call[1])
         elif file:
             verb, what, target = VERBS[file[1]], file[2], file[3]

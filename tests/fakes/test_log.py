@@ -39,10 +39,22 @@ def test_command_is_logged_with_its_verdict(members):
 def test_failed_command_is_logged_with_its_output(members):
     host1, _ = members
     host1.plan("FAIL_ON", "systemctl start postgresql")
+    earlier = len(log_of(host1))
     host1.xcatha(*ACTIVATE, code=1)
-    log = log_of(host1)
-    failed = next(n for n, line in enumerate(log) if line.endswith(("[Failed]", "to ignore]")))
+    log = log_of(host1)[earlier:]
+    failed = next(n for n, line in enumerate(log) if " systemctl start postgresql" in line)
+    assert log[failed].endswith("[Failed, OK to ignore]")
     assert "fake: planned fault" in log[failed + 1]
+
+
+def test_question_is_logged_once_for_each_answer(members):
+    host1, _ = members
+    earlier = len(log_of(host1))
+    host1.xcatha(*ACTIVATE)
+    log = log_of(host1)[earlier:]
+    probes = [line for line in log if " arping -D " in line]
+    looks = [line for line in log if "UnitFileState xcatd.service" in line]
+    assert len(probes) == 1 and probes[0].endswith("[Passed]") and len(looks) == 1
 
 
 def test_password_is_in_no_log_no_output_and_no_argument(node):

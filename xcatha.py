@@ -3900,7 +3900,7 @@ def guide(opts):
         say(line)
     answer = "Y" if opts.yes else ask_administrator()
     if answer == "D":
-        RUN.dryrun = log.disabled = True
+        RUN.dryrun = True
     if by_hand and answer != "N":
         opts.command += " by hand"
     return answer != "N"
@@ -4360,10 +4360,12 @@ def run_guided(opts):
     commands = {"setup": setup, "activate": activate, "deactivate": deactivate,
                 "activate by hand": activate_by_hand, "deactivate by hand": deactivate_by_hand}
     check_not_managed(opts)
-    if guide(opts):
-        return commands[opts.command](opts)
-    say("Nothing was changed.")
-    return DONE
+    if not guide(opts):
+        say("Nothing was changed.")
+        return DONE
+    open_log(opts.log)  # not before: who is asked may have chosen a dry run, which keeps none
+    log.info("%s", pasted(sys.argv))
+    return commands[opts.command](opts)
 
 
 def missing_library():
@@ -4422,8 +4424,6 @@ def main(argv=None):
     RUN.secrets = [os.environ[name] for name in PASSWORD_VARIABLES if os.environ.get(name)]
     if opts.hold_lease or opts.lease_lost:
         return serve_lease(opts)
-    open_log(opts.log)
-    log.info("%s", pasted(sys.argv))
     watch_signals()
     return run_command(opts)
 

@@ -7,17 +7,17 @@ that the stand-ins recorded, and the difference between two pictures of the node
 import re
 import shlex
 
-# Calls of these only look; every other one is a change.
-LOOKS = {
-    ("mysql", "--host=10.5.106.50"),
-    ("arping", "-D"),
-    ("arping", "-V"),
-    ("ip", "-4"),
-    ("ip", "-o"),
-    ("systemctl", "is-enabled"),
-    ("systemctl", "list-units"),
-    ("systemctl", "show"),
-}
+# Calls that begin like this only look; every other one is a change.
+LOOKS = [line.split() for line in """
+    arping -D
+    arping -V
+    ip -4 route show
+    ip -o
+    mysql --host=10.5.106.50
+    systemctl is-enabled
+    systemctl list-units
+    systemctl show
+""".strip().splitlines()]
 LOOKING_TOOLS = """
     crm_mon dpkg-query du find journalctl lsdef lsxcatd openssl perl ping psql rpm ssh-keygen stat
     tabdump
@@ -50,7 +50,7 @@ EFFECTS = {
 
 
 def looks_only(call):
-    return call[0] in LOOKING_TOOLS or tuple(call[:2]) in LOOKS
+    return call[0] in LOOKING_TOOLS or any(call[: len(look)] == look for look in LOOKS)
 
 
 def plain(change):

@@ -29,8 +29,8 @@ STEPS = [
     "rest", "activate", "activate", "activate", "deactivate", "deactivate", "setup",
     "activate both", "deactivate both", "setup both", "activate against deactivate",
     "peer is off", "stop lease", "write", "write", "power off", "boot", "boot", "cut", "heal",
-    "kill holder", "kill -a", "kill -d", "kill -s", "start postgresql", "start xcatd",
-    "start DHCP"]
+    "heal", "heal", "kill holder", "kill -a", "kill -d", "kill -s", "start postgresql",
+    "start xcatd", "start DHCP"]
 ROLES = {0: "active", 3: "standby", 1: "inconsistent", 4: "unknown"}
 NAMES = ("host1", "host2")
 
@@ -159,7 +159,8 @@ class Schedule(RuleBasedStateMachine):
         """True if a step can do something on a host, as far as the schedule itself can tell."""
         down = self.off | self.paused
         when = {"boot": name in self.off, "resume": name in self.paused,
-                "heal": name in self.deaf - down, "make room": self.full,
+                "cut": name not in self.deaf | down, "heal": name in self.deaf - down,
+                "fill share": not self.full, "make room": self.full,
                 "peer is off": other_than(name) in self.off and name not in down}
         needs_both = "both" in step or "against" in step
         return when.get(step, name not in down and not (needs_both and down))
@@ -218,10 +219,15 @@ class Schedule(RuleBasedStateMachine):
         code = self.run(name, "-a", "--peer-is-off")
         assert code in (0, 4) or name in self.deaf or self.full
 
-    def stop_lease(self, name):
-        held = self.world.holds_lease(self.hosts[name])
-        self.hosts[name].run("systemctl", "stop", "xcatha-lease")
-        return held
+    def holder(self):
+        """The host that holds the lease, None if none that can be worked on does."""
+        running = self.hosts.keys() - self.off - self.paused
+        return next((host for name, host in self.hosts.items()
+                     if name in running and self.world.holds_lease(host)), None)
+
+    def stop_lease(self, _):
+        holder = self.holder()
+        return bool(holder) and holder.run("systemctl", "stop", "xcatha-lease").returncode == 0
 
     def start_by_hand(self, name, unit):
         """A guarded unit; it does not start without the lease."""
@@ -231,10 +237,10 @@ class Schedule(RuleBasedStateMachine):
         assert held or not started, f"{unit} started without the lease"
         return not ran
 
-    def write(self, name):
+    def write(self, _):
         """A row and a file; both count from the moment that the active host says it is done."""
-        host, new = self.hosts[name], f"new{len(self.rows) + len(self.files)}"
-        if not (self.world.has_vip(host) and self.world.has_server(host)):
+        host, new = self.holder(), f"new{len(self.rows) + len(self.files)}"
+        if not (host and self.world.has_vip(host) and self.world.has_server(host)):
             return False
         if self.world.add_row(host, new).returncode == 0:
             self.rows.append(new)
@@ -270,11 +276,12 @@ class Schedule(RuleBasedStateMachine):
         self.hosts[name].resume()
         self.paused.discard(name)
 
-    def kill_holder(self, name):
-        pid = self.hosts[name].run("systemctl", "show", "-P", "MainPID", "xcatha-lease").stdout
-        if pid.strip() in ("", "0"):
+    def kill_holder(self, _):
+        holder = self.holder()
+        if not holder:
             return False
-        return self.hosts[name].run("kill", "-KILL", pid.strip()).returncode == 0
+        pid = holder.run("systemctl", "show", "-P", "MainPID", "xcatha-lease").stdout.strip()
+        return holder.run("kill", "-KILL", pid).returncode == 0
 
     def run_killed(self, name, command, moment):
         self.world.run_killed(self.hosts[name], moment / 10, *self.world.line(command))

@@ -98,7 +98,7 @@ def small_disk(image, place):
 class ScheduleOnFakes(Schedule):
     """On fakes the share can be filled as well."""
 
-    steps = [*STEPS, "fill share", "make room", "make room"]
+    steps = [*STEPS, "fill share", *["make room"] * 6]
 
 
 @pytest.fixture

@@ -3001,9 +3001,9 @@ def start_core(opts, directories):
     step("xcatd", start_xcatd)
 
 
-def stop_all_services():
-    """Every managed service is down, in the order of deactivate."""
-    states = unit_states()
+def stop_all_services(seen_before=None):
+    """Every managed service is down, in the order of deactivate; see stop_services."""
+    states = unit_states() if seen_before is None else seen_before
     outcomes = [stop_services(kind, states) for kind in SERVICES]
     stopped = [outcome.split(": ")[1] for outcome in outcomes if ": " in outcome]
     return "stopped: " + ", ".join(stopped) if stopped else "already stopped"
@@ -3217,11 +3217,11 @@ def activate(opts):
     with concurrent.futures.ThreadPoolExecutor(1) as pool:  # the probe takes a second
         early = pool.submit(lambda: (time.monotonic(), error_of(check_vip_is_free, opts)))
         fresh, before = not is_serving(opts), picture(opts)
-        directories = claim_share(opts)
+        directories, states = claim_share(opts), unit_states()
         down = take_over_address(opts, early)
     on_failure(note_failure, share, started)
     if fresh:
-        step("Services", stop_all_services)
+        step("Services", stop_all_services, states)
     start_core(opts, directories)
     down += finish_activation(opts, directories, fresh)
     optional_step("History", add_history, share, "active (%s, %s)%s" % (

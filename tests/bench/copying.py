@@ -122,6 +122,8 @@ def compare(make, size, rounds):
 def downtime(files):
     """Set up a node that has so many files in /install: when it was down, and the first pass."""
     with directory() as home, cluster(home / "nodes") as (node,):
+        node.succeed("/usr/local/lib/fakes/go-xcat", "--yes", "install")
+        node.succeed("systemctl", "start", "xcatd")
         node.succeed(sys.executable, "-c", FILL, files, timeout=600)
         node.xcatha(*SETUP, env={"TZ": "UTC"}, timeout=600)
         steps = {step["what"]: step for step in timeline.steps(

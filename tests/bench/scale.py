@@ -85,6 +85,7 @@ def cheapest(node):
     found = []
     for _ in range(ROUNDS):
         found.append(cost(node, *ACTIVATE))
+        assert found[-1]["code"] == 0
         node.xcatha(*DEACTIVATE, timeout=600)
     return min(found, key=lambda one: one["cpu"])
 

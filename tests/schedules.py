@@ -278,10 +278,9 @@ class Schedule(RuleBasedStateMachine):
 
     def kill_holder(self, _):
         holder = self.holder()
-        if not holder:
-            return False
-        pid = holder.run("systemctl", "show", "-P", "MainPID", "xcatha-lease").stdout.strip()
-        return holder.run("kill", "-KILL", pid).returncode == 0
+        show = ("systemctl", "show", "-P", "MainPID", "xcatha-lease")
+        pid = holder.run(*show).stdout.strip() if holder else "0"
+        return pid != "0" and holder.run("kill", "-KILL", pid).returncode == 0  # 0 is this group
 
     def run_killed(self, name, command, moment):
         self.world.run_killed(self.hosts[name], moment / 10, *self.world.line(command))

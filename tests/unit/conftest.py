@@ -12,15 +12,16 @@ import xcatha
 def run_state(monkeypatch):
     """Each test has what a fresh run has: nothing pretended, nothing to undo, no dry run."""
     fresh = {"dryrun": False, "undoing": False, "signal": None, "pretended": {}}
-    fresh.update(undo=[], secrets=[], children=[])
+    fresh.update(undo=[], secrets=[], children=[], asked={}, changed=False, tidied=False)
     for name, value in fresh.items():
         monkeypatch.setattr(xcatha.RUN, name, value)
     return xcatha.RUN
 
 
 @pytest.fixture
-def undo(opts):
+def undo(opts, run_state):
     """Fails the run, which undoes what it did."""
+    run_state.changed = True
     numbers = (signal.SIGINT, signal.SIGTERM)
     handlers = [signal.getsignal(number) for number in numbers]
     opts.path = ""

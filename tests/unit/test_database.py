@@ -92,3 +92,33 @@ def test_unknown_engine_is_refused_without_its_password(run_state):
 )
 def test_version_is_major_and_minor(text, version):
     assert xcatha.first_version(text) == version
+
+
+def test_settings_are_those_of_the_newest_version_by_number(monkeypatch):
+    old, new = "/etc/postgresql/9.6/main", "/etc/postgresql/15/main"
+    monkeypatch.setattr(xcatha.glob, "glob", lambda pattern: [old, new])
+    monkeypatch.setattr(xcatha.os.path, "exists", lambda path: path.startswith("/etc/postgresql"))
+    assert xcatha.postgres_settings() == new
+
+
+# ---- What should name the VIP ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "master, nameservers, wanted",
+    [
+        ("10.5.106.4", "10.5.106.4", {"master": "10.5.106.50", "nameservers": "10.5.106.50"}),
+        ("10.5.106.50", "10.5.106.4,10.5.1.1", {"nameservers": "10.5.106.50,10.5.1.1"}),
+        ("10.5.106.50", "10.5.1.1,10.5.106.50", {}),
+        ("10.5.106.50", "", {"nameservers": "10.5.106.50"}),
+    ],
+)
+def test_name_servers_of_the_site_stay_beside_the_vip(
+    monkeypatch, opts, master, nameservers, wanted
+):
+    site = {"master": master, "nameservers": nameservers}
+    monkeypatch.setattr(xcatha, "site_attributes", lambda: site)
+    monkeypatch.setattr(xcatha, "own_addresses", lambda nic, vip: ["10.5.106.4"])
+    monkeypatch.setattr(xcatha, "table", lambda name: [])
+    found = {attribute: value for _, _, attribute, value in xcatha.wrong_masters(opts)}
+    assert found == wanted

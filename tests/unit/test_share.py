@@ -220,3 +220,10 @@ def test_guard_of_an_instance_is_that_of_its_template():
     assert xcatha.guard_file("postgresql@15-main.service") == (
         "/etc/systemd/system/postgresql@.service.d/xcatha.conf"
     )
+
+
+def test_exports_of_linked_directories_are_found_and_no_others(monkeypatch):
+    table = "/install\t*(rw,sync)\n/installer\t*(rw)\n/HA/tftpboot\t10.0.0.0/8(rw)\n/home\t*(rw)\n"
+    monkeypatch.setattr(xcatha, "read_text", lambda path: table)
+    found = xcatha.exports_below(["/install", "/tftpboot", "/HA"])
+    assert found == [("/install", "*"), ("/HA/tftpboot", "10.0.0.0/8")]

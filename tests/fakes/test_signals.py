@@ -1,4 +1,7 @@
-"""Signals: SIGINT and SIGTERM undo like a failure, SIGHUP and a dead terminal stop nothing."""
+"""Signals: SIGINT and SIGTERM undo like a failure, SIGHUP and a dead terminal stop nothing.
+
+What SIGKILL leaves is harmless.
+"""
 
 import signal
 
@@ -6,6 +9,7 @@ import pytest
 
 from tests.fakes import losses
 from tests.fakes.lines import ACTIVATE, DEACTIVATE, SETUP
+from tests.watcher import lock_is_free
 
 # Sent by a stand-in that then waits to be killed: so the signal comes in the middle of a command.
 AT_XCATD = "systemctl start xcatd"
@@ -87,3 +91,17 @@ def test_kill_in_the_middle_of_activate_is_cleaned_by_deactivate(members):
     host1.heal()
     host1.xcatha(*DEACTIVATE)
     assert "10.5.106.50" not in host1.addresses() and not host1.path("/install").is_symlink()
+
+
+def test_service_started_after_a_killed_activate_has_the_lease_that_was_about_to_be_taken(members):
+    """The database by hand, where links are left: once, and never without the lock."""
+    host1, _ = members
+    host1.xcatha(*ACTIVATE)
+    host1.succeed("systemctl", "stop", "xcatha-lease")
+    host1.plan("SIGKILL_ON", "systemctl start xcatha-lease")
+    host1.xcatha(*ACTIVATE, code=-signal.SIGKILL)
+    host1.heal()
+    host1.succeed("systemctl", "start", "postgresql")
+    assert not lock_is_free(host1.share / ".xcatha/lease")
+    host1.succeed("systemctl", "stop", "xcatha-lease")
+    host1.fail("systemctl", "start", "postgresql")

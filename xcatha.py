@@ -165,7 +165,7 @@ class HAError(Exception):
 
 
 def refuse(what, evidence, hint):
-    """Fail a check: nothing may have been changed by then."""
+    """Go no further, which is no failure (exit 3); a step that refuses is undone like one."""
     raise HAError(what, evidence, hint, REFUSED)
 
 
@@ -329,8 +329,9 @@ def ask(argv, limit=ASK_LIMIT, env=None):
     started = time.monotonic()
     answer = run(argv, limit, env)
     stop_if_asked()  # the signal ended the command, so that its answer means nothing
-    if RUN.asked.get(pasted(argv)) != answer[0]:
-        RUN.asked[pasted(argv)] = answer[0]
+    line, status = pasted(argv), answer[0]
+    if RUN.asked.get(line) != status:
+        RUN.asked[line] = status
         log_command(argv, started, answer, may_fail=True)
     return answer
 
@@ -646,21 +647,13 @@ def exists(path):
 
 
 def link_target(path):
-    """Where the symbolic link points, without doubled slashes; "" if the path is none.
-
-    A mount point is no link, and a look at one that hangs would hang too.
-    """
+    """Where the symbolic link points, without doubled slashes; "" if the path is none."""
     def look(name):
         """The link as it is now."""
-        if name in [point for point, _, _ in mounts()] or not os.path.islink(name):
+        if name in mount_points() or not os.path.islink(name):
             return ""
-        return plain_path(os.readlink(name))
+        return re.sub("//+", "/", os.readlink(name))
     return seen("link", path, look)
-
-
-def plain_path(path):
-    """The path without doubled slashes; links are not followed."""
-    return re.sub("//+", "/", path)
 
 
 def now():
@@ -769,8 +762,8 @@ def physical_address(opts):
     """The address of this node on the VIP's NIC that stays when the VIP goes."""
     mine = own_addresses(opts.nic, opts.vip)
     if not mine:
-        raise HAError("%s has no address of its own" % opts.nic, "its only address is the VIP",
-                      "give the node another address on that NIC", REFUSED)
+        refuse("%s has no address of its own" % opts.nic, "its only address is the VIP",
+               "give the node another address on that NIC")
     return mine[0]
 
 
@@ -818,8 +811,8 @@ def check_vip_is_free(opts):
     here = vip_here(opts.vip)
     other = who_answers(opts.vip, opts.nic, ping=not here)
     if other:
-        raise HAError("the VIP %s is used by another machine" % opts.vip, "%s answers" % other,
-                      "deactivate or power off that machine, then run this again", REFUSED)
+        refuse("the VIP %s is used by another machine" % opts.vip, "%s answers" % other,
+               "deactivate or power off that machine, then run this again")
     return "used by nobody else"
 
 
@@ -1390,6 +1383,11 @@ def mounts():
              options.split(",")) for _, point, fstype, options, *_ in fields]
 
 
+def mount_points():
+    """The directories on which something is mounted; a look at one that hangs would hang, too."""
+    return [point for point, _, _ in mounts()]
+
+
 def mount_of(path):
     """(mount point, filesystem, [options]) that the path lies on; touches no filesystem."""
     above = [mount for mount in mounts()
@@ -1421,13 +1419,12 @@ def read_record(share):
     record = parse_object(text, RECORD_KEYS)
     known = parse_object(text, ["format"]).get("format", 1)
     if known != 1:
-        raise HAError("the record %s is of format %s" % (path, known),
-                      "this version knows format 1", "use the newer xcatha.py on both nodes",
-                      REFUSED)
+        refuse("the record %s is of format %s" % (path, known),
+               "this version knows format 1", "use the newer xcatha.py on both nodes")
     if not record:
-        raise HAError("the record %s cannot be read" % path,
-                      "it is no JSON object with " + ", ".join(RECORD_KEYS),
-                      "restore it from a backup of the share", REFUSED)
+        refuse("the record %s cannot be read" % path,
+               "it is no JSON object with " + ", ".join(RECORD_KEYS),
+               "restore it from a backup of the share")
     return record
 
 
@@ -1640,8 +1637,8 @@ def wait_for_lease(share):
     holder = read_lease(share).get("host", "another node")
     evidence = other_holder(share)
     if evidence:
-        raise HAError("%s is active" % holder, evidence,
-                      "deactivate %s first: xcatha.py -d there" % holder, REFUSED)
+        refuse("%s is active" % holder, evidence,
+               "deactivate %s first: xcatha.py -d there" % holder)
     if not locks_reach(share) and lock_state(share) == "held":
         move_aside(state_file(share, "lease"), ".replaced")
 
@@ -1651,11 +1648,11 @@ def replace_lease(share, opts):
     before = read_lease(share)
     for name, node in other_nodes(share).items():
         if who_answers(node["address"], opts.nic):
-            raise HAError("--peer-is-off refused: %s is not off" % name,
-                          "%s answers" % node["address"], "power it off first", REFUSED)
+            refuse("--peer-is-off refused: %s is not off" % name,
+                   "%s answers" % node["address"], "power it off first")
     if wait_until(lambda: read_lease(share) != before, COUNTER_WATCH):
-        raise HAError("--peer-is-off refused: the other node is not off",
-                      "its counter on the share moves", "power it off first", REFUSED)
+        refuse("--peer-is-off refused: the other node is not off",
+               "its counter on the share moves", "power it off first")
     if exists(state_file(share, "lease")):
         move_aside(state_file(share, "lease"), ".replaced")
 
@@ -1719,16 +1716,16 @@ def hold_lease(share):
     The service manager keeps the locked descriptor too: when this process dies, the lock outlives
     it until lose_lease has stopped the database.
     """
-    signs = json.loads(read_text(RUN_DIR + "/ticket"))
+    record, lease = json.loads(read_text(RUN_DIR + "/ticket"))
     os.unlink(RUN_DIR + "/ticket")
     descriptor = lock_lease(share)
     life = {"host": physical_host_name(), "boot": boot_id(), "nonce": os.urandom(8).hex()}
     if not locks_reach(share):
-        expect_no_rival(share, signs[0], [signs[1], {}])
+        expect_no_rival(share, record, [lease, {}])
     show_life(descriptor, life, 0)
     if not locks_reach(share):
         time.sleep(SETTLE)
-        expect_no_rival(share, signs[0], [dict(life, counter=0)])
+        expect_no_rival(share, record, [dict(life, counter=0)])
     notify_systemd("FDSTORE=1\nFDNAME=lease", descriptor)
     notify_systemd("READY=1")
     for counter in itertools.count(1):
@@ -1780,9 +1777,9 @@ def expect_no_rival(share, record, leases):
     Where locks do not reach, two nodes that are activated at the same moment see each other here:
     whoever finds the other's word before or after its own gives way.
     """
-    found = signs_of_others(share)
-    if found[0] != record or found[1] not in leases:
-        raise HAError("another node is taking the lease, too", json.dumps(found[1]))
+    record_now, lease = signs_of_others(share)
+    if record_now != record or lease not in leases:
+        raise HAError("another node is taking the lease, too", json.dumps(lease))
 
 
 def is_still_ours(path, descriptor):
@@ -1890,7 +1887,8 @@ def leads_to(share, path):
     """True if the directory is a link into the share, by whatever path the share is named."""
     target = link_target(path)
     return target == share + path or (
-        target.endswith(path) and os.path.realpath(target[:-len(path)]) == share)
+        target.endswith(path)
+        and os.path.realpath(target[:-len(path)]) == os.path.realpath(share))
 
 
 def linked_into(share):
@@ -1954,7 +1952,7 @@ def link_all(share, directories):
 
 def unlink_all(share):
     """No directory is a link into the share, except one in which a database still works."""
-    mounted = [point for point, _, _ in mounts()]
+    mounted = mount_points()
     before = {path: link_target(path) for path in all_directories() if path not in mounted}
     errors = [error_of(unlink_directory, share, path) for path in before]
     changed = [path for path, target in before.items() if link_target(path) != target]
@@ -2246,8 +2244,8 @@ def switch_database(opts):
     if before == opts.dbtype:
         return "already " + before
     if opts.dbtype == "sqlite":
-        raise HAError("xCAT already uses %s on this node" % before, read_cfgloc().split("|")[0],
-                      "run setup with -t %s" % before, REFUSED)
+        refuse("xCAT already uses %s on this node" % before, read_cfgloc().split("|")[0],
+               "run setup with -t %s" % before)
     save_dump()
     on_failure(stop_unit, "xcatd.service")  # last, so that it starts anew on the old database
     on_failure(restore_file, "/etc/xcat/cfgloc", read_text("/etc/xcat/cfgloc", None))
@@ -2686,6 +2684,11 @@ def optional_step(title, action, *args):
     return error is None
 
 
+def not_done(title, action, *args):
+    """optional_step, as a list: its title if it did not go well."""
+    return [] if optional_step(title, action, *args) else [title]
+
+
 def export_directories():
     """What /etc/exports names is exported; an NFS share often cannot be, which is only a note."""
     if not have("exportfs"):
@@ -2720,7 +2723,7 @@ def check_nic(opts):
     state = psutil.net_if_stats().get(device)
     if state is None:
         refuse("there is no NIC %s" % device, "NICs here: %s" % ", ".join(
-            sorted(psutil.net_if_stats())), "give the right one with -i")
+               sorted(psutil.net_if_stats())), "give the right one with -i")
     if not state.isup and not vip_here(opts.vip):
         refuse("the NIC %s is down" % device, "its link or its setting is down",
                "bring it up: ip link set %s up" % device)
@@ -2861,7 +2864,7 @@ def check_copies(opts):
         if exists(opts.path + path) and not read_record(opts.path):
             refuse("%s is in the way" % (opts.path + path), "the share holds no complete set",
                    "move it away")
-        nested = [point for point, _, _ in mounts() if point.startswith(path + "/")]
+        nested = [point for point in mount_points() if point.startswith(path + "/")]
         if nested:
             refuse("filesystems are mounted below %s" % path, ", ".join(nested), "unmount them")
     wanted = directories_to_link(opts, {})
@@ -2870,7 +2873,7 @@ def check_copies(opts):
     free = psutil.disk_usage(opts.path).free
     if needed > free:
         refuse("the share is too small", "%d MB to copy, %d MB free" % (
-            needed >> 20, free >> 20), "make room on %s" % opts.path)
+               needed >> 20, free >> 20), "make room on %s" % opts.path)
 
 
 def size_of(path):
@@ -2920,7 +2923,7 @@ def check_alike(opts):
     for name, what, evidence in unlike(opts):
         refuse(what, evidence, "make them alike, then run this again; if {0} was updated, run "
                "xcatha.py -s on {0} first; if {0} is gone for good, move away {1}".format(
-                   name, state_file(opts.path, "nodes", name + ".json")))
+               name, state_file(opts.path, "nodes", name + ".json")))
 
 
 def unlike(opts):
@@ -2985,8 +2988,7 @@ def take_over_address(opts, early=None):
     step("Virtual IP", add_vip, opts)
     step("Host name", set_host_name, opts.host_name)
     step("/etc/hosts", write_hosts, opts)
-    resolves = optional_step("/etc/resolv.conf", set_nameserver, opts.vip, True)
-    return [] if resolves else ["/etc/resolv.conf"]
+    return not_done("/etc/resolv.conf", set_nameserver, opts.vip, True)
 
 
 def start_core(opts, directories):
@@ -3254,15 +3256,13 @@ def finish_activation(opts, directories, fresh):
     share = opts.path
     with concurrent.futures.ThreadPoolExecutor(1) as pool:  # xCAT's answers take a while each
         answer = pool.submit(known_site, share)
-        trusted = optional_step("Policy", trust_names, opts, [physical_host_name()])
-    site, down = answer.result(), [] if trusted else ["Policy"]
-    for title, *action in (("Saved hosts file", take_saved_hosts, share),
-                           ("Long host name", write_long_name, opts, site)):
-        if not optional_step(title, *action):
-            down.append(title)
+        down = not_done("Policy", trust_names, opts, [physical_host_name()])
+    site = answer.result()
+    down += not_done("Saved hosts file", take_saved_hosts, share)
+    down += not_done("Long host name", write_long_name, opts, site)
     down += start_optional(opts, site, fresh)
     step("NFS exports", export_directories)
-    down += [] if optional_step("Boot", disable_services) else ["Boot"]
+    down += not_done("Boot", disable_services)
     join_pair(opts)
     write_record(share, active={"host": physical_host_name(), "since": now(), "state": "active"},
                  console=console_in_use(share), directories=directories, released=False,
@@ -3733,8 +3733,7 @@ def is_group(name):
 def standby_problems(view):
     """What a standby has and should not have."""
     clean = line_to_paste(view, "-d")
-    into_share = [path for path, target in view["links"].items()
-                  if target == view["share"]["path"] + path]
+    into_share = linked_into(view["share"]["path"])
     if into_share:
         yield "links into the share on a standby: " + " ".join(into_share), clean
     lost = [path for path in all_directories() if not exists(path) and backups_of(path)]
@@ -4205,7 +4204,7 @@ def directory(text):
     names = text.split("/")
     if not re.match(r"^/[A-Za-z0-9/._+@:=,-]*\Z", text) or ".." in names:
         raise wrong_value(text, "is not an absolute path of plain characters")
-    if len(text) > 1024 or max(map(len, names)) > 200:  # more than that no filesystem could name
+    if len(text) > 1024 or max(map(len, names)) > 200:  # room for what is appended
         raise wrong_value(text, "is too long")
     return "/" + os.path.normpath(text).lstrip("/")
 
@@ -4283,8 +4282,8 @@ def one_run_at_a_time():
     patience = SERVICE_LIMIT if RUN.by_pacemaker else 0
     with open(RUN_LOCK, "a") as lock:
         if not wait_until(lambda: lock_file(lock.fileno()) == "ours", patience):
-            raise HAError("another run of xcatha.py is at work on this node",
-                          RUN_LOCK + " is locked", "wait for its end", REFUSED)
+            refuse("another run of xcatha.py is at work on this node",
+                   RUN_LOCK + " is locked", "wait for its end")
         yield
 
 

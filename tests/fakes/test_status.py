@@ -85,6 +85,7 @@ def test_active_node_that_is_broken_is_told_what_mends_it(active, break_it):
         "hostname hamn",
         "mv /tftpboot /tftpboot.xcatbak",
         "mv /tftpboot /tftpboot.xcatbak && ln -s /HA/tftpboot /tftpboot",
+        "mv /tftpboot /tftpboot.xcatbak && ln -s HA /share && ln -s /share/tftpboot /tftpboot",
         "echo nameserver 10.5.106.50 >/etc/resolv.conf",
         "rm -r /etc/systemd/system/xcatd.service.d",
         "sed -i s/9.4/9.5/ /etc/os-release /HA/.xcatha/nodes/host2.json",

@@ -1463,12 +1463,12 @@ def other_nodes(share):
     return {name: node for name, node in read_nodes(share).items() if name != mine}
 
 
-def write_node(opts):
-    """This node's own record is up to date."""
+def write_node(opts, facts=None):
+    """This node's own record is up to date; node_facts need not be looked at again."""
     share = opts.path
     make_directory(state_file(share, "nodes"), 0o700)
     name = physical_host_name()
-    node = dict(node_facts(opts), nic=opts.nic,
+    node = dict(facts or node_facts(opts), nic=opts.nic,
                 set_up=read_nodes(share).get(name, {}).get("set_up", now()))
     text = json.dumps(node, indent=1, sort_keys=True) + "\n"
     path = state_file(share, "nodes", name + ".json")
@@ -1609,7 +1609,8 @@ def other_holder(share):
     Where locks reach between the nodes, the lock decides; a dead node's is waited for until the
     filesystem expires it. Elsewhere the counter decides, unless the record is released and no lock
     is seen: one that stands means a dead holder, whose lock (NFSv3's, until it boots again) means
-    nothing; a lock on a released share is that of a node about to be active.
+    nothing; a lock on a released share is that of a node about to be active. The record names the
+    lease that it released: a later one is that of a node about to be active, too.
     """
     before = read_lease(share).get("counter")
 
@@ -1617,7 +1618,7 @@ def other_holder(share):
         """True if the holder has shown life since."""
         return read_lease(share).get("counter") != before
     if not locks_reach(share) or lock_state(share) == "refused":
-        if (active_node(share) in ("", physical_host_name())
+        if (is_let_go(share)
                 and wait_until(lambda: lock_state(share) != "held", 2)):  # longer than a look
             return ""
         say("  locks do not reach between the nodes here; watching the other node's counter for "
@@ -1630,6 +1631,14 @@ def other_holder(share):
     wait_until(lambda: moves() or lock_state(share) != "held", limit, 1)
     return "the lock on %s is held" % state_file(share, "lease") if (
         lock_state(share) == "held") else ""
+
+
+def is_let_go(share):
+    """True if the last word on the share is that nobody is active, or this node itself."""
+    record, lease = read_record(share), read_lease(share)
+    return (active_in(record) in ("", physical_host_name())
+            and (not lease or lease["host"] == physical_host_name()
+                 or lease.get("nonce") == record.get("released_lease")))
 
 
 def wait_for_lease(share):
@@ -2920,15 +2929,14 @@ def check_cfgloc(opts):
 
 def check_alike(opts):
     """OS, xCAT, database and the database user's ids are as on the other node."""
-    for name, what, evidence in unlike(opts):
+    for name, what, evidence in unlike(opts, node_facts(opts)):
         refuse(what, evidence, "make them alike, then run this again; if {0} was updated, run "
                "xcatha.py -s on {0} first; if {0} is gone for good, move away {1}".format(
                name, state_file(opts.path, "nodes", name + ".json")))
 
 
-def unlike(opts):
-    """[(node, what differs, evidence)] between this node and what the others recorded."""
-    mine = node_facts(opts)
+def unlike(opts, mine):
+    """[(node, what differs, evidence)] between node_facts and what the other nodes recorded."""
     return [(name, "%s differs from %s" % (fact, name),
              "%s here, %s there" % (mine[fact], node[fact]))
             for name, node in other_nodes(opts.path).items()
@@ -3100,10 +3108,10 @@ def install_locally(opts):
     check_alike(opts)
 
 
-def join_pair(opts):
+def join_pair(opts, facts=None):
     """This node is bound to the lease and known on the share."""
     step("Guard", guard_services, opts.path, opts.dbtype)
-    step("Node record", write_node, opts)
+    step("Node record", write_node, opts, facts)
     step("Hint", leave_hint, opts.path)
 
 
@@ -3216,16 +3224,19 @@ def activate(opts):
         step("Node record", write_node, opts)
         return finish_active([])
     planned = not active_node(share)
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:  # the probe takes a second
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:  # each takes about a second
         early = pool.submit(lambda: (time.monotonic(), error_of(check_vip_is_free, opts)))
-        fresh, before = not is_serving(opts), picture(opts)
-        directories, states = claim_share(opts), unit_states()
+        facts = pool.submit(node_facts, opts)
+        fresh, before, states = not is_serving(opts), picture(opts), unit_states()
+        directories = claim_share(opts, states)
         down = take_over_address(opts, early)
     on_failure(note_failure, share, started)
+    for _, what, evidence in unlike(opts, facts.result()):
+        warn("%s: %s" % (what, evidence))
     if fresh:
         step("Services", stop_all_services, states)
     start_core(opts, directories)
-    down += finish_activation(opts, directories, fresh)
+    down += finish_activation(opts, directories, fresh, facts.result())
     optional_step("History", add_history, share, "active (%s, %s)%s" % (
         "planned" if planned else "unplanned", seconds_since(started),
         ", not up: " + ", ".join(down) if down else ""))
@@ -3233,11 +3244,12 @@ def activate(opts):
     return finish_active(down)
 
 
-def claim_share(opts):
-    """This node holds the lease and is recorded as activating; the directories to link."""
-    for _, what, evidence in unlike(opts):
-        warn("%s: %s" % (what, evidence))
-    on_failure(restore_units, unit_states())
+def claim_share(opts, states):
+    """This node holds the lease and is recorded as activating; the directories to link.
+
+    Where the run fails, the units are put back as unit_states found them.
+    """
+    on_failure(restore_units, states)
     step("State directory", prepare_share, opts.path)
     step("Lease", take_lease, opts.path, opts, opts.vip)
     directories = directories_to_link(opts, read_record(opts.path))
@@ -3251,7 +3263,7 @@ def note_failure(share, started):
         "not all put back" if RUN.undo_failed else "put back", seconds_since(started)))
 
 
-def finish_activation(opts, directories, fresh):
+def finish_activation(opts, directories, fresh, facts):
     """The rest of activate, after which this node counts as active; what is not up or not done."""
     share = opts.path
     with concurrent.futures.ThreadPoolExecutor(1) as pool:  # xCAT's answers take a while each
@@ -3263,7 +3275,7 @@ def finish_activation(opts, directories, fresh):
     down += start_optional(opts, site, fresh)
     step("NFS exports", export_directories)
     down += not_done("Boot", disable_services)
-    join_pair(opts)
+    join_pair(opts, facts)
     write_record(share, active={"host": physical_host_name(), "since": now(), "state": "active"},
                  console=console_in_use(share), directories=directories, released=False,
                  finished=True)
@@ -3468,7 +3480,7 @@ def release_record(share, started):
     with contextlib.ExitStack() as stack:
         if not lease_held_here(share) and stack.enter_context(brief_lock(share)) == "held":
             return "another node is at work, left alone"
-        write_record(share, released=True)
+        write_record(share, released=True, released_lease=read_lease(share).get("nonce"))
         add_history(share, "standby (%s)" % seconds_since(started))
     return "released"
 

@@ -129,3 +129,16 @@ def test_node_about_to_be_active_is_not_taken_for_a_dead_one(members):
         wait_for(lambda: not lock_is_free(host1.share / ".xcatha/lease"), 30, "the lock")
         assert "counter on the share moves" in host2.xcatha(*ACTIVATE, code=3).stderr
         assert "successfully" in first.result().stdout
+
+
+def test_lease_that_the_record_does_not_name_yet_is_respected_where_locks_are_refused(members):
+    """However long its node needs for its next step."""
+    host1, host2 = members
+    before = [refuse_locks(node) for node in members][0]
+    host1.plan("SIGKILL_ON", "systemctl start xcatha-lease")
+    host1.fail(*before, *host1.script(*ACTIVATE))
+    host1.heal()
+    host1.succeed("systemctl", "start", "xcatha-lease")
+    refused = host2.fail(*before, *host2.script(*ACTIVATE), code=3)
+    assert "host1 is active" in refused.stderr and "counter on the share moves" in refused.stderr
+    host1.succeed("systemctl", "is-active", "xcatha-lease")

@@ -1217,18 +1217,15 @@ def end_unit(unit, limit=SERVICE_LIMIT):
            "%s does not stop" % unit, lambda: journal_of(unit), "see `systemctl status %s`" % unit)
 
 
-def set_boot(wanted, *units):
-    """The units start at boot, or do not; those that had to be changed."""
-    changed = [unit for unit, (_, enabled) in states_of(look_at_units(units)).items()
-               if enabled != wanted]
-    if changed:
-        do(["systemctl", "enable" if wanted else "disable"] + changed, may_fail=True)
-    for unit in changed:
+def set_boot(wanted, units):
+    """These units, of which it was the other way round, start at boot or do not."""
+    if units:
+        do(["systemctl", "enable" if wanted else "disable"] + units, may_fail=True)
+    for unit in units:
         pretend("enabled", unit, wanted)
-    for unit, (_, enabled) in states_of(look_at_units(changed)).items():
+    for unit, (_, enabled) in states_of(look_at_units(units)).items():
         expect(enabled == wanted, "%s is still %s at boot" % (
             unit, "disabled" if wanted else "enabled"), hint="see `systemctl status %s`" % unit)
-    return changed
 
 
 def stop_services(kind, seen_before=None):
@@ -1240,7 +1237,8 @@ def stop_services(kind, seen_before=None):
     looked = unit_states(kind) if seen_before is None else seen_before
     states = {unit: state for unit, state in looked.items() if kind_of(unit) == kind}
     errors = [error_of(end_unit, unit) for unit, (running, _) in states.items() if running]
-    errors += [error_of(set_boot, False, unit) for unit, (_, enabled) in states.items() if enabled]
+    errors += [error_of(set_boot, False, [unit])
+               for unit, (_, enabled) in states.items() if enabled]
     errors.append(error_of(stop_strays, kind))
     raise_all(errors)
     announce_stop(kind)
@@ -1315,7 +1313,8 @@ def short_names(units):
 
 def disable_services():
     """No managed unit starts at boot; xCAT's own tools enable some of them now and then."""
-    changed = set_boot(False, *managed_units())
+    changed = [unit for unit, (_, enabled) in unit_states().items() if enabled]
+    set_boot(False, changed)
     if RUN.dryrun:
         announce("run", "systemctl disable UNITS", "for what was enabled meanwhile")
     return "disabled: " + short_names(changed) if changed else "already disabled"
@@ -1331,11 +1330,12 @@ def unit_states(*kinds):
 
 def restore_units(states):
     """Every managed unit is as unit_states found it; one installed since is stopped, disabled."""
-    units = managed_units()
-    before = {unit: states.get(unit, (False, False)) for unit in units}
-    errors = [error_of(set_boot, before[unit][1], unit) for unit in units]
-    errors += [error_of(stop_unit, unit) for unit in units if not before[unit][0]]
-    errors += [error_of(start_unit, unit) for unit in reversed(units) if before[unit][0]]
+    seen_now = unit_states()
+    before = {unit: states.get(unit, (False, False)) for unit in seen_now}
+    errors = [error_of(set_boot, before[unit][1], [unit])
+              for unit, (_, enabled) in seen_now.items() if enabled != before[unit][1]]
+    errors += [error_of(stop_unit, unit) for unit in before if not before[unit][0]]
+    errors += [error_of(start_unit, unit) for unit in reversed(list(before)) if before[unit][0]]
     raise_all(errors)
 
 
@@ -1712,8 +1712,7 @@ def release_lease():
         remove_file(RUN_DIR + "/ticket")
     stopped = stop_unit(LEASE_UNIT)
     if exists(LEASE_UNIT_FILE):
-        remove_file(LEASE_UNIT_FILE)
-        do(["systemctl", "daemon-reload"])
+        remove_file(LEASE_UNIT_FILE)  # what systemd has of it in memory needs a ticket
     return "released" if stopped else "not held by this node"
 
 
@@ -1725,8 +1724,10 @@ def hold_lease(share):
     The service manager keeps the locked descriptor too: when this process dies, the lock outlives
     it until lose_lease has stopped the database.
     """
-    record, lease = json.loads(read_text(RUN_DIR + "/ticket"))
-    os.unlink(RUN_DIR + "/ticket")
+    ticket = RUN_DIR + "/ticket"
+    expect(exists(ticket), "the lease is taken by xcatha.py -a only", "%s is missing" % ticket)
+    record, lease = json.loads(read_text(ticket))
+    os.unlink(ticket)
     descriptor = lock_lease(share)
     life = {"host": physical_host_name(), "boot": boot_id(), "nonce": os.urandom(8).hex()}
     if not locks_reach(share):
@@ -1836,10 +1837,10 @@ def guard_file(unit):
 
 def guarded_units(engine):
     """The units of a member that must not run without the lease."""
-    names = [unit for kind in GUARDED for unit in SERVICES[kind]
-             if kind != "database" or unit in ENGINES[engine]["units"]]
-    units = sorted(look_at_units(names))
-    if engine == "postgresql" and any("@" in unit for unit in units_of("database")):
+    shown = units_of(*GUARDED)
+    units = sorted(unit for unit in shown if "@" not in unit and (
+        kind_of(unit) != "database" or short_name(unit) in ENGINES[engine]["units"]))
+    if engine == "postgresql" and any("@" in unit for unit in shown):
         units.append("postgresql@.service")
     return units
 

@@ -6,6 +6,7 @@ import pytest
 from tests.lab import judge
 from tests.lab.lab import Lab
 from tests.lab.pair import VIP, Pair, cluster_lab
+from tests.watcher import lock_is_free
 
 GUARDED = ("postgresql", "xcatd", "isc-dhcp-server")
 
@@ -37,6 +38,16 @@ def cleaned():
         assert judge.links_into_share(lab.host1) != []
         found.pair.deactivate(lab.host1)
         yield found
+
+
+@pytest.fixture(scope="module")
+def stood_down():
+    """A lab whose host1 was active since its last boot, and was deactivated."""
+    with cluster_lab() as lab:
+        pair = Pair(lab, "postgresql")
+        pair.activate(lab.host1)
+        pair.deactivate(lab.host1)
+        yield lab
 
 
 def record(lab: Lab):
@@ -119,3 +130,18 @@ def test_host1_takes_over_again(cleaned):
     assert cleaned.lab.client.holder(VIP) == "host1"
     assert judge.database_directories(cleaned.lab.host1) == {"/HA/var/lib/pgsql/data"}
     assert record(cleaned.lab) == ("host1", False)
+
+
+# ---- Where the lease was let go --------------------------------------------------------------
+
+@pytest.mark.parametrize("unit", GUARDED)
+def test_guarded_unit_cannot_be_started_where_the_lease_was_let_go(stood_down, unit):
+    stood_down.host1.fail("systemctl", "start", unit)
+    assert judge.programs(stood_down.host1) == []
+    assert lock_is_free(stood_down.share / ".xcatha/lease")
+
+
+def test_start_of_a_guarded_unit_leaves_the_node_a_clean_standby(stood_down):
+    assert "standby" in stood_down.host1.fail("python", "xcatha.py", "--status", code=3).stdout
+    Pair(stood_down, "postgresql").activate(stood_down.host1)
+    assert stood_down.client.holder(VIP) == "host1"

@@ -227,3 +227,9 @@ def test_exports_of_linked_directories_are_found_and_no_others(monkeypatch):
     monkeypatch.setattr(xcatha, "read_text", lambda path: table)
     found = xcatha.exports_below(["/install", "/tftpboot", "/HA"])
     assert found == [("/install", "*"), ("/HA/tftpboot", "10.0.0.0/8")]
+
+
+def test_lease_is_not_held_without_the_ticket_of_an_activate(share, monkeypatch, tmp_path):
+    monkeypatch.setattr(xcatha, "RUN_DIR", str(tmp_path))
+    with pytest.raises(xcatha.HAError, match="the lease is taken by xcatha.py -a only"):
+        xcatha.hold_lease(str(share))

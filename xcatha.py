@@ -1565,9 +1565,21 @@ def read_lease(share):
 
 def lease_held_here(share):
     """True if this node's lease unit holds the lock."""
+    return is_running(LEASE_UNIT) and is_lease_of_this_boot(share)
+
+
+def is_lease_of_this_boot(share):
+    """True if the lease on the share names this node, as it runs now."""
     lease = seen("lease", share, read_lease)
-    return (is_running(LEASE_UNIT) and lease.get("boot") == boot_id()
-            and lease.get("host") == physical_host_name())
+    return lease.get("boot") == boot_id() and lease.get("host") == physical_host_name()
+
+
+def expect_lease(share):
+    """An HAError where the share was unmounted during the run, or went to another node."""
+    expect(is_lease_of_this_boot(share), "the lease was lost during this run",
+           lambda: "%s names %s" % (state_file(share, "lease"),
+                                    read_lease(share).get("host", "nobody")),
+           "see that the share is mounted and who is active, then run the same command again")
 
 
 def lock_file(descriptor):
@@ -1979,6 +1991,7 @@ def partial_name(share, path):
 
 def start_copies(share, directories):
     """No copy on the share bears its final name, and those that must start empty do."""
+    expect_lease(share)
     for path in directories:
         take_name_back(share, path)
         if path not in COPIED_WHILE_RUNNING and exists(partial_name(share, path)):
@@ -1995,6 +2008,7 @@ def copy_directory(share, path, running=False):
     """
     expect(os.path.isdir(path), "%s is missing on this node" % path, "no such directory",
            "install xCAT and the database completely, or leave it out with --exclude " + path)
+    expect_lease(share)
     status, out, err = do(rsync_line(share, path), COPY_LIMIT, may_fail=True,
                           show=sys.stdout.isatty())
     lacking = refused_attributes(err) if status == 23 else []
@@ -2002,8 +2016,10 @@ def copy_directory(share, path, running=False):
         warn("the share cannot store %d ACLs or extended attributes of %s: its copy lacks them "
              "(the first: %s)" % (len(lacking), path, lacking[0]))
     elif status and not (running and status == 24):
+        causes = [line for line in err.splitlines() if line.startswith("rsync: ")]
         raise HAError("copying %s to the share failed" % path, "rsync: exit %d, %s" % (
-            status, last_line(out, err)), "mend the cause, then run setup again")
+            status, causes[0] if causes else last_line(out, err)),
+                      "mend the cause, then run setup again")
 
 
 def rsync_line(share, path):
@@ -3120,6 +3136,7 @@ def become_member(opts, directories):
     """The point of no return of setup: the share's data counts, then this node stands by."""
     join_pair(opts)
     step("Saved hosts file", exchange_hosts, opts.path)
+    expect_lease(opts.path)
     write_record(opts.path, finished=True, directories=directories)
     point_of_no_return()
     return finish_setup(opts, stand_by(opts, opts.path))
@@ -3277,6 +3294,7 @@ def finish_activation(opts, directories, fresh, facts):
     step("NFS exports", export_directories)
     down += not_done("Boot", disable_services)
     join_pair(opts, facts)
+    expect_lease(share)
     write_record(share, active={"host": physical_host_name(), "since": now(), "state": "active"},
                  console=console_in_use(share), directories=directories, released=False,
                  finished=True)

@@ -54,7 +54,7 @@ def run_spoiled(node, line, fault, at):
     return len(node.calls()) - earlier >= at, done
 
 
-def spoil(world, home, command, fault, at):
+def spoil(world, home, command, fault, at, by_standby=False):
     """What is wrong after a run with a fault at its n-th call, and once it was finished."""
     with world.ready_for(command, home / f"{command} {fault} {at}") as node:
         before = losses.Before(node)
@@ -64,7 +64,7 @@ def spoil(world, home, command, fault, at):
         found = before.losses() + before.lies(done)
         if done.returncode in PUT_BACK and at % RETRIED:
             return found
-        return found + finish(before, command, fault == "SIGKILL_AT" and at % 2)
+        return found + finish(before, command, by_standby)
 
 
 def spoil_recovery(world, home, command, fault, first):
@@ -89,7 +89,10 @@ def spoil_recovery(world, home, command, fault, first):
 def test_fault_at_some_calls(world, home, number, command):
     points = range(1 + number, len(calls_of(world, command)) + 1, SHARE)
     faults = dict(zip(points, itertools.cycle(FAULTS)))
-    assert wrong(try_each(points, lambda at: spoil(world, home, command, faults[at], at))) == {}
+    outcomes = try_each(
+        points, lambda at: spoil(world, home, command, faults[at], at, by_standby=number % 2)
+    )
+    assert wrong(outcomes) == {}
 
 
 @pytest.mark.long
@@ -100,6 +103,20 @@ def test_fault_at_every_call(world, home, tally, command, fault):
     calls = len(calls_of(world, command))
     outcomes = try_each(part_of(calls), lambda at: spoil(world, home, command, fault, at))
     tally.add(fault, command, outcomes, calls)
+    assert wrong(outcomes) == {}
+
+
+@pytest.mark.long
+@pytest.mark.timeout(4 * 3600)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_kill_at_every_call_with_a_deactivate_before_the_command_is_run_again(
+    world, home, tally, command
+):
+    calls = len(calls_of(world, command))
+    outcomes = try_each(
+        part_of(calls), lambda at: spoil(world, home, command, "SIGKILL_AT", at, by_standby=True)
+    )
+    tally.add("SIGKILL_AT, then -d", command, outcomes, calls)
     assert wrong(outcomes) == {}
 
 

@@ -8,7 +8,7 @@ import pytest
 from tests.lab import judge
 from tests.lab.image import wait_for
 from tests.lab.lab import Lab
-from tests.lab.pair import ACTIVATE, DEACTIVATE, VIP, Pair, pair_lab
+from tests.lab.pair import ACTIVATE, DEACTIVATE, SETUP, VIP, Pair, pair_lab
 from tests.shortened import shortened
 
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -23,6 +23,7 @@ rm "$0"
 {action}
 PATH={path} exec {command} "$@"
 """
+FILL = "dd if=/dev/zero of=/HA/filler bs=1M"
 OWN_BIND = "mount --bind /HA /HA; mount -o remount,bind,ro /HA"
 DATABASE_GOES = 'ExecStartPre=/bin/sh -c "systemctl stop --no-block postgresql; exec sleep inf"'
 NEVER_STOPS = "TimeoutStopSec=infinity\nExecStop=/bin/sleep inf"
@@ -49,13 +50,13 @@ def run(host, command, code, env=None):
     return done.stdout + done.stderr
 
 
-def run_while(host, command, code, action):
-    """As run, and something happens to the host just before its host name is set."""
-    meddler = MEDDLER.format(action=action, path=PATH, command="hostname")
-    host.succeed("install", "-D", "-m", "755", "/dev/stdin", "/root/meddler/hostname",
+def run_while(host, command, code, action, tool="hostname"):
+    """As run, and something happens to the host just before its name is set, or a tool is used."""
+    meddler = MEDDLER.format(action=action, path=PATH, command=tool)
+    host.succeed("install", "-D", "-m", "755", "/dev/stdin", f"/root/meddler/{tool}",
                  input=meddler)
     said = run(host, command, code, {"PATH": f"/root/meddler:{PATH}"})
-    host.fail("test", "-e", "/root/meddler/hostname")
+    host.fail("test", "-e", f"/root/meddler/{tool}")
     return said
 
 
@@ -113,11 +114,38 @@ def test_share_is_filled_during_activate(host1):
     host1.succeed("mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", "/small")
     host1.succeed("cp", "-a", "/HA/.", "/small")
     host1.succeed("mount", "--bind", "/small", "/HA")
-    run_while(host1, ACTIVATE, INCOMPLETE, "dd if=/dev/zero of=/HA/filler bs=1M")
+    run_while(host1, ACTIVATE, INCOMPLETE, FILL)
     assert is_standby(host1)
     host1.succeed("rm", "/HA/filler")
     run(host1, DEACTIVATE, DONE)
     host1.succeed("umount", "/HA")
+
+
+@pytest.fixture
+def fresh():
+    """A host without xCAT whose share is a small disk of its own, mounted at /HA and /spare."""
+    with Lab() as lab:
+        host = lab.host1
+        (host.root / "root/xcatha.py").write_text(shortened(**LIMITS))
+        host.succeed("mkdir", "-p", "/spare")
+        host.succeed("mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", "/spare")
+        host.succeed("mount", "--bind", "/spare", "/HA")
+        yield host
+
+
+@pytest.mark.parametrize("tool, action, heal, code, error", [
+    ("hostname", FILL, "rm /HA/filler", FAILED, "No space left"),
+    ("hostname", OWN_BIND, "umount /HA", INCOMPLETE, "Read-only"),
+    ("rsync", FILL, "rm /HA/filler", FAILED, "No space left"),
+    ("rsync", OWN_BIND, "umount /HA", INCOMPLETE, "Read-only"),
+    ("rsync", "umount -l /HA", "mount --bind /spare /HA", FAILED, "the lease was lost"),
+])
+def test_share_is_lost_during_setup(fresh, tool, action, heal, code, error):
+    assert error in run_while(fresh, SETUP, code, action, tool)
+    assert is_standby(fresh)
+    fresh.succeed(*heal.split())
+    run(fresh, SETUP, DONE)
+    serve_and_stand_by(fresh)
 
 
 # ---- Units -----------------------------------------------------------------------------------
@@ -179,6 +207,15 @@ def test_cfgloc_that_names_another_database_is_refused(host1, change, cfgloc):
     change("etc/xcat/cfgloc", cfgloc)
     said = run(host1, ACTIVATE, REFUSED)
     assert "cfgloc" in said and "secret" not in said
+    assert is_standby(host1)
+
+
+@pytest.mark.parametrize("cfgloc", ["", "DB2:xcatdb|xcat|secret\n"])
+def test_cfgloc_that_is_spoiled_does_not_keep_an_active_node_from_standing_by(
+        host1, change, cfgloc):
+    run(host1, ACTIVATE, DONE)
+    change("etc/xcat/cfgloc", cfgloc)
+    run(host1, DEACTIVATE, DONE)
     assert is_standby(host1)
 
 

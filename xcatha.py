@@ -675,6 +675,7 @@ def move_aside(path, suffix):
     """Rename to NAME+suffix, with a time stamp where that exists; returns the new name."""
     aside = path + suffix
     if backups_of(path, suffix):
+        wait_until(lambda: not exists(aside + "-" + time_stamp()), 2)  # a stamp is a second's
         aside += "-" + time_stamp()
     rename(path, aside)
     return aside

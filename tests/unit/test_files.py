@@ -99,6 +99,13 @@ def test_second_backup_bears_a_time_stamp_and_the_first_stays(path):
     assert second.startswith(path + ".xcatbak-")
 
 
+def test_backups_of_the_same_second_have_names_of_their_own(path):
+    for text in ("first", "second", "third"):
+        write(path, text)
+        xcatha.move_aside(path, ".xcatbak")
+    assert [read(name) for name in xcatha.backups_of(path)] == ["first", "second", "third"]
+
+
 def test_newest_backup_returns(path):
     for text in ("first", "second"):
         write(path, text)

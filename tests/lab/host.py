@@ -113,7 +113,7 @@ class Host(Machine):
 
     def __init__(self, lab, name, address, share_at):
         self.name, self.address, self.share_at = name, address, share_at
-        self.network, self.share = lab.network, lab.share
+        self.network, self.share = lab.network, lab.share_of(name)
         self.machine = f"{lab.name}-{name}"
         self.directory = lab.directory / name
         self.root, self.upper = self.directory / "root", self.directory / "upper"

@@ -109,6 +109,10 @@ class Lab:
         else:
             image.command("cp", "-a", self.state_directory(self.state) / "share", self.share)
 
+    def share_of(self, name):
+        """The directory that a host has as its share."""
+        return self.share
+
     def lowers(self, host):
         """The layers below the host's disk, topmost first."""
         return [*(state / host for state in self.ancestry()), self.host_layer / "disk", self.base]

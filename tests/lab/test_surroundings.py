@@ -265,26 +265,32 @@ def test_session_through_the_vip_dies_and_deactivate_goes_on(pair, host1):
 # ---- A share that hangs ----------------------------------------------------------------------
 
 class HangingLab(Lab):
-    """A lab whose share is served by a process on this machine, which can be stopped."""
+    """A lab each of whose hosts has the share from a process on this machine: it can be stopped."""
 
-    server = None
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.servers = {}
 
-    def copy_share(self):
-        """Put the server's file system where the share is expected."""
-        super().copy_share()
-        self.served = self.share
-        self.share = self.directory / "hanging"
-        self.share.mkdir()
-        self.server = subprocess.Popen(["bindfs", "-f", self.served, self.share])
-        wait_for(self.share.is_mount, 20, "bindfs")
+    def share_of(self, name):
+        """Where the host's server shows the share."""
+        shown = self.directory / f"share-of-{name}"
+        shown.mkdir()
+        self.servers[name] = subprocess.Popen(["bindfs", "-f", self.share, shown])
+        wait_for(shown.is_mount, 20, "bindfs")
+        return shown
+
+    def signal(self, name, number):
+        """Stop the server of a host, or let it go on."""
+        self.servers[name].send_signal(number)
 
     def close(self):
-        if self.server:
-            self.server.send_signal(signal.SIGCONT)
+        for name in self.servers:
+            self.signal(name, signal.SIGCONT)
         super().close()
-        if self.server:
-            self.server.terminate()
-            self.server.wait(20)
+        for server in self.servers.values():
+            server.terminate()
+            server.wait(20)
+        self.servers.clear()
 
 
 @pytest.fixture(scope="module")
@@ -295,7 +301,8 @@ def hung():
         for host in lab.hosts:
             drop_in(host, "postgresql", "TimeoutStopSec=5")
         run(lab.host1, ACTIVATE, DONE)
-        lab.server.send_signal(signal.SIGSTOP)
+        for host in lab.hosts:
+            lab.signal(host.name, signal.SIGSTOP)
         yield lab
 
 
@@ -321,3 +328,27 @@ def test_deactivate_on_a_hung_share_stops_services_and_drops_the_vip(hung):
     assert "power this node off before activating the other" in said
     assert judge.holders(hung) == [] and judge.programs(hung.host1) == []
     assert judge.host_name(hung.host1) == "host1"
+
+
+@pytest.fixture
+def hung_on_host1():
+    """host1 is active, and its calls to the share block; those of host2 do not."""
+    pair_lab()  # makes the state, if need be
+    with HangingLab("pair-postgresql") as lab:
+        for host in lab.hosts:
+            drop_in(host, "postgresql", "TimeoutStopSec=5")
+        run(lab.host1, ACTIVATE, DONE)
+        lab.signal("host1", signal.SIGSTOP)
+        yield lab
+
+
+def test_other_host_takes_over_where_the_share_hangs_on_the_active_one(hung_on_host1):
+    """No lock reaches through such a share: the counter stands, and host1 has lost its lease."""
+    host1, host2 = hung_on_host1.hosts
+    run(host2, ACTIVATE, DONE)
+    assert judge.holders(hung_on_host1) == ["host2"]
+    hung_on_host1.signal("host1", signal.SIGCONT)
+    wait_for(lambda: not judge.database_directories(host1), 60, "end of the server on host1")
+    assert "active" in run(host2, STATUS, DONE)
+    run(host1, DEACTIVATE, DONE)
+    assert is_standby(host1) and judge.holders(hung_on_host1) == ["host2"]

@@ -102,10 +102,13 @@ def first_time(log, text):
 
 
 def run(host, line):
-    """Run the script on a host: what it cost, and what its log says."""
-    host.run("rm", "-f", LOG)
+    """Run the script on a host: what it cost."""
     words = [*line.format(path="/HA", engine=ENGINE).split(), "--log", LOG]
-    cost = json.loads(host.succeed("python", "-c", MEASURED, *words).splitlines()[-1])
+    return json.loads(host.succeed("python", "-c", MEASURED, *words).splitlines()[-1])
+
+
+def told(host, cost):
+    """A run's cost, and what the host's log says of it."""
     log = host.succeed("cat", LOG)
     assert cost["code"] == 0, log
     return {**cost, "host": host.name, "steps": timeline.steps(log),
@@ -114,9 +117,9 @@ def run(host, line):
 
 
 def let_go(host, kind):
-    """The active host goes, as planned or by a power loss; what the script cost there."""
+    """The active host goes, as planned or by a power loss; what the script cost there, if run."""
     if kind == "planned":
-        return [run(host, DEACTIVATE)]
+        return [(host, run(host, DEACTIVATE))]
     host.power_off()
     return []
 
@@ -125,9 +128,12 @@ def fail_over(lab, onlooker, sight, kind, old, new):
     """One transition: the runs, what the client missed and when the neighbours knew."""
     sight.wait_for_all()
     assert onlooker.run("ping", "-n", "-c", "1", "-W", "1", VIP).returncode == 0
+    for host in lab.hosts:
+        host.succeed("rm", "-f", LOG)
     ears, began = Ears(lab, onlooker, new), time.time()
-    runs = [*let_go(old, kind), run(new, ACTIVATE)]
+    costs = [*let_go(old, kind), (new, run(new, ACTIVATE))]
     sight.wait_for_all()
+    runs = [told(host, cost) for host, cost in costs]
     return {"kind": kind, "began": began, "runs": runs, "heard": ears.heard(),
             "blackouts": {service: sight.blackout(service, began) for service in SERVICES}}
 

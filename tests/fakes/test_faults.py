@@ -28,6 +28,7 @@ SHORT = shortened(
 )
 PUT_BACK = (1, 3)  # exit codes that promise a node as it was found, which lies() has checked
 RETRIED = 4  # of so many such points, one runs the command again all the same
+ATTEMPTS = 3
 SHARE = 25  # of so many points, the short tests try one
 GRID = 15  # a second fault: every so many positions of the first, and of the second
 SECOND = ("SIGKILL_AT", "FAIL_FROM")
@@ -55,16 +56,23 @@ def run_spoiled(node, line, fault, at):
 
 
 def spoil(world, home, command, fault, at, by_standby=False):
-    """What is wrong after a run with a fault at its n-th call, and once it was finished."""
-    with world.ready_for(command, home / f"{command} {fault} {at}") as node:
-        before = losses.Before(node)
-        reached, done = run_spoiled(node, COMMANDS[command][3], fault, at)
-        if not reached:
-            return ["the run did not make so many calls"]
-        found = before.losses() + before.lies(done)
-        if done.returncode in PUT_BACK and at % RETRIED:
-            return found
-        return found + finish(before, command, by_standby)
+    """What is wrong after a run with a fault at its n-th call, and once it was finished.
+
+    How often a run looks before a service is up or down differs, and so does the number of the
+    last calls: they are tried for again.
+    """
+    for attempt in range(ATTEMPTS):
+        where = home / f"{command} {fault} {at} {attempt}"
+        with world.ready_for(command, where) as node:
+            before = losses.Before(node)
+            reached, done = run_spoiled(node, COMMANDS[command][3], fault, at)
+            if not reached:
+                continue
+            found = before.losses() + before.lies(done)
+            if done.returncode in PUT_BACK and at % RETRIED:
+                return found
+            return found + finish(before, command, by_standby)
+    return ["no run made so many calls"]
 
 
 def spoil_recovery(world, home, command, fault, first):

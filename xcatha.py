@@ -498,7 +498,7 @@ def through_links(path):
 
     What the share lacks would be a copy of what is here.
     """
-    for (kind, link), target in RUN.pretended.items():
+    for (kind, link), target in list(RUN.pretended.items()):
         if kind == "link" and target and lies_in(path, link):
             there = target + path[len(link):]
             return there if os.path.lexists(target) else path
@@ -685,7 +685,7 @@ def backups_of(path, suffix=".xcatbak"):
     """What was moved aside from this name, oldest first."""
     pattern = re.compile(re.escape(path + suffix) + r"(-\d{8}-\d{6})?$")
     names = glob.glob(glob.escape(path + suffix) + "*") + [
-        name for kind, name in RUN.pretended if kind == "exists"]
+        name for kind, name in list(RUN.pretended) if kind == "exists"]
     return sorted(name for name in set(names) if pattern.match(name) and exists(name))
 
 
@@ -1098,7 +1098,7 @@ def look_at_units(names):
     status, out, err = ask(["systemctl", "show", "--property=" + ",".join(wanted)] + units)
     if status:
         raise HAError("systemd does not answer", last_line(out, err), "see `systemctl status`")
-    planned = [unit for (kind, _), unit in RUN.pretended.items() if kind == "planned"]
+    planned = [unit for (kind, _), unit in list(RUN.pretended.items()) if kind == "planned"]
     found = {}
     for block in out.split("\n\n"):
         properties = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
@@ -1705,9 +1705,10 @@ def take_lease(share, opts, vip):
         on_failure(let_lease_go, share)
         make_directory(RUN_DIR, 0o700)
         write_file(RUN_DIR + "/xcatha.py", read_text(os.path.abspath(__file__)))
-        write_file(RUN_DIR + "/ticket", json.dumps(signs) + "\n", 0o600)
     write_file(LEASE_UNIT_FILE, lease_unit_text(share, vip))
     do(["systemctl", "daemon-reload"])
+    if not held:
+        write_file(RUN_DIR + "/ticket", json.dumps(signs) + "\n", 0o600)
     error = error_of(start_unit, LEASE_UNIT, DO_LIMIT)
     if error:
         wait_for_lease(share)  # refuses where another node was quicker
@@ -2017,7 +2018,7 @@ def copy_directory(share, path, running=False):
         warn("the share cannot store %d ACLs or extended attributes of %s: its copy lacks them "
              "(the first: %s)" % (len(lacking), path, lacking[0]))
     elif status and not (running and status == 24):
-        causes = [line for line in err.splitlines() if line.startswith("rsync: ")]
+        causes = [line for line in complaints_in(err) if not is_harmless(line)]
         raise HAError("copying %s to the share failed" % path, "rsync: exit %d, %s" % (
             status, causes[0] if causes else last_line(out, err)),
                       "mend the cause, then run setup again")
@@ -2037,9 +2038,19 @@ def refused_attributes(err):
 
     NFS has neither file capabilities nor POSIX ACLs, and rsync has copied the contents even so.
     """
-    complaints = [line for line in err.splitlines() if line.startswith("rsync: ")]
-    harmless = r"rsync: (\[\w+\] )?(set_acl|rsync_xal_set): .*: Operation not supported \(95\)$"
-    return complaints if all(re.match(harmless, line) for line in complaints) else []
+    complaints = complaints_in(err)
+    return complaints if all(map(is_harmless, complaints)) else []
+
+
+def complaints_in(err):
+    """The lines in which rsync names a file and what is wrong with it."""
+    return [line for line in err.splitlines() if line.startswith("rsync: ")]
+
+
+def is_harmless(complaint):
+    """True if only an ACL or an extended attribute could not be stored."""
+    pattern = r"rsync: (\[\w+\] )?(set_acl|rsync_xal_set): .*: Operation not supported \(95\)$"
+    return bool(re.match(pattern, complaint))
 
 
 def copy_while_running(share, directories):
@@ -3246,8 +3257,8 @@ def activate(opts):
     with concurrent.futures.ThreadPoolExecutor(2) as pool:  # each takes about a second
         early = pool.submit(lambda: (time.monotonic(), error_of(check_vip_is_free, opts)))
         facts = pool.submit(node_facts, opts)
-        fresh, before, states = not is_serving(opts), picture(opts), unit_states()
-        directories = claim_share(opts, states)
+        fresh, before = not is_serving(opts), picture(opts)
+        directories, states = claim_share(opts), unit_states()
         down = take_over_address(opts, early)
     on_failure(note_failure, share, started)
     for _, what, evidence in unlike(opts, facts.result()):
@@ -3263,12 +3274,9 @@ def activate(opts):
     return finish_active(down)
 
 
-def claim_share(opts, states):
-    """This node holds the lease and is recorded as activating; the directories to link.
-
-    Where the run fails, the units are put back as unit_states found them.
-    """
-    on_failure(restore_units, states)
+def claim_share(opts):
+    """This node holds the lease and is recorded as activating; the directories to link."""
+    on_failure(restore_units, unit_states())
     step("State directory", prepare_share, opts.path)
     step("Lease", take_lease, opts.path, opts, opts.vip)
     directories = directories_to_link(opts, read_record(opts.path))
@@ -3494,13 +3502,16 @@ def release_record(share, started):
     expect(exists(state_file(share)) or not is_running(LEASE_UNIT),
            "the record cannot be reached", "%s is gone" % state_file(share),
            "mount the share again, then run xcatha.py -d")
-    if active_node(share) != physical_host_name():
-        return "already released" if not active_node(share) else (
-            "names %s, left alone" % active_node(share))
+    record, lease, me = read_record(share), read_lease(share), physical_host_name()
+    nonce = lease.get("nonce") if lease.get("host") == me else record.get("released_lease")
+    if active_in(record) not in ("", me):
+        return "names %s, left alone" % active_in(record)
+    if not active_in(record) and (not record or record.get("released_lease") == nonce):
+        return "already released"
     with contextlib.ExitStack() as stack:
         if not lease_held_here(share) and stack.enter_context(brief_lock(share)) == "held":
             return "another node is at work, left alone"
-        write_record(share, released=True, released_lease=read_lease(share).get("nonce"))
+        write_record(share, released=True, released_lease=nonce)
         add_history(share, "standby (%s)" % seconds_since(started))
     return "released"
 

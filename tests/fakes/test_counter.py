@@ -58,6 +58,29 @@ def test_released_pair_is_activated_without_watching_the_counter(members):
     assert "watching" not in host2.xcatha(*ACTIVATE).stdout
 
 
+def test_failed_activate_and_a_deactivate_leave_no_counter_to_watch(members):
+    host1, host2 = members
+    host1.plan("FAIL_ON", "systemctl start xcatd")
+    host1.xcatha(*ACTIVATE, code=1)
+    host1.heal()
+    host1.xcatha(*DEACTIVATE)
+    assert "watching" not in host2.xcatha(*ACTIVATE).stdout
+
+
+def test_standby_does_not_release_the_lease_of_a_node_that_the_record_does_not_name_yet(members):
+    """-d on the node that was active before, just then."""
+    host1, host2 = members
+    host2.xcatha(*ACTIVATE)
+    host2.power_off()
+    host1.plan("SIGKILL_ON", "systemctl start xcatha-lease")
+    host1.fail(*host1.script(*ACTIVATE))
+    host1.heal()
+    host1.succeed("systemctl", "start", "xcatha-lease")
+    host2.boot()
+    host2.xcatha(*DEACTIVATE)
+    assert "counter on the share moves" in host2.xcatha(*ACTIVATE, code=3).stderr
+
+
 def test_standby_is_refused_while_the_counter_moves(members):
     host1, host2 = members
     host1.xcatha(*ACTIVATE)

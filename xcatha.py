@@ -737,10 +737,13 @@ def install_command(packages):
 
 
 def addresses():
-    """(label, address, netmask) of every IPv4 address of this host, alias labels included."""
-    return [(label, entry["addr"], entry.get("netmask", "255.255.255.255"))
-            for label in netifaces.interfaces()
-            for entry in netifaces.ifaddresses(label).get(netifaces.AF_INET, [])]
+    """(label, address, netmask) of every IPv4 address of this host, alias labels included.
+
+    By psutil, which looks once; netifaces would look at all addresses anew for each label.
+    """
+    return [(label, entry.address, entry.netmask or "255.255.255.255")
+            for label, entries in psutil.net_if_addrs().items()
+            for entry in entries if entry.family == socket.AF_INET]
 
 
 def device_of(nic):
@@ -850,7 +853,7 @@ def add_vip(opts):
         do(["ifconfig", alias, opts.vip, "netmask", opts.netmask, "broadcast", broadcast, "up"])
     pretend("address", opts.vip, opts.nic)
     pretend("prefix", opts.vip, str(prefix))
-    expect(vip_here(opts.vip), "the VIP is not on %s" % opts.nic, "netifaces does not list it")
+    expect(vip_here(opts.vip), "the VIP is not on %s" % opts.nic, "psutil does not list it")
     tell_neighbours(opts)
     return "%s/%d added to %s" % (opts.vip, prefix, opts.nic)
 
@@ -2772,7 +2775,7 @@ def check_addresses(opts):
     if vip_here(opts.vip) or own_addresses(opts.nic, opts.vip):
         physical_address(opts)
     else:
-        refuse("%s has no IPv4 address" % device_of(opts.nic), "netifaces lists none",
+        refuse("%s has no IPv4 address" % device_of(opts.nic), "psutil lists none",
                "give the node its own address on that NIC")
 
 
@@ -3476,7 +3479,7 @@ def give_up_vip(opts):
     here = vip_here(opts.vip)
     if here and not own_addresses(here, opts.vip):
         raise HAError("%s is the only address of %s" % (opts.vip, device_of(here)),
-                      "netifaces lists no other", "give the node its own address first")
+                      "psutil lists no other", "give the node its own address first")
     return remove_vip(opts.vip)
 
 

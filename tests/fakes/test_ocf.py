@@ -306,7 +306,7 @@ def check_killed_start(node, position):
     return reached
 
 
-@pytest.mark.parametrize("position", [20, 60])
+@pytest.mark.parametrize("position", [20, 50])
 def test_monitor_and_stop_cope_with_a_start_that_was_killed(standby, position):
     assert check_killed_start(standby, position)
 
@@ -317,7 +317,7 @@ def test_monitor_and_stop_cope_with_a_start_that_was_killed_anywhere(standby):
     position = 1
     while check_killed_start(standby, position):
         position += 1
-    assert position > 60
+    assert position > 50
 
 
 def test_monitor_asks_the_service_manager_alone(serving):

@@ -231,7 +231,7 @@ def hung():
     with HangingLab("pair-postgresql") as lab:
         drop_in(lab.host1, "postgresql", "TimeoutStopSec=5")
         Pair(lab, "postgresql").activate(lab.host1)
-        lab.server.send_signal(signal.SIGSTOP)
+        lab.signal("host1", signal.SIGSTOP)
         yield lab
 
 
@@ -240,5 +240,5 @@ def test_share_hangs(hung):
     mend = advice(hung.host1, "the share /HA is silent", CANNOT_TELL)
     assert time.monotonic() - began < 30
     assert "bring its server or network back" in mend
-    hung.server.send_signal(signal.SIGCONT)
+    hung.signal("host1", signal.SIGCONT)
     wait_for(lambda: is_mended(hung.host1, "silent"), 60, "the share")

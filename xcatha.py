@@ -170,6 +170,7 @@ def refuse(what, evidence, hint):
 
 
 # What this run is doing; the options of the command line travel separately, as `opts`.
+# Threads add to `pretended`: whoever goes through it takes a copy.
 RUN = argparse.Namespace(dryrun=False, changed=False, undo=[], undoing=False, undo_failed=False,
                          children=[], threads=[], secrets=[], pretended={}, signal=None,
                          by_pacemaker=False, tidied=False, asked={})

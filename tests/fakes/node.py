@@ -336,6 +336,17 @@ def describe(path):
 
 
 @contextlib.contextmanager
+def mounted(place, *what):
+    """A new directory on which something is mounted until the end of the block (mount(8))."""
+    place.mkdir()
+    subprocess.run(["mount", *what, place], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
+@contextlib.contextmanager
 def cluster(home, names=("host1",), frozen=None):
     """Booted nodes on one switch, with one share, all gone at the end.
 

@@ -6,14 +6,13 @@ import concurrent.futures
 import functools
 import json
 import os
-import subprocess
 import sys
 
 import pytest
 
 from tests.fakes.conftest import PAIR
 from tests.fakes.lines import ACTIVATE, DEACTIVATE
-from tests.fakes.node import cluster
+from tests.fakes.node import cluster, mounted
 from tests.lab.image import wait_for
 from tests.watcher import Watcher, lock_is_free, servers_on_two_hosts
 
@@ -29,16 +28,10 @@ HOLDER = f"strace -D {' '.join(REFUSE_LOCKS[1:])} {sys.executable} /run/xcatha/x
 @pytest.fixture
 def members(home, set_up):
     """Two nodes after setup, both standing by, whose share has locks that count for nothing."""
-    share = home / "share"
-    share.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", share], check=True)
-    try:
-        with cluster(home, PAIR, set_up) as nodes:
-            for node in nodes:
-                node.shorten(HEARTBEAT=2)
-            yield nodes
-    finally:
-        subprocess.run(["umount", share], check=True)
+    with mounted(home / "share", "-t", "tmpfs", "tmpfs"), cluster(home, PAIR, set_up) as nodes:
+        for node in nodes:
+            node.shorten(HEARTBEAT=2)
+        yield nodes
 
 
 def set_clock_of_records(share):

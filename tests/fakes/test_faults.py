@@ -98,7 +98,10 @@ def test_fault_at_some_calls(world, home, number, command):
     points = range(1 + number, len(calls_of(world, command)) + 1, SHARE)
     faults = dict(zip(points, itertools.cycle(FAULTS)))
     outcomes = try_each(
-        points, lambda at: spoil(world, home, command, faults[at], at, by_standby=number % 2)
+        points,
+        lambda at: spoil(
+            world, home, command, faults[at], at, faults[at] == "SIGKILL_AT" and at % 2
+        ),
     )
     assert wrong(outcomes) == {}
 
@@ -106,25 +109,13 @@ def test_fault_at_some_calls(world, home, number, command):
 @pytest.mark.long
 @pytest.mark.timeout(4 * 3600)
 @pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", [*FAULTS, "SIGKILL_AT, then -d"])
 def test_fault_at_every_call(world, home, tally, command, fault):
-    calls = len(calls_of(world, command))
-    outcomes = try_each(part_of(calls), lambda at: spoil(world, home, command, fault, at))
-    tally.add(fault, command, outcomes, calls)
-    assert wrong(outcomes) == {}
-
-
-@pytest.mark.long
-@pytest.mark.timeout(4 * 3600)
-@pytest.mark.parametrize("command", COMMANDS)
-def test_kill_at_every_call_with_a_deactivate_before_the_command_is_run_again(
-    world, home, tally, command
-):
-    calls = len(calls_of(world, command))
+    calls, (kind, by_standby, _) = len(calls_of(world, command)), fault.partition(", then -d")
     outcomes = try_each(
-        part_of(calls), lambda at: spoil(world, home, command, "SIGKILL_AT", at, by_standby=True)
+        part_of(calls), lambda at: spoil(world, home, command, kind, at, by_standby)
     )
-    tally.add("SIGKILL_AT, then -d", command, outcomes, calls)
+    tally.add(fault, command, outcomes, calls)
     assert wrong(outcomes) == {}
 
 

@@ -8,7 +8,7 @@ import tempfile
 import pytest
 
 from tests.fakes.lines import ACTIVATE, DEACTIVATE, SETUP
-from tests.fakes.node import cluster
+from tests.fakes.node import cluster, mounted
 from tests.pythons import CACHE
 from tests.schedules import STEPS, Schedule, World, run_schedules
 
@@ -93,31 +93,14 @@ class WorldWithoutLocks(FakesWorld):
     limits = {"HEARTBEAT": 2}
 
     def share_of(self, home):
-        return small_tmpfs(self.share)
+        return mounted(self.share, "-t", "tmpfs", "-o", "size=32M", "tmpfs")
 
 
-@contextlib.contextmanager
-def small_tmpfs(place):
-    """A tmpfs of 32 MB."""
-    place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32M", "tmpfs", place], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", place], check=True)
-
-
-@contextlib.contextmanager
 def small_disk(image, place):
     """A disk of 32 MB, mounted: its locks count, and it can be filled."""
     subprocess.run(["truncate", "--size=32M", image], check=True)
     subprocess.run(["mkfs.ext4", "-q", "-m", "0", image], check=True)
-    place.mkdir()
-    subprocess.run(["mount", "-o", "loop", image, place], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", place], check=True)
+    return mounted(place, "-o", "loop", image)
 
 
 class ScheduleOnFakes(Schedule):

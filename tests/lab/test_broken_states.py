@@ -12,8 +12,8 @@ import pytest
 from tests.lab import judge
 from tests.lab.image import wait_for
 from tests.lab.network import mac
-from tests.lab.pair import VIP, Pair, cluster_lab, define_node, pair_lab, xcat
-from tests.lab.test_surroundings import HangingLab, drop_in
+from tests.lab.pair import VIP, Pair, cluster_lab, define_node, xcat
+from tests.lab.test_surroundings import hanging_for
 
 STATUS = "python xcatha.py --status".split()
 ACTIVE, INCONSISTENT, STANDBY, CANNOT_TELL = 0, 1, 3, 4
@@ -227,11 +227,7 @@ def test_vip_answers_at_an_unknown_mac(lab, standby):
 @pytest.fixture
 def hung():
     """host1 is active, and every call to the share blocks."""
-    pair_lab()  # makes the state, if need be
-    with HangingLab("pair-postgresql") as lab:
-        drop_in(lab.host1, "postgresql", "TimeoutStopSec=5")
-        Pair(lab, "postgresql").activate(lab.host1)
-        lab.signal("host1", signal.SIGSTOP)
+    with hanging_for("host1") as lab:
         yield lab
 
 

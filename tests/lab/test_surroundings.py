@@ -1,4 +1,5 @@
 """What surrounds a run changes under it: the share, units, the database, records, the terminal."""
+import contextlib
 import json
 import signal
 import subprocess
@@ -293,16 +294,23 @@ class HangingLab(Lab):
         self.servers.clear()
 
 
-@pytest.fixture(scope="module")
-def hung():
-    """host1 is active, host2 stands by, and every call to the share blocks."""
+@contextlib.contextmanager
+def hanging_for(*names):
+    """host1 is active, host2 stands by, and every call of these hosts to the share blocks."""
     pair_lab()  # makes the state, if need be
     with HangingLab("pair-postgresql") as lab:
         for host in lab.hosts:
             drop_in(host, "postgresql", "TimeoutStopSec=5")
         run(lab.host1, ACTIVATE, DONE)
-        for host in lab.hosts:
-            lab.signal(host.name, signal.SIGSTOP)
+        for name in names:
+            lab.signal(name, signal.SIGSTOP)
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def hung():
+    """The share hangs for both hosts."""
+    with hanging_for("host1", "host2") as lab:
         yield lab
 
 
@@ -330,25 +338,13 @@ def test_deactivate_on_a_hung_share_stops_services_and_drops_the_vip(hung):
     assert judge.host_name(hung.host1) == "host1"
 
 
-@pytest.fixture
-def hung_on_host1():
-    """host1 is active, and its calls to the share block; those of host2 do not."""
-    pair_lab()  # makes the state, if need be
-    with HangingLab("pair-postgresql") as lab:
-        for host in lab.hosts:
-            drop_in(host, "postgresql", "TimeoutStopSec=5")
-        run(lab.host1, ACTIVATE, DONE)
-        lab.signal("host1", signal.SIGSTOP)
-        yield lab
-
-
-def test_other_host_takes_over_where_the_share_hangs_on_the_active_one(hung_on_host1):
+def test_other_host_takes_over_where_the_share_hangs_on_the_active_one():
     """No lock reaches through such a share: the counter stands, and host1 has lost its lease."""
-    host1, host2 = hung_on_host1.hosts
-    run(host2, ACTIVATE, DONE)
-    assert judge.holders(hung_on_host1) == ["host2"]
-    hung_on_host1.signal("host1", signal.SIGCONT)
-    wait_for(lambda: not judge.database_directories(host1), 60, "end of the server on host1")
-    assert "active" in run(host2, STATUS, DONE)
-    run(host1, DEACTIVATE, DONE)
-    assert is_standby(host1) and judge.holders(hung_on_host1) == ["host2"]
+    with hanging_for("host1") as lab:
+        run(lab.host2, ACTIVATE, DONE)
+        assert judge.holders(lab) == ["host2"]
+        lab.signal("host1", signal.SIGCONT)
+        wait_for(lambda: not judge.database_directories(lab.host1), 60, "end of host1's server")
+        assert "active" in run(lab.host2, STATUS, DONE)
+        run(lab.host1, DEACTIVATE, DONE)
+        assert is_standby(lab.host1) and judge.holders(lab) == ["host2"]

@@ -77,6 +77,7 @@ LEASE_UNIT = "xcatha-lease.service"
 LEASE_UNIT_FILE = "/run/systemd/system/" + LEASE_UNIT
 GO_XCAT = ("https://raw.githubusercontent.com/xcat2/xcat-core/master/"
            "xCAT-server/share/xcat/tools/go-xcat")
+GO_XCAT_KNOWS = "almalinux centos debian fedora ol rhel rocky sles ubuntu".split()
 XCAT_PATH = "/opt/xcat/bin:/opt/xcat/sbin:/opt/xcat/share/xcat/tools"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # The beginnings of lines that a terminal shows in red, yellow or green (ECMA-48).
@@ -337,6 +338,12 @@ def ask(argv, limit=ASK_LIMIT, env=None):
     return answer
 
 
+def output_of(argv, limit=ASK_LIMIT):
+    """The stdout of a command that succeeded, "" of any other: a failed one answers nothing."""
+    status, out, _ = ask(argv, limit)
+    return "" if status else out
+
+
 def do(argv, limit=DO_LIMIT, env=None, may_fail=False, **more):
     """Run a command that changes something; (exit status, stdout, stderr).
 
@@ -351,8 +358,9 @@ def do(argv, limit=DO_LIMIT, env=None, may_fail=False, **more):
     log_command(argv, started, (status, out, err), may_fail)
     stop_if_asked()
     if status and not may_fail:
-        raise HAError("%s failed" % argv[0], "%s: exit %d, %s" % (
-            pasted(argv), status, last_line(out, err)), "the log has all its output")
+        name = os.path.basename(argv[1] if argv[0] == "bash" else argv[0])
+        raise HAError("%s failed" % name, "%s: exit %d, %s" % (
+            pasted(argv), status, last_lines(out, err)), "the log has all its output")
     return status, out, err
 
 
@@ -375,6 +383,12 @@ def last_line(out, err):
     """The last line that a command had to say, preferably on stderr."""
     lines = [line.strip() for line in (out + "\n" + err).splitlines() if line.strip()]
     return lines[-1] if lines else "no output"
+
+
+def last_lines(out, err):
+    """The last lines of both streams, as evidence: go-xcat for one names its reason on stdout."""
+    texts = [[line.strip() for line in text.splitlines() if line.strip()] for text in (out, err)]
+    return " | ".join(texts[0][-3:] + texts[1][-1:]) or "no output"
 
 
 def have(command):
@@ -894,7 +908,7 @@ def remove_vip(vip):
 
 def find_address(vip):
     """(device, prefix length, True if primary) of an address of this host, as ip(8) shows it."""
-    for line in ask(["ip", "-o", "-4", "address", "show"])[1].splitlines():
+    for line in output_of(["ip", "-o", "-4", "address", "show"]).splitlines():
         words = line.split()
         if words[3].split("/")[0] == vip:
             return words[1], (words[3] + "/32").split("/")[1], "secondary" not in words
@@ -903,7 +917,7 @@ def find_address(vip):
 
 def routes_from(vip):
     """The routes, as ip(8) takes them, that the kernel drops together with their source address."""
-    shown = [line.split() for line in ask(["ip", "-4", "route", "show"])[1].splitlines()]
+    shown = [line.split() for line in output_of(["ip", "-4", "route", "show"]).splitlines()]
     return [[word for word in route if word not in ("linkdown", "dead")] for route in shown
             if "src" in route and route[route.index("src") + 1] == vip and "kernel" not in route]
 
@@ -2185,7 +2199,7 @@ def database_version(engine):
     MariaDB's client names its own version first, then that of its distribution.
     """
     client = ENGINES[engine]["client"]
-    text = ask([client, "--version"])[1] if client and have(client) else ""
+    text = output_of([client, "--version"]) if client and have(client) else ""
     mariadb = re.search(r"\d+\.\d+[.\d]*-MariaDB", text)
     return first_version(mariadb.group() if mariadb else text)
 
@@ -2288,7 +2302,8 @@ def switch_database(opts):
     if opts.dbtype == "sqlite":
         refuse("xCAT already uses %s on this node" % before, read_cfgloc().split("|")[0],
                "run setup with -t %s" % before)
-    save_dump()
+    if exists("/root/xcat-dbback"):  # the tools dump all tables there, having emptied it
+        move_aside("/root/xcat-dbback", ".xcatbak")
     on_failure(stop_unit, "xcatd.service")  # last, so that it starts anew on the old database
     on_failure(restore_file, "/etc/xcat/cfgloc", read_text("/etc/xcat/cfgloc", None))
     switch = {"postgresql": switch_to_postgresql, "mysql": switch_to_mysql}[opts.dbtype]
@@ -2310,14 +2325,6 @@ def name_vip_in_cfgloc(opts):
         return "would name the VIP"
     changed = change_file("/etc/xcat/cfgloc", re.sub(r"host=[^|;\s]*", "host=" + opts.vip, text))
     return "cfgloc now names the VIP" if changed else "cfgloc names the VIP already"
-
-
-def save_dump():
-    """All tables are dumped beforehand, and an older dump of the switching tools is kept."""
-    make_directory(STATE_DIR, 0o700)
-    xcat(["dumpxCATdb", "-p", "%s/dump-%s" % (STATE_DIR, time_stamp())], do)
-    if exists("/root/xcat-dbback"):
-        move_aside("/root/xcat-dbback", ".xcatbak")
 
 
 def as_postgres(argv):
@@ -2400,13 +2407,13 @@ def xcat_installed():
 
 
 def xcat_version():
-    """xCAT's major.minor version, "" where it is not installed; known without the daemon too."""
-    if not xcat_installed():
-        return ""
-    packages = (["dpkg-query", "-W", "-f", "${Version}", "xcat-server"] if is_debian() else
-                ["rpm", "-q", "--queryformat", "%{VERSION}", "xCAT-server"])
-    bypass = {"XCATBYPASS": "1"}
-    return (first_version(ask(["lsxcatd", "-v"], env=bypass)[1]) or first_version(ask(packages)[1]))
+    """xCAT's major.minor version, "" where it is not installed.
+
+    By the package manager: lsxcatd blocks for minutes where its database does not answer.
+    """
+    return first_version(output_of(
+        ["dpkg-query", "-W", "-f", "${Version}", "xcat-server"] if is_debian() else
+        ["rpm", "-q", "--queryformat", "%{VERSION}", "xCAT-server"])) if xcat_installed() else ""
 
 
 def install_xcat(opts):
@@ -2415,10 +2422,13 @@ def install_xcat(opts):
         return "already installed (%s)" % xcat_version()
     with private_directory() as private:
         script = fetch_go_xcat(opts.go_xcat, private)
-        do(["bash", script, "--yes", "install"], INSTALL_LIMIT)
+        given = {"core": opts.xcat_core, "dep": opts.xcat_dep, "version": opts.xcat_version}
+        sources = ["--xcat-%s=%s" % (name, os.path.abspath(value) if os.path.exists(value) else
+                                     value) for name, value in given.items() if value]
+        do(["bash", script, "--yes"] + sources + ["install"], INSTALL_LIMIT)
     plan("xcatd", "xcatd", XCAT_DIRECTORIES, True)
-    expect(xcat_installed() and xcat_version(), "go-xcat ended without an error, but xCAT is not "
-           "installed", "/opt/xcat/sbin/xcatd or lsxcatd -v is missing", "see /tmp/go-xcat.log")
+    expect(xcat_installed(), "go-xcat ended without an error, but xCAT is not installed",
+           "/opt/xcat/sbin/xcatd is missing", "see /tmp/go-xcat.log")
     return "installed (%s)" % (xcat_version() or "version not known yet")
 
 
@@ -2444,9 +2454,12 @@ def fetch_go_xcat(source, directory):
 
 
 def xcat(argv, action=ask):
-    """Run an xCAT command, past the daemon where that is down (XCATBYPASS); its stdout."""
-    daemon = is_running("xcatd.service")
-    status, out, err = action(argv, XCAT_LIMIT, None if daemon else {"XCATBYPASS": "1"})
+    """Run an xCAT command; its stdout, or an HAError where it fails.
+
+    Never past a daemon that is down (XCATBYPASS): without its database such a command blocks for
+    minutes, and on a standby it may reach the tables of the active node.
+    """
+    status, out, err = action(argv)
     if status:
         raise HAError("%s failed" % " ".join(argv), "exit %d, %s" % (status, last_line(out, err)),
                       "see `systemctl status xcatd`")
@@ -2474,20 +2487,21 @@ def site_attributes():
     """The site table's attributes that matter here, as {name: value}; unset ones are absent."""
     names = "domain,master,nameservers,externaldns,externaldhcpservers"
     out = xcat(["lsdef", "-t", "site", "-o", "clustersite", "-i", names, "-c"])
-    pairs = [line.partition(": ")[2].split("=", 1) for line in out.splitlines() if "=" in line]
+    pairs = re.findall(r"^clustersite: (\w+)=(.*)", out, re.M)
     return {name: value for name, value in pairs if value}
 
 
 def table(name):
-    """The rows of an xCAT table as dictionaries, from `tabdump`."""
-    lines = xcat(["tabdump", name]).splitlines()
-    return list(csv.DictReader([line.lstrip("#") for line in lines]))
+    """The rows of an xCAT table as dictionaries; xCAT's complaints may precede the header."""
+    _, _, text = ("\n" + xcat(["tabdump", name])).partition("\n#")
+    return list(csv.DictReader(text.splitlines(True)))
 
 
 def start_xcatd():
     """xcatd is up and answers."""
     started = start_unit("xcatd.service")
-    expect(RUN.dryrun or wait_until(lambda: ask(XCATD_QUESTION)[0] == 0, SERVICE_LIMIT),
+    # Seldom: xcatd starts a process and a TLS session for whoever connects.
+    expect(RUN.dryrun or wait_until(lambda: ask(XCATD_QUESTION)[0] == 0, SERVICE_LIMIT, 0.5),
            "xcatd does not answer", lambda: last_line(*ask(XCATD_QUESTION)[1:]),
            "see `systemctl status xcatd` and `lsxcatd -a`")
     return "started, answers" if started else "already running"
@@ -2506,14 +2520,14 @@ def verify_xcat(opts):
            "xCAT's database is not at the VIP", "lsxcatd -a: dbhost=%s" % shown.get("dbhost"),
            "see /etc/xcat/cfgloc")
     expect(site_attributes().get("master"), "xCAT's tables are empty",
-           "lsdef -t site shows no master", "restore the dump in %s" % STATE_DIR)
+           "lsdef -t site shows no master", "restore a dump, as in /root/xcat-dbback")
     return "lsxcatd shows %s%s" % (engine, "" if opts.dbtype == "sqlite" else " at " + opts.vip)
 
 
 def certificate_name():
     """The name in xcatd's server certificate, "" if it cannot be read."""
-    out = ask(["openssl", "x509", "-noout", "-subject", "-nameopt", "RFC2253", "-in",
-               through_links("/etc/xcat/cert/server-cert.pem")])[1]
+    out = output_of(["openssl", "x509", "-noout", "-subject", "-nameopt", "RFC2253", "-in",
+                     through_links("/etc/xcat/cert/server-cert.pem")])
     found = re.search(r"CN=([^,\s]+)", out)
     return found.group(1) if found else ""
 
@@ -2589,7 +2603,7 @@ def node_facts(opts):
     except KeyError:
         ids = {"uid": None, "gid": None}
     keys = sorted(glob.glob("/root/.ssh/id_*.pub"))
-    key = ask(["ssh-keygen", "-l", "-f", keys[0]])[1].split() if keys else []
+    key = output_of(["ssh-keygen", "-l", "-f", keys[0]]).split() if keys else []
     return dict(ids, address=physical_address(opts), mac=mac_of(device_of(opts.nic)),
                 os=os_version(), xcat=xcat_version(), database=database_version(opts.dbtype),
                 ssh_key=key[1] if len(key) > 1 else "")
@@ -2874,11 +2888,20 @@ def check_engine(opts):
 
 
 def check_installer(opts):
-    """go-xcat, where it is needed, is a file of this node or an https address."""
-    if not (xcat_installed() or opts.go_xcat.startswith("https://")
-            or os.path.isfile(opts.go_xcat)):
+    """go-xcat, where it is needed, is a file of this node or an https address and can work here."""
+    if xcat_installed():
+        return
+    if not (opts.go_xcat.startswith("https://") or os.path.isfile(opts.go_xcat)):
         refuse("there is no go-xcat at %s" % opts.go_xcat, "no such file, no https address",
                "give a local copy with --go-xcat FILE")
+    if os_version().split()[0] not in GO_XCAT_KNOWS:
+        refuse("go-xcat does not know this distribution", os_version(),
+               "install xCAT on this node by hand, then run this again")
+    if is_debian() and "DISTRIB_CODENAME=" not in read_text("/etc/lsb-release"):
+        refuse("go-xcat cannot tell the release of this distribution",
+               "/etc/lsb-release has no line DISTRIB_CODENAME=...",
+               "add it, naming the release as the repository of --xcat-core does, or install xCAT "
+               "by hand; then run this again")
 
 
 def check_passwords(opts):
@@ -2922,7 +2945,7 @@ def size_of(path):
     """The bytes that a local directory takes on its own filesystem."""
     if link_target(path) or not os.path.isdir(path):
         return 0
-    out = ask(["du", "-s", "-x", "--block-size=1", path], COPY_LIMIT)[1]
+    out = output_of(["du", "-s", "-x", "--block-size=1", path], XCAT_LIMIT)
     return int(out.split()[0]) if out.split() else 0
 
 
@@ -2957,15 +2980,16 @@ def check_cfgloc(opts):
     if share_has_data(opts.path) and not plain and engine_named_in(first) != opts.dbtype:
         refuse("%s/etc/xcat/cfgloc does not name %s" % (opts.path, opts.dbtype),
                first.split("|")[0] or "it is empty",
-               "restore its first line from a backup (dumps: %s)" % STATE_DIR)
+               "restore its first line from a backup")
 
 
 def check_alike(opts):
     """OS, xCAT, database and the database user's ids are as on the other node."""
     for name, what, evidence in unlike(opts, node_facts(opts)):
-        refuse(what, evidence, "make them alike, then run this again; if {0} was updated, run "
-               "xcatha.py -s on {0} first; if {0} is gone for good, move away {1}".format(
-               name, state_file(opts.path, "nodes", name + ".json")))
+        refuse(what, evidence, "make them alike; if {0} is so by now, run xcatha.py {1} on {0} "
+               "first, which records it; if {0} is gone for good, move away {2}".format(
+               name, "-a" if active_node(opts.path) == name else "-s",
+               state_file(opts.path, "nodes", name + ".json")))
 
 
 def unlike(opts, mine):
@@ -3631,7 +3655,7 @@ def vip_of_lease_unit():
 def neighbour(address):
     """The MAC that answers for an address, "" for nobody; a ping fills the neighbour table."""
     answers = ask(["ping", "-n", "-c", "1", "-W", "0.2", address], 2)[0] == 0
-    words = ask(["ip", "neighbour", "show", address])[1].split()
+    words = output_of(["ip", "neighbour", "show", address]).split()
     fresh = answers or "REACHABLE" in words  # an older entry may be of a machine that is gone
     return words[words.index("lladdr") + 1] if fresh and "lladdr" in words else ""
 
@@ -4178,7 +4202,7 @@ def meta_data():
 
 def managed_resource():
     """The resource by which Pacemaker manages the pair, "" where it is not in charge."""
-    out = ask(["crm_mon", "--one-shot", "--inactive", "--output-as=xml"], SHARE_LIMIT)[1] if (
+    out = output_of(["crm_mon", "--one-shot", "--inactive", "--output-as=xml"], SHARE_LIMIT) if (
         have("crm_mon")) else ""
     shown = re.findall(r'<resource id="([^"]+)" resource_agent="ocf::?xcat:xcatha"([^>]*)>', out)
     return next((name for name, state in shown if 'managed="true"' in state), "")
@@ -4306,6 +4330,13 @@ def build_parser():
                         help="a directory that is shared otherwise and not linked")
     parser.add_argument("--go-xcat", type=file_or_address, default=GO_XCAT, metavar="URL|FILE",
                         help="where to get xCAT's installer, go-xcat")
+    parser.add_argument("--xcat-dep", type=file_or_address, metavar="URL|DIR",
+                        help="for go-xcat: where to get what xCAT depends on")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--xcat-core", type=file_or_address, metavar="URL|DIR",
+                        help="for go-xcat: where to get xCAT itself")
+    source.add_argument("--xcat-version", type=file_or_address, metavar="VERSION",
+                        help="for go-xcat: the version to install, such as 2.18")
     parser.add_argument("--log", type=file_or_address, default=LOG_FILE, metavar="FILE",
                         help="the log to append to")
     parser.add_argument("--version", action="version", version="xcatha " + VERSION)

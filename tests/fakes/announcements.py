@@ -40,7 +40,6 @@ EFFECTS = {
     "ip": "addresses routes",
     "makedhcp": "etc/dhcp etc/systemd/system/multi-user.target.wants run/fakes/",
     "makedns": "etc/named.conf etc/systemd/system/multi-user.target.wants run/fakes/",
-    "dumpxCATdb": "var/lib/xcatha/dump-",
     "pgsqlsetup": "etc/ run/fakes/ var/lib/pgsql",
     "rsync": "HA/",
     "runuser": "var/lib/pgsql",

@@ -37,7 +37,7 @@ LACKING = """
 """.split()
 # Real tools, called through the recording stand-in so that faults reach them too.
 REAL_TOOLS = "arping du find hostname ip openssl ping rsync ssh-keygen stat sync sysctl".split()
-STAND_INS = "dnf exportfs journalctl runuser systemctl".split()
+STAND_INS = "dnf exportfs journalctl rpm runuser systemctl".split()
 DATABASE_COMMANDS = "initdb perl psql".split()
 XCAT_COMMANDS = """
     chdef dumpxCATdb lsdef lsxcatd makeconservercf makedhcp makedns makegocons makehosts

@@ -174,3 +174,11 @@ def test_help_names_every_option_but_the_internal_ones(capsys):
     options = [flag for action in xcatha.build_parser()._actions for flag in action.option_strings]
     hidden = {flag for flag in options if flag not in shown}
     assert hidden == {"--hold-lease", "--lease-lost"}
+
+
+def test_version_of_xcat_is_not_given_together_with_its_source(capsys):
+    line = ["-s", "--xcat-core", "/media/core", "--xcat-version", "2.18"]
+    with pytest.raises(SystemExit) as end:
+        xcatha.build_parser().parse_args(line)
+    assert end.value.code == 2
+    assert "--xcat-version: not allowed with argument --xcat-core" in capsys.readouterr().err

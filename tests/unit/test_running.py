@@ -64,10 +64,25 @@ def test_environment_has_the_directories_of_xcat_and_the_system(monkeypatch):
     assert path[0] == "/bin" and {"/usr/sbin", "/opt/xcat/sbin"} < set(path)
 
 
-def test_failing_change_is_an_error_with_command_and_last_line():
+def test_failing_change_is_an_error_with_command_and_last_lines_of_both_streams():
     with pytest.raises(xcatha.HAError) as error:
-        xcatha.do(["sh", "-c", "echo first; echo last >&2; exit 7"])
-    assert "exit 7, last" in error.value.evidence and "echo first" in error.value.evidence
+        xcatha.do(["sh", "-c", "printf '%s\\n' a b c d; echo noise >&2; echo last >&2; exit 7"])
+    assert error.value.what == "sh failed"
+    assert error.value.evidence.endswith(": exit 7, b | c | d | last")
+
+
+def test_failing_script_is_named_not_the_shell_that_runs_it(tmp_path):
+    script = tmp_path / "go-xcat"
+    script.write_text("echo unknown codename; exit 1")
+    with pytest.raises(xcatha.HAError) as error:
+        xcatha.do(["bash", str(script), "--yes", "install"])
+    assert error.value.what == "go-xcat failed" and "unknown codename" in error.value.evidence
+
+
+def test_failed_command_has_no_output_to_be_read():
+    assert xcatha.output_of(["echo", "2.19"]) == "2.19\n"
+    assert xcatha.output_of(["sh", "-c", "echo host=10.5.106.50; exit 1"]) == ""
+    assert xcatha.output_of(["sh", "-c", "echo 10.5; sleep 9"], 0.2) == ""
 
 
 def test_failing_change_that_may_fail_is_not():

@@ -1,0 +1,72 @@
+"""What xCAT's commands and the package manager say, as far as it may be believed."""
+
+import pytest
+
+import xcatha
+
+NOISE = "Error loading module /opt/xcat/lib/perl/xCAT_plugin/zvm.pm  ...skipping\n"
+NETWORKS = '#netname,net,comments\n"ten","10.0.0.0",\n"eleven","11.0.0.0","two\nlines"\n'
+
+
+@pytest.fixture
+def says(monkeypatch):
+    """Lets a test say what every command answers: exit status, stdout, stderr."""
+
+    def answer(*outcome):
+        calls = []
+
+        def run(argv, limit, env=None, **streams):
+            calls.append((argv, env))
+            return outcome
+
+        monkeypatch.setattr(xcatha, "run", run)
+        return calls
+
+    return answer
+
+
+@pytest.mark.parametrize("before", ["", NOISE, NOISE + NOISE])
+def test_table_begins_at_its_header(says, before):
+    says(0, before + NETWORKS, "")
+    assert [row["netname"] for row in xcatha.table("networks")] == ["ten", "eleven"]
+    assert xcatha.table("networks")[1]["comments"] == "two\nlines"
+
+
+def test_table_of_a_failed_command_is_none(says):
+    says(1, NETWORKS, "Error: Permission denied for request")
+    with pytest.raises(xcatha.HAError) as error:
+        xcatha.table("networks")
+    assert "Permission denied" in error.value.evidence
+
+
+def test_site_attributes_are_the_lines_that_name_the_site(says):
+    says(0, NOISE.strip() + " a=b\nclustersite: domain=cluster.test\nclustersite: master=\n", "")
+    assert xcatha.site_attributes() == {"domain": "cluster.test"}
+
+
+def test_xcat_is_never_asked_past_its_daemon(says, monkeypatch):
+    monkeypatch.setenv("XCATBYPASS", "1")
+    calls = says(0, NETWORKS, "")
+    xcatha.table("networks")
+    assert calls == [(["tabdump", "networks"], None)]
+    assert "XCATBYPASS" not in xcatha.command_environment({})
+
+
+@pytest.mark.parametrize("debian, tool", [(True, "dpkg-query"), (False, "rpm")])
+@pytest.mark.parametrize(
+    "outcome, version",
+    [
+        ((0, "2.19.0-snap202606221200", ""), "2.19"),
+        ((1, "package xCAT-server is not installed\n", ""), ""),
+        ((1, "", "connection to 10.5.106.50 failed"), ""),
+        ((124, "10.5", "no end within 30 s"), ""),
+    ],
+)
+def test_version_is_what_the_package_manager_knows(
+    says, monkeypatch, debian, tool, outcome, version
+):
+    monkeypatch.setattr(xcatha, "xcat_installed", lambda: True)
+    monkeypatch.setattr(xcatha, "is_debian", lambda: debian)
+    calls = says(*outcome)
+    assert xcatha.xcat_version() == version
+    assert [argv[0] for argv, _ in calls] == [tool]

@@ -186,6 +186,7 @@ def configure(host):
     files = {"hostname": f"{host.name}\n", "machine-id": f"{secrets.token_hex(16)}\n",
              "hosts": HOSTS_FILE.format(download_server=image.DOWNLOAD_SERVER),
              "network/interfaces": INTERFACES.format(address=host.address),
+             "lsb-release": "DISTRIB_CODENAME=bookworm\n",  # which go-xcat asks for
              "resolv.conf": "# no name server yet\n"}
     for name, text in files.items():
         (host.root / "etc" / name).write_text(text)

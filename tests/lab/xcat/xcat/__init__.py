@@ -1,2 +1,2 @@
 """A stand-in for xCAT 2.19: what a management node's commands, daemon and database do."""
-VERSION = "Version 2.19.0 (git commit 0000000000000000000000000000000000000000, stand-in)"
+VERSION = "Version 2.19.0 (git commit 7733d16f8de0)"

@@ -5,6 +5,7 @@ Another engine is one more class in ENGINES.
 import contextlib
 import importlib
 import itertools
+import math
 import os
 import pathlib
 import time
@@ -51,8 +52,8 @@ class Server:
     catalogue = "SELECT 1 FROM information_schema.tables WHERE table_name = %s"
 
     def __init__(self, place):
-        source, self.user, self.password = place.split("|")
-        self.source = dict(item.split("=", 1) for item in source.split(";"))
+        self.text, self.user, self.password = place.split("|")
+        self.source = dict(item.split("=", 1) for item in self.text.split(";"))
 
     def connect(self, driver, table):
         return driver.connect(database=self.source["dbname"], host=self.source["host"],
@@ -104,9 +105,16 @@ class Database:
                     raise
                 time.sleep(0.2)
 
-    def wait(self):
-        """Come back when the database answers."""
-        self.connect("site").close()
+    def wait(self, complain_after=math.inf):
+        """Come back when the database answers, after so many seconds with a complaint."""
+        patience, self.patience = self.patience, min(self.patience, complain_after)
+        try:
+            self.connect("site").close()
+        except self.driver.OperationalError:
+            print(f"DBI connect('{self.engine.text}','{self.engine.user}',...) failed", flush=True)
+            self.patience = patience
+            self.connect("site").close()
+        self.patience = patience
 
     @contextlib.contextmanager
     def opened(self, table):
@@ -124,13 +132,12 @@ class Database:
             connection.close()
 
     def rows(self, table):
-        """Every row, as a dictionary, in the order of the key."""
+        """Every row, as a dictionary, in the order in which the database has them."""
         names = TABLES[table]
         quoted = ", ".join(f'"{name}"' for name in names)
         with self.opened(table) as cursor:
             cursor.execute(f'SELECT {quoted} FROM "{table}"')
-            found = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-        return sorted(found, key=lambda row: row[names[0]])
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
     def put(self, table, keys, values):
         """Change the row with these keys, or add it."""

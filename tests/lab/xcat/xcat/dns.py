@@ -11,10 +11,23 @@ from xcat.objects import expand
 from xcat.reply import CommandError
 
 BIND = pathlib.Path("/etc/bind")
+USAGE = """\
+makedns - sets up domain name services (DNS).
+Usage:
+\tmakedns [-h|--help ]
+\tmakedns [-v|--version]
+\tmakedns [-V|--verbose] [-n|--new] [noderange]
+\tmakedns [-V|--verbose] [-e|--external] [-n|--new] [noderange]
+\tmakedns [-V|--verbose] [-d|--delete noderange]
+\tmakedns [-V|--verbose] [-e|--external] [-d|--delete noderange]"""
 
 
 def makedns(db, reply, args):
     """Write the zones anew and restart named. With a noderange too, its nodes must be known."""
+    if "-h" in args:
+        for line in ([] if reply.daemon else [""]) + USAGE.splitlines():
+            reply.say(line)
+        return
     words = [word for word in args if not word.startswith("-")]
     wanted = expand(db, words[0]) if words else None
     site = db.site()

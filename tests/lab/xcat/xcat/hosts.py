@@ -4,6 +4,10 @@ import pathlib
 from xcat.objects import expand
 
 HOSTS = pathlib.Path("/etc/hosts")
+USAGE = """\
+Usage: makehosts <noderange> [-d] [-n] [-l] [-a] [-o] [-m]
+       makehosts -h
+       makehosts -v"""
 
 
 def entries():
@@ -14,6 +18,10 @@ def entries():
 
 def makehosts(db, reply, args):
     """Give each node with an address its line; another line for the node goes."""
+    if "-h" in args:
+        for line in USAGE.splitlines():
+            reply.say(line)
+        return
     domain = db.site().get("domain")
     wanted = set(expand(db, args[0])) if args else None
     rows = [row for row in db.rows("hosts")

@@ -2,7 +2,7 @@
 import csv
 import pathlib
 
-from xcat.reply import CommandError, Options
+from xcat.reply import CommandError, NoderangeError, Options
 from xcat.schema import OBJECTS, TABLES
 
 SITE = "clustersite"
@@ -14,7 +14,7 @@ def definitions(db, kind):
         return {SITE: {row["key"]: row["value"] for row in db.rows("site")
                        if row["value"] is not None}}
     main, attributes = OBJECTS[kind]
-    found = {row[TABLES[main][0]]: {} for row in db.rows(main)}
+    found = {name: {} for name in sorted(row[TABLES[main][0]] for row in db.rows(main))}
     for table in sorted({table for table, _ in attributes.values()}):
         for row in db.rows(table):
             values = {column: row[column] for column in TABLES[table][1:-2]
@@ -32,8 +32,14 @@ def expand(db, noderange):
         found += members
         unknown += [] if members else [word]
     if unknown:
-        raise CommandError(f"Invalid nodes and/or groups in noderange: {','.join(unknown)}")
-    return found
+        raise NoderangeError(",".join(unknown))
+    return sorted(found)
+
+
+def nodels(db, reply, args):
+    """The nodes of a noderange, or all."""
+    for name in expand(db, args[0]) if args else sorted(definitions(db, "node")):
+        reply.say(name)
 
 
 # ---- Objects ----
@@ -63,6 +69,8 @@ def lsdef(db, reply, args):
     if not found and not options.names:
         reply.say("Could not find any object definitions to display.")
     elif options.names or options.long or wanted:
+        if options.names and not set(options.names) & set(found):
+            reply.say("No object definitions have been found")
         for name in options.names or found:
             if name in found:
                 show(reply, options, name, pick(found[name], wanted))

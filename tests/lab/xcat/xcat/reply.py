@@ -6,11 +6,18 @@ class CommandError(Exception):
     """A command cannot be carried out; the text is for the caller."""
 
 
-class Reply:
-    """Hands on each line as `send(stream, text)` and keeps the exit code."""
+class NoderangeError(CommandError):
+    """Names that are no nodes; the daemon refuses the request, a command past it finds nothing."""
 
-    def __init__(self, send):
-        self.send = send
+
+class Reply:
+    """Hands on each line as `send(stream, text)` and keeps the exit code.
+
+    `daemon` is the host name of the daemon that answers, which its errors bear.
+    """
+
+    def __init__(self, send, daemon=""):
+        self.send, self.daemon = send, daemon
         self.status = 0
 
     def say(self, text):
@@ -20,8 +27,18 @@ class Reply:
         self.send("stderr", f"Warning: {text}")
 
     def error(self, text):
+        self.refuse(f"[{self.daemon}]: {text}" if self.daemon else text)
+
+    def refuse(self, text):
+        """An error of the daemon itself, which bears no name."""
         self.send("stderr", f"Error: {text}")
         self.status = 1
+
+    def unknown_nodes(self, names):
+        if self.daemon:
+            self.refuse(f"Invalid nodes and/or groups in noderange: {names}")
+        else:
+            self.say(f"Invalid nodes in noderange:{names}")
 
 
 class Options(argparse.ArgumentParser):

@@ -24,7 +24,9 @@ TABLES = {
     "nodelist": columns("node groups status statustime appstatus appstatustime primarysn hidden"
                         " updatestatus updatestatustime zonename"),
     "noderes": columns("node servicenode netboot tftpserver tftpdir nfsserver monserver nfsdir"
-                       " installnic primarynic xcatmaster routenames nameservers syslog"),
+                       " installnic primarynic discoverynics cmdinterface xcatmaster"
+                       " current_osimage next_osimage nimserver routenames nameservers proxydhcp"
+                       " syslog"),
     "nodetype": columns("node os arch profile provmethod supportedarchs nodetype"),
     "osimage": columns("imagename groups profile imagetype description provmethod rootfstype"
                        " osdistroname osname osvers osarch synclists postscripts postbootscripts"),

@@ -11,6 +11,16 @@ from xcat.database import Database
 ETC = pathlib.Path("/etc/xcat")
 ROOT = pathlib.Path("/root/.xcat")
 EXPORTS = ("/tftpboot", "/install")
+# As the real one has them, but for domain; master and nameservers are this host's.
+SITE = """
+blademaxp=64 fsptimeout=0 installdir=/install ipmimaxp=64 ipmiretries=3 ipmitimeout=2
+consoleondemand=no master= nameservers= maxssh=8 ppcmaxp=64 ppcretry=3 ppctimeout=0
+powerinterval=0 syspowerinterval=0 sharedtftp=1 SNsyncfiledir=/var/xcat/syncfiles
+nodesyncfiledir=/var/xcat/node/syncfiles tftpdir=/tftpboot xcatdport=3001 xcatiport=3002
+xcatconfdir=/etc/xcat timezone=UTC useNmapfromMN=no enableASMI=no db2installloc=/mntdb2
+databaseloc=/var/lib sshbetweennodes=ALLGROUPS dnshandler=ddns vsftp=n cleanupxcatpost=no
+cleanupdiskfullxcatpost=no dhcplease=43200 auditnosyslog=0 xcatsslversion=TLSv1 auditskipcmds=ALL
+"""
 
 
 def main(args):
@@ -89,13 +99,11 @@ def fill_tables():
     db = Database()
     name = socket.gethostname()
     master = system.address_of(name) or str(system.interfaces()[0][1].ip)
-    site = {"master": master, "nameservers": master, "installdir": "/install",
-            "tftpdir": "/tftpboot", "xcatconfdir": "/etc/xcat", "xcatdport": "3001",
-            "xcatiport": "3002", "dhcplease": "43200", "sshbetweennodes": "ALLGROUPS"}
+    site = {**dict(word.split("=") for word in SITE.split()), "master": master,
+            "nameservers": master}
     add(db, "site", "key", [{"key": key, "value": value} for key, value in site.items()])
     add(db, "policy", "priority", policy(name))
     add(db, "networks", "netname", [network(nic, at) for nic, at in system.interfaces()])
-    add(db, "passwd", "key", [{"key": "system", "username": "root", "password": "cluster"}])
 
 
 def add(db, table, key, rows):
@@ -108,7 +116,8 @@ def add(db, table, key, rows):
 def policy(name):
     allowed = {"2": "getbmcconfig", "2.1": "remoteimmsetup", "2.3": "lsxcatd",
                "3": "nextdestiny", "4": "getdestiny", "4.4": "getpostscript",
-               "4.5": "getcredentials", "4.6": "syncfiles", "4.7": "litefile", "4.8": "litetree"}
+               "4.5": "getcredentials", "4.6": "syncfiles", "4.7": "litefile", "4.8": "litetree",
+               "4.9": "getadapter"}
     return [{"priority": "1", "name": "root", "rule": "allow"},
             {"priority": "1.2", "name": name, "rule": "trusted"},
             *({"priority": priority, "commands": command, "rule": "allow"}

@@ -23,12 +23,12 @@ class Handler(socketserver.StreamRequestHandler):
 
     def handle(self):
         name, args = json.loads(self.rfile.readline())
-        reply = Reply(self.send)
+        reply = Reply(self.send, os.uname().nodename)
         db = Database(patience=0)
         if permitted(db):
             command.carry_out(db, reply, name, args)
         else:
-            reply.error("Permission denied for request")
+            reply.refuse("Permission denied for request")
         self.send("exit", reply.status)
 
     def send(self, stream, content):

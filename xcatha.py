@@ -35,7 +35,6 @@ import csv
 import datetime
 import errno
 import fcntl
-import functools
 import glob
 import ipaddress
 import itertools
@@ -172,8 +171,8 @@ def refuse(what, evidence, hint):
 
 # What this run is doing; the options of the command line travel separately, as `opts`.
 # Threads add to `pretended`: whoever goes through it takes a copy.
-RUN = argparse.Namespace(dryrun=False, changed=False, undo=[], undoing=False, undo_failed=False,
-                         children=[], threads=[], secrets=[], pretended={}, signal=None,
+RUN = argparse.Namespace(dryrun=False, changed=False, undoing=False, undo_failed=False,
+                         undo=[], children=[], threads=[], secrets=[], pretended={}, signal=None,
                          by_pacemaker=False, tidied=False, asked={})
 
 log = logging.getLogger("xcatha")
@@ -223,16 +222,30 @@ def report(error):
         say(line if number else prefix + line, sys.stderr)
 
 
-def step(title, action, *args):
-    """Run one step and print its outcome (the sentence that action returns) and time."""
-    started, outcome = time.monotonic(), "FAILED"
-    try:
-        outcome = action(*args)
-    finally:
-        seconds = time.monotonic() - started
-        line = "%-24s %s" % (title, outcome)
-        log.info("%s (%.2f s)", line, seconds)
+def step(title, action, *args, failed=None, books=False):
+    """Run one step and print its outcome, the sentence that the action returns, and its time.
+
+    An error ends the run. Where a list `failed` is given, the error is reported instead, the
+    title is added to the list and the run goes on; after SIGINT or SIGTERM such steps are only
+    listed. A step that only keeps books (`books`) is printed when it changes something.
+    """
+    if failed is None:
+        stop_if_asked()
+    elif RUN.signal:
+        failed.append(title)
+        return
+    started = time.monotonic()
+    outcome, error = attempt(action, *args)
+    seconds = time.monotonic() - started
+    line = "%-24s %s" % (title, "FAILED" if error else outcome)
+    log.info("%s (%.2f s)", line, seconds)
+    if error or not books or outcome and not outcome.startswith("already"):
         say("%-72s %s" % (line, "[Dryrun]" if RUN.dryrun else "%6.1f s" % seconds))
+    if error and failed is None:
+        raise error
+    if error:
+        report(error)
+        failed.append(title)
     return outcome
 
 
@@ -432,30 +445,28 @@ def in_background(action, *args, **kwargs):
     if RUN.dryrun:  # in order, so that two dry runs read alike
         action(*args, **kwargs)
         return
-    thread = threading.Thread(target=any_error_of, args=(action,) + args, kwargs=kwargs)
+    thread = threading.Thread(target=error_of, args=(action,) + args, kwargs=kwargs)
     RUN.threads.append(thread)
     thread.start()
 
 
-def error_of(action, *args, **kwargs):
-    """The HAError that a call raises, None if it raises none."""
+def attempt(action, *args, **kwargs):
+    """(what a call returns, None), or (None, its error); any exception becomes an HAError."""
     try:
-        action(*args, **kwargs)
+        return action(*args, **kwargs), None
     except HAError as error:
-        return error
-    return None
-
-
-def any_error_of(action, *args, **kwargs):
-    """Like error_of, for what must not end the run: any exception becomes an HAError."""
-    try:
-        return error_of(action, *args, **kwargs)
+        return None, error
     except Exception as error:  # the log gets its traceback, the administrator a next step
         log.exception("unexpected")
         if isinstance(error, OSError):  # str, unlike repr, names the file
-            return HAError("a file operation failed", str(error),
-                           "mend the cause, then run this again")
-        return HAError("an error in xcatha.py itself", repr(error), "report it, with the log")
+            return None, HAError("a file operation failed", str(error),
+                                 "mend the cause, then run this again")
+        return None, HAError("an error in xcatha.py itself", repr(error), "report it, with the log")
+
+
+def error_of(action, *args, **kwargs):
+    """The error of a call, None where it has none."""
+    return attempt(action, *args, **kwargs)[1]
 
 
 def raise_all(results):
@@ -1498,11 +1509,11 @@ def write_node(opts, facts=None):
 
 
 def add_history(share, event):
-    """Append one line to the share's history; the last thousand are kept."""
+    """Append one line to the share's history, of which the last thousand are kept."""
     path = state_file(share, "history")
     line = "%s %s %s" % (now(), physical_host_name(), event)
     write_file(path, "\n".join(read_text(path).splitlines()[-999:] + [line]) + "\n", 0o600)
-    return event
+    return ""
 
 
 def is_active_record(record):
@@ -1554,7 +1565,7 @@ def with_saved_hosts(share):
 def take_saved_hosts(share):
     """/etc/hosts has the lines that the share keeps of the active node's."""
     changed = change_file("/etc/hosts", with_saved_hosts(share))
-    return "lines of the share's hosts file added" if changed else "nothing missing"
+    return "lines of the share's hosts file added" if changed else "already complete"
 
 
 def exchange_hosts(share):
@@ -1842,7 +1853,7 @@ def kill_database():
 
 def lose_lease(vip):
     """What must not go on without the lease ends: the VIP and every guarded service."""
-    error = any_error_of(remove_vip, vip) if vip else None
+    error = error_of(remove_vip, vip) if vip else None
     units = [unit for unit, shown in look_at_kinds(*GUARDED).items()
              if shown["ActiveState"] not in DOWN and exists(guard_file(unit))]
     if "xcatd.service" in units:  # without its database it would take half a minute to stop
@@ -2707,42 +2718,30 @@ def ensure_running(kind):
 
 def start_optional(opts, site, fresh):
     """DNS, DHCP and console side by side; the titles of those that are not up."""
+    down = []
     if RUN.dryrun:
-        return announce_optional(opts, site, fresh)
+        announce_optional(opts, site, fresh, down)
+        return down
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
-        dns = pool.submit(optional_step, "DNS", start_dns, opts, site, fresh)
-        others = [pool.submit(optional_step, title, action, opts, site, fresh, dns)
-                  for title, action in (("Console server", start_console), ("DHCP", start_dhcp))]
-    up = zip(("DNS", "Console server", "DHCP"), [dns] + others)
-    return [title for title, well in up if not well.result()]
+        dns = pool.submit(step, "DNS", start_dns, opts, site, fresh, failed=down)
+        for title, action in (("Console server", start_console), ("DHCP", start_dhcp)):
+            pool.submit(step, title, action, opts, site, fresh, dns, failed=down)
+    return sorted(down, reverse=True)  # DNS comes last however the threads ended
 
 
-def announce_optional(opts, site, fresh):
+def announce_optional(opts, site, fresh, down):
     """start_optional in a dry run: in turn; with unknown tables, what would run on a condition."""
-    steps = [("DNS", start_dns), ("DHCP", start_dhcp), ("Console server", start_console)]
     if site is not None:
-        return [title for title, action in steps
-                if not optional_step(title, action, opts, site, fresh)]
+        for title, action in (("DNS", start_dns), ("DHCP", start_dhcp),
+                              ("Console server", start_console)):
+            step(title, action, opts, site, fresh, failed=down)
+        return
     for kind, makers in (("DNS", ["makedns -n"]), ("DHCP", ["makedhcp -n", "makedhcp -a"]),
                          ("console", ["makegocons", "makeconservercf"])):
         for maker in makers if units_of(kind) else []:
             announce("run", maker, "if xCAT's tables ask for it")
         for unit in units_of(kind):
             announce("run", "systemctl start " + unit, "if it is down then")
-    return []
-
-
-def optional_step(title, action, *args):
-    """A step whose failure is reported, but does not end the run; True if it went well."""
-    error = any_error_of(step, title, action, *args)
-    if error:
-        report(error)
-    return error is None
-
-
-def not_done(title, action, *args):
-    """optional_step, as a list: its title if it did not go well."""
-    return [] if optional_step(title, action, *args) else [title]
 
 
 def export_directories():
@@ -3042,31 +3041,7 @@ def fill_in_from_share(opts):
     opts.host_name = opts.host_name or record.get("host_name") or next(iter(known), None)
 
 
-# ---- The commands --------------------------------------------------------------------------
-
-def take_over_address(opts, early=None):
-    """VIP, host name and name resolution, in this order, once nobody else uses the VIP.
-
-    What could not be done and is not critical.
-    """
-    step("Is the VIP free?", confirm_vip_is_free, opts, early)
-    step("Virtual IP", add_vip, opts)
-    step("Host name", set_host_name, opts.host_name)
-    step("/etc/hosts", write_hosts, opts)
-    return not_done("/etc/resolv.conf", set_nameserver, opts.vip, True)
-
-
-def start_core(opts, directories):
-    """Links, database and xcatd: what makes a node the active one."""
-    share = opts.path
-    step("Linked directories", link_all, share, directories)
-    step("Database address", name_vip_in_cfgloc, opts)
-    step("Database access", admit_node, opts)
-    step("Database", start_database, share, opts.dbtype)
-    if opts.dbtype == "mysql":
-        step("Database grants", grant_access, opts)
-    step("xcatd", start_xcatd)
-
+# ---- Steps of the commands ------------------------------------------------------------------
 
 def stop_all_services(seen_before=None):
     """Every managed service is down, in the order of deactivate; see stop_services."""
@@ -3076,116 +3051,11 @@ def stop_all_services(seen_before=None):
     return "stopped: " + ", ".join(stopped) if stopped else "already stopped"
 
 
-def setup(opts):
-    """This node is set up as a member of the pair and stands by; exit code."""
-    require(opts, "path", "vip", "nic", "host_name")
-    run_checks(opts, SETUP_CHECKS)
-    share, me = opts.path, physical_host_name()
-    record = read_record(share)
-    active = is_active_record(record)
-    if is_serving(opts) and (active or not record) or active and lease_held_here(share):
-        return leave_active_node(opts)
-    if share_has_data(share) and is_set_up(opts):
-        step("Node record", write_node, opts)
-        step("Saved hosts file", take_saved_hosts, share)
-        say("%s is set up already." % me)
-        return finish_setup(opts, [])
-    on_failure(restore_units, unit_states())
-    if active_node(share) not in ("", me) and other_holder(share):
-        return setup_while_other_is_active(opts)
-    check_vip_is_free(opts)  # before the first change; asked again under the lease
-    step("State directory", prepare_share, share)
-    step("Lease", take_lease, share, opts, "" if vip_here(opts.vip) else opts.vip)
-    # Only now does nobody else change the share.
-    return (setup_second if share_has_data(share) else setup_first)(opts)
-
-
-def leave_active_node(opts):
-    """setup on the active node changes nothing; exit code."""
-    say("%s is the active node; nothing was changed." % physical_host_name())
-    if not read_record(opts.path):
-        say("An older script set it up; xcatha.py -a adds its lease and record.")
-    return DONE
-
-
-def setup_first(opts):
-    """The first node: its data goes to the share, and counts once the record says finished."""
-    share = opts.path
-    begin_record(opts, "setting up")
-    step("Earlier attempt", take_back, share)
-    take_over_address(opts)
-    step("xCAT", install_xcat, opts)
-    step("Database packages", install_database, opts.dbtype)
-    step("Database switch", switch_database, opts)
-    directories = directories_to_link(opts, {})
-    since = clocks()
-    step("Copy while running", copy_while_running, share, directories)
-    step("Services", stop_all_services)
-    step("Copy", copy_all, share, directories, since)
-    return try_data(opts, directories)
-
-
-def setup_second(opts):
-    """A further node: everything is installed locally, then tried with the share's data."""
-    share = opts.path
-    begin_record(opts, "setting up")
-    step("Earlier attempt", take_back, share)
-    take_over_address(opts)
-    install_locally(opts)
-    step("Services", stop_all_services)
-    return try_data(opts, directories_to_link(opts, read_record(share)))
-
-
-def try_data(opts, directories):
-    """This node serves the share's data for a moment; only then it is a member; exit code."""
-    start_core(opts, directories)
-    step("xCAT's database", verify_xcat, opts)
-    step("Policy", trust_names, opts, pair_names(opts))
-    step("Master and nameservers", set_master, opts)
-    return become_member(opts, directories)
-
-
-def setup_while_other_is_active(opts):
-    """A node that joins while the other one serves: nothing there is touched; exit code."""
-    step("Earlier attempt", take_back, opts.path)
-    install_locally(opts)
-    step("Services", stop_all_services)
-    join_pair(opts)
-    step("Saved hosts file", take_saved_hosts, opts.path)
-    point_of_no_return()
-    say("%s is active and was not disturbed." % active_node(opts.path))
-    say("This node's access to the database and its policy row come with its first activate.")
-    return finish_setup(opts, [])
-
-
-def install_locally(opts):
-    """xCAT and the database are installed on this node itself, and are of the pair's versions."""
-    step("xCAT", install_xcat, opts)
-    step("Database packages", install_database, opts.dbtype)
-    check_alike(opts)
-
-
-def join_pair(opts, facts=None):
-    """This node is bound to the lease and known on the share."""
-    step("Guard", guard_services, opts.path, opts.dbtype)
-    step("Node record", write_node, opts, facts)
-    step("Hint", leave_hint, opts.path)
-
-
-def become_member(opts, directories):
-    """The point of no return of setup: the share's data counts, then this node stands by."""
-    join_pair(opts)
-    step("Saved hosts file", exchange_hosts, opts.path)
-    expect_lease(opts.path)
-    write_record(opts.path, finished=True, directories=directories)
-    point_of_no_return()
-    return finish_setup(opts, stand_by(opts, opts.path))
-
-
 def prepare_share(share):
     """The share has a directory for xcatha's own state, root's only."""
+    new = not exists(state_file(share))
     make_directory(state_file(share), 0o700)
-    return state_file(share)
+    return "made" if new else "already there"
 
 
 def begin_record(opts, state):
@@ -3272,74 +3142,6 @@ def expect_optional(record):
         raise HAError("not up: " + ", ".join(down))
 
 
-def activate(opts):
-    """This node is the active one; exit code."""
-    run_checks(opts, ACTIVATE_CHECKS)
-    require(opts, "host_name")
-    share, started = opts.path, time.monotonic()
-    if is_active(opts):
-        say("%s is the active node already." % physical_host_name())
-        step("Node record", write_node, opts)
-        return finish_active([])
-    planned = not active_node(share)
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:  # each takes about a second
-        early = pool.submit(lambda: (time.monotonic(), error_of(check_vip_is_free, opts)))
-        facts = pool.submit(node_facts, opts)
-        fresh, before = not is_serving(opts), picture(opts)
-        directories, states = claim_share(opts), unit_states()
-        down = take_over_address(opts, early)
-    on_failure(note_failure, share, started)
-    for _, what, evidence in unlike(opts, facts.result()):
-        warn("%s: %s" % (what, evidence))
-    if fresh:
-        step("Services", stop_all_services, states)
-    start_core(opts, directories)
-    down += finish_activation(opts, directories, fresh, facts.result())
-    optional_step("History", add_history, share, "active (%s, %s)%s" % (
-        "planned" if planned else "unplanned", seconds_since(started),
-        ", not up: " + ", ".join(down) if down else ""))
-    show_change(before, picture(opts))
-    return finish_active(down)
-
-
-def claim_share(opts):
-    """This node holds the lease and is recorded as activating; the directories to link."""
-    on_failure(restore_units, unit_states())
-    step("State directory", prepare_share, opts.path)
-    step("Lease", take_lease, opts.path, opts, opts.vip)
-    directories = directories_to_link(opts, read_record(opts.path))
-    begin_record(opts, "activating")
-    return directories
-
-
-def note_failure(share, started):
-    """The history has an activate that failed, where the share can take it."""
-    any_error_of(add_history, share, "activate failed, %s (%s)" % (
-        "not all put back" if RUN.undo_failed else "put back", seconds_since(started)))
-
-
-def finish_activation(opts, directories, fresh, facts):
-    """The rest of activate, after which this node counts as active; what is not up or not done."""
-    share = opts.path
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:  # xCAT's answers take a while each
-        answer = pool.submit(known_site, share)
-        down = not_done("Policy", trust_names, opts, [physical_host_name()])
-    site = answer.result()
-    down += not_done("Saved hosts file", take_saved_hosts, share)
-    down += not_done("Long host name", write_long_name, opts, site)
-    down += start_optional(opts, site, fresh)
-    step("NFS exports", export_directories)
-    down += not_done("Boot", disable_services)
-    join_pair(opts, facts)
-    expect_lease(share)
-    write_record(share, active={"host": physical_host_name(), "since": now(), "state": "active"},
-                 console=console_in_use(share), directories=directories, released=False,
-                 finished=True)
-    point_of_no_return()
-    optional_step("Hosts file", save_hosts, share)
-    return down
-
-
 def picture(opts):
     """What activate and deactivate change, as [(what, how it is now)]; it never fails."""
     working = sorted(set(database_working_directories()))
@@ -3378,17 +3180,6 @@ def show_change(before, after):
         say("  %-14s %-36s %s" % (what, was, is_now))
 
 
-def finish_active(down):
-    """The closing lines of activate; exit code."""
-    if RUN.dryrun:
-        return finish_dry_run()
-    if down:
-        say("Active, but not done or not up: %s. See the errors above." % ", ".join(down),
-            sys.stderr)
-    say("This machine is set to primary management node successfully...")
-    return DEGRADED if down else DONE
-
-
 def state_for_standby(opts):
     """share_state, else "unreadable" (its record) or "unknown" (no path); fills in opts.
 
@@ -3399,104 +3190,12 @@ def state_for_standby(opts):
     if state != "answers":
         return state
     opts.path = os.path.realpath(opts.path)
-    broken = any_error_of(fill_in_from_share, opts)
+    broken = error_of(fill_in_from_share, opts)
     if broken:
         report(broken)
         return "unreadable"
     check_recorded(opts.path, "-v", opts.vip, read_record(opts.path).get("vip"))
     return state
-
-
-def deactivate(opts):
-    """This node stands by; every step that is still safe is done; exit code."""
-    state = state_for_standby(opts)
-    if state == "silent":
-        return stand_by_without_share(opts)
-    before = picture(opts)
-    started = time.monotonic()
-    failed = stand_by(opts, opts.path if state == "answers" else "")
-    if failed and state == "answers" and not RUN.dryrun:
-        any_error_of(add_history, opts.path, "standby failed: %s (%s)" % (
-            ", ".join(failed), seconds_since(started)))
-    show_change(before, picture(opts))
-    if state in ("missing", "unreadable"):
-        report(HAError("the record on the share %s was not released" % opts.path,
-                       "the share is %s" % state, "mount or mend it, then run this again"))
-        failed.append("Record")
-    return finish_standby(failed)
-
-
-def stand_by(opts, share):
-    """The steps of deactivate; the titles of those that failed. Nothing is rolled back.
-
-    share is "" where the share cannot be read: record and lease are then left as they are.
-    """
-    failed, started = [], time.monotonic()
-    attempt = functools.partial(attempt_step, failed)
-    broken = any_error_of(leave_word, attempt, opts) if share else None
-    if broken:
-        report(broken)
-        failed.append("Share")
-    stop_each(attempt)
-    attempt("NFS exports", withdraw_exports, opts.path)
-    attempt("Linked directories", unlink_all, opts.path)
-    leave_address(attempt, opts)
-    if {"Stop xcatd", "Stop database", "Linked directories"} & set(failed):
-        failed.append("Lease (kept: a service may still work on the share)")
-    else:
-        if share:
-            attempt("Record", release_record, share, started)
-        attempt("Lease", let_lease_go, opts.path)
-    point_of_no_return()
-    return failed
-
-
-def leave_word(attempt, opts):
-    """What the node that takes over needs to know is on the share, if this node is active."""
-    if not read_record(opts.path) and is_serving(opts):
-        attempt("Record", adopt_data, opts)
-    if is_active_record(read_record(opts.path)) and lease_held_here(opts.path):
-        attempt("Hosts file", save_hosts, opts.path)
-        attempt("Console in use", remember_console, opts.path)
-
-
-def attempt_step(failed, title, action, *args):
-    """A step whose failure, of whatever kind, is reported and does not keep others from running.
-
-    After SIGINT or SIGTERM the steps that are left are not run, only listed as failed.
-    """
-    error = None if RUN.signal else any_error_of(step, title, action, *args)
-    if error:
-        report(error)
-    if error or RUN.signal:
-        failed.append(title)
-
-
-def stop_each(attempt):
-    """The managed services are stopped kind by kind, each a step of its own."""
-    states = {}
-    silent = any_error_of(lambda: states.update(unit_states()))  # each step will find out, too
-    for kind in SERVICES:
-        attempt("Stop " + kind, stop_services, kind, None if silent else states)
-
-
-def leave_address(attempt, opts):
-    """VIP, host name and name resolution, in this order, are those of a standby again."""
-    attempt("Virtual IP", give_up_vip, opts)
-    # A lambda, so that an empty /etc/hostname is an error of this step alone.
-    attempt("Host name", lambda: set_host_name(physical_host_name()))
-    attempt("/etc/resolv.conf", set_nameserver, opts.vip, False)
-
-
-def stand_by_without_share(opts):
-    """The part of deactivate that touches nothing but this host; always an HAError."""
-    attempt = functools.partial(attempt_step, [])
-    stop_each(attempt)
-    leave_address(attempt, opts)
-    point_of_no_return()
-    raise HAError("the share %s does not answer: links, record and lease are as they were" %
-                  opts.path, "stat: no end within %d s" % SHARE_LIMIT,
-                  "power this node off before activating the other", INCOMPLETE)
 
 
 def give_up_vip(opts):
@@ -3508,13 +3207,30 @@ def give_up_vip(opts):
     return remove_vip(opts.vip)
 
 
+def silent_share(share):
+    """The error of a standby whose share did not answer: what this host alone can do is done."""
+    return HAError("the share %s does not answer: links, record and lease are as they were" % share,
+                   "stat: no end within %d s" % SHARE_LIMIT,
+                   "power this node off before activating the other", INCOMPLETE)
+
+
+def leave_word(opts):
+    """The share has what the node that takes over needs to know, if this node is active."""
+    adopted = not read_record(opts.path) and is_serving(opts)
+    if adopted:
+        adopt_data(opts)
+    if is_active_record(read_record(opts.path)) and lease_held_here(opts.path):
+        save_hosts(opts.path)
+        remember_console(opts.path)
+    return "record written for data of an older script" if adopted else "already there"
+
+
 def adopt_data(opts):
     """Data of the 2018 script get a record; it names this node, which is about to stand by."""
     prepare_share(opts.path)
     begin_record(opts, "active")
     write_record(opts.path, directories=linked_into(opts.path))
     save_hosts(opts.path)
-    return "written for data of an older script"
 
 
 def remember_console(share):
@@ -3522,7 +3238,6 @@ def remember_console(share):
     console = console_in_use(share)
     if console != read_record(share).get("console"):
         write_record(share, console=console)
-    return short_name(console or "none")
 
 
 def release_record(share, started):
@@ -3574,6 +3289,246 @@ def finish_setup(opts, failed):
     code = finish_standby(failed)
     tell_persistent_vip(opts.vip)
     return code
+
+
+def finish_active(down):
+    """The closing lines of activate; exit code."""
+    if RUN.dryrun:
+        return finish_dry_run()
+    if down:
+        say("Active, but not done or not up: %s. See the errors above." % ", ".join(down),
+            sys.stderr)
+    say("This machine is set to primary management node successfully...")
+    return DEGRADED if down else DONE
+
+
+def note_failure(share, started):
+    """Put an activate that failed into the history, where the share can take it."""
+    error_of(add_history, share, "activate failed, %s (%s)" % (
+        "not all put back" if RUN.undo_failed else "put back", seconds_since(started)))
+
+
+# ---- The commands --------------------------------------------------------------------------
+
+def setup(opts):
+    """Set this node up as a member of the pair, which then stands by; exit code.
+
+    The first node's data go to the share and are tried there. A further node is tried with
+    the share's data, or only prepared for them while the other node is active.
+    """
+    require(opts, "path", "vip", "nic", "host_name")
+    run_checks(opts, SETUP_CHECKS)
+    share, me = opts.path, physical_host_name()
+    record = read_record(share)
+    active = is_active_record(record)
+    if is_serving(opts) and (active or not record) or active and lease_held_here(share):
+        say("%s is the active node; nothing was changed." % me)
+        if not record:
+            say("An older script set it up; xcatha.py -a adds its lease and record.")
+        return DONE
+    if share_has_data(share) and is_set_up(opts):
+        step("Node record", write_node, opts, books=True)
+        step("Saved hosts file", take_saved_hosts, share, books=True)
+        say("%s is set up already." % me)
+        return finish_setup(opts, [])
+
+    # Nobody else may change the share from here on. A node that joins while the other one is
+    # active needs neither lease nor VIP, because it touches nothing that is in use.
+    on_failure(restore_units, unit_states())
+    joining = active_node(share) not in ("", me) and bool(other_holder(share))
+    if not joining:
+        check_vip_is_free(opts)  # before the first change; asked again under the lease
+        step("State directory", prepare_share, share, books=True)
+        step("Lease", take_lease, share, opts, "" if vip_here(opts.vip) else opts.vip)
+        begin_record(opts, "setting up")
+    first = not joining and not share_has_data(share)  # certain only under the lease
+    step("Earlier attempt", take_back, share, books=True)
+
+    # xCAT's installer and its tables take the address and the name that the node has then.
+    if not joining:
+        step("Is the VIP free?", confirm_vip_is_free, opts)
+        step("Virtual IP", add_vip, opts)
+        step("Host name", set_host_name, opts.host_name)
+        step("/etc/hosts", write_hosts, opts)
+        step("/etc/resolv.conf", set_nameserver, opts.vip, True, failed=[])
+
+    # Before the links exist, because packages must not write to the share.
+    step("xCAT", install_xcat, opts)
+    step("Database packages", install_database, opts.dbtype)
+    if first:
+        step("Database switch", switch_database, opts)
+        directories, since = directories_to_link(opts, {}), clocks()
+        step("Copy while running", copy_while_running, share, directories)
+    else:
+        check_alike(opts)
+        directories = directories_to_link(opts, read_record(share))
+    step("Services", stop_all_services)
+    if first:
+        step("Copy", copy_all, share, directories, since)
+
+    # The node serves the share's data for a moment: only what works is recorded as finished.
+    if not joining:
+        step("Linked directories", link_all, share, directories)
+        step("Database address", name_vip_in_cfgloc, opts, books=True)
+        step("Database access", admit_node, opts)
+        step("Database", start_database, share, opts.dbtype)
+        if opts.dbtype == "mysql":
+            step("Database grants", grant_access, opts)
+        step("xcatd", start_xcatd)
+        step("xCAT's database", verify_xcat, opts)
+        step("Policy", trust_names, opts, [certificate_name(), me, opts.host_name])
+        step("Master and nameservers", set_master, opts)
+
+    # A member is bound to the lease and known on the share.
+    step("Guard", guard_services, share, opts.dbtype)
+    step("Node record", write_node, opts, books=True)
+    step("Hint", leave_hint, share, books=True)
+    if joining:
+        step("Saved hosts file", take_saved_hosts, share, books=True)
+        point_of_no_return()
+        say("%s is active and was not disturbed." % active_node(share))
+        say("This node's access to the database and its policy row come with its first activate.")
+        return finish_setup(opts, [])
+    step("Saved hosts file", exchange_hosts, share, books=True)
+    expect_lease(share)
+    write_record(share, finished=True, directories=directories)
+    point_of_no_return()
+    return finish_setup(opts, stand_by(opts, "answers"))
+
+
+def activate(opts):
+    """Make this node the active one; exit code.
+
+    Until the record says active, a failure of anything but DNS, DHCP, the console server and
+    the like is undone.
+    """
+    run_checks(opts, ACTIVATE_CHECKS)
+    require(opts, "host_name")
+    share, me, started = opts.path, physical_host_name(), time.monotonic()
+    if is_active(opts):
+        say("%s is the active node already." % me)
+        step("Node record", write_node, opts, books=True)
+        return finish_active([])
+    planned, down = not active_node(share), []
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:  # each takes about a second
+        early = pool.submit(lambda: (time.monotonic(), error_of(check_vip_is_free, opts)))
+        facts = pool.submit(node_facts, opts)
+        fresh, before, states = not is_serving(opts), picture(opts), unit_states()
+
+        # The lease first: until this node holds it, the other one may write to the share.
+        on_failure(restore_units, states)
+        step("State directory", prepare_share, share, books=True)
+        step("Lease", take_lease, share, opts, opts.vip)
+        directories = directories_to_link(opts, read_record(share))
+        begin_record(opts, "activating")
+
+        # The VIP before the services: a database that starts without it never listens on it.
+        step("Is the VIP free?", confirm_vip_is_free, opts, early)
+        step("Virtual IP", add_vip, opts)
+        step("Host name", set_host_name, opts.host_name)
+        step("/etc/hosts", write_hosts, opts)
+        step("/etc/resolv.conf", set_nameserver, opts.vip, True, failed=down)
+    on_failure(note_failure, share, started)
+    for _, what, evidence in unlike(opts, facts.result()):
+        warn("%s: %s" % (what, evidence))
+
+    # Links before the database, or it would start on this node's old files; the database
+    # before xcatd, whose start waits for it.
+    if fresh:
+        step("Services", stop_all_services, states)
+    step("Linked directories", link_all, share, directories)
+    step("Database address", name_vip_in_cfgloc, opts, books=True)
+    step("Database access", admit_node, opts)
+    step("Database", start_database, share, opts.dbtype)
+    if opts.dbtype == "mysql":
+        step("Database grants", grant_access, opts)
+    step("xcatd", start_xcatd)
+
+    # What follows asks xcatd and the complete /etc/hosts; its failures are reported (exit 4).
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:  # xCAT's answers take a while each
+        answer = pool.submit(known_site, share)
+        step("Policy", trust_names, opts, [me], failed=down)
+    site = answer.result()
+    step("Saved hosts file", take_saved_hosts, share, failed=down)
+    step("Long host name", write_long_name, opts, site, failed=down)
+    down += start_optional(opts, site, fresh)
+    step("NFS exports", export_directories)
+    step("Boot", disable_services, failed=down, books=True)
+
+    # Only a node that works is recorded as active.
+    step("Guard", guard_services, share, opts.dbtype, books=True)
+    step("Node record", write_node, opts, facts.result(), books=True)
+    step("Hint", leave_hint, share, books=True)
+    expect_lease(share)
+    write_record(share, active={"host": me, "since": now(), "state": "active"},
+                 console=console_in_use(share), directories=directories, released=False,
+                 finished=True)
+    point_of_no_return()
+    step("Hosts file", save_hosts, share, failed=[], books=True)
+    step("History", add_history, share, "active (%s, %s)%s" % (
+        "planned" if planned else "unplanned", seconds_since(started),
+        ", not up: " + ", ".join(down) if down else ""), failed=[], books=True)
+    show_change(before, picture(opts))
+    return finish_active(down)
+
+
+def deactivate(opts):
+    """Make this node a standby, as far as that is safe; exit code."""
+    state = state_for_standby(opts)
+    if state == "silent":
+        stand_by(opts, state)
+        raise silent_share(opts.path)
+    before, started = picture(opts), time.monotonic()
+    failed = stand_by(opts, state)
+    if failed and state == "answers" and not RUN.dryrun:
+        error_of(add_history, opts.path, "standby failed: %s (%s)" % (
+            ", ".join(failed), seconds_since(started)))
+    show_change(before, picture(opts))
+    if state in ("missing", "unreadable"):
+        report(HAError("the record on the share %s was not released" % opts.path,
+                       "the share is %s" % state, "mount or mend it, then run this again"))
+        failed.append("Record")
+    return finish_standby(failed)
+
+
+def stand_by(opts, state):
+    """All steps of deactivate, which setup ends with, too; the titles of those that failed.
+
+    Every step that is still safe is taken, and nothing is rolled back. state is that of
+    state_for_standby: where the share cannot be read, record and lease stay as they are;
+    where it is silent, nothing but this host is touched.
+    """
+    failed, started = [], time.monotonic()
+
+    # What the node that takes over needs to know.
+    if state == "answers":
+        step("Word to the other node", leave_word, opts, failed=failed, books=True)
+
+    # Who uses the database stops before it; a look at all units serves every kind.
+    states = attempt(unit_states)[0]  # without an answer each step finds out by itself
+    for kind in SERVICES:
+        step("Stop " + kind, stop_services, kind, states, failed=failed)
+
+    # Exports keep the share busy. A directory in which a database still works stays linked.
+    if state != "silent":
+        step("NFS exports", withdraw_exports, opts.path, failed=failed)
+        step("Linked directories", unlink_all, opts.path, failed=failed)
+
+    # The VIP late: until here it still led administrators and clients to this node.
+    step("Virtual IP", give_up_vip, opts, failed=failed)
+    # A lambda, so that an empty /etc/hostname is an error of this step alone.
+    step("Host name", lambda: set_host_name(physical_host_name()), failed=failed)
+    step("/etc/resolv.conf", set_nameserver, opts.vip, False, failed=failed)
+
+    # The lease last, and not at all while a service may still work on the share.
+    if {"Stop xcatd", "Stop database", "Linked directories"} & set(failed):
+        failed.append("Lease (kept: a service may still work on the share)")
+    elif state != "silent":
+        if state == "answers":
+            step("Record", release_record, opts.path, started, failed=failed)
+        step("Lease", let_lease_go, opts.path, failed=failed)
+    point_of_no_return()
+    return failed
 
 
 # ---- Status --------------------------------------------------------------------------------
@@ -3981,7 +3936,7 @@ def supply(opts):
     opts.path = opts.path or find_share(opts)
     opts.vip = opts.vip or vip_of_lease_unit()
     if opts.path and share_state(opts.path) == "answers":
-        broken = any_error_of(supply_from_share, opts)
+        broken = error_of(supply_from_share, opts)
         if broken:
             report(broken)
 
@@ -4030,7 +3985,8 @@ def ask_administrator():
 def deactivate_by_hand(opts):
     """Stop and disable the services of a node whose VIP and mounts the administrator moves."""
     failed = []
-    stop_each(functools.partial(attempt_step, failed))
+    for kind in SERVICES:
+        step("Stop " + kind, stop_services, kind, failed=failed)
     point_of_no_return()
     if not failed:
         say("Now take the VIP down and unmount the shared data.")
@@ -4384,21 +4340,26 @@ def watch_signals():
         signal.signal(number, note_signal)
 
 
-def put_back(error, opts):
+def rollback(error, opts):
     """Undo a failed run in reverse order; its exit code, or INCOMPLETE where that failed too."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     RUN.signal, RUN.undoing = None, True
     if not RUN.changed and error.code != USAGE:
         say("Nothing was changed.", sys.stderr)
-    if not RUN.undo or not RUN.changed:
+    if not RUN.changed or not RUN.undo:
         return error.code
     say("Putting this node back as it was found ...", sys.stderr)
     if opts.path and share_state(opts.path) == "silent":
-        report(error_of(stand_by_without_share, opts))
+        stand_by(opts, "silent")
+        report(silent_share(opts.path))
         return INCOMPLETE
-    while RUN.undo:
-        undo_one(*RUN.undo.pop())
+    while RUN.undo:  # where one change cannot be put back, the others are tried all the same
+        action, args, kwargs = RUN.undo.pop()
+        obstacle = error_of(action, *args, **kwargs)
+        if obstacle:
+            report(obstacle)
+            RUN.undo_failed = True
     if RUN.undo_failed:
         say("This node is NOT as it was found; next: xcatha.py -d", sys.stderr)
         return INCOMPLETE
@@ -4407,29 +4368,20 @@ def put_back(error, opts):
     return error.code
 
 
-def undo_one(action, args, kwargs):
-    """Put one change back; where that fails, the others are tried all the same."""
-    error = any_error_of(action, *args, **kwargs)
-    if error:
-        report(error)
-        RUN.undo_failed = True
-
-
 def run_command(opts):
     """Run the command, undo it if it fails; exit code."""
-    codes = []
     try:
         with one_run_at_a_time():
-            error = any_error_of(lambda: codes.append(run_guided(opts)))
+            code, error = attempt(run_guided, opts)
             for thread in RUN.threads:
                 thread.join()
             if error:
                 report(error)
-                return put_back(error, opts)
+                return rollback(error, opts)
+            return code
     except HAError as error:
         report(error)
         return error.code
-    return codes[0]
 
 
 def run_guided(opts):
@@ -4462,11 +4414,10 @@ def fill_closed_streams():
 
 def show_status(opts):
     """Run status, which needs neither root nor a log; exit code."""
-    codes = []
-    error = any_error_of(lambda: codes.append(status(opts)))
+    code, error = attempt(status, opts)
     if error:
         report(error)
-    return STATUS_CODES["unknown"] if error else codes[0]
+    return STATUS_CODES["unknown"] if error else code
 
 
 def serve_lease(opts):

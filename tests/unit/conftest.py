@@ -25,7 +25,7 @@ def undo(opts, run_state):
     numbers = (signal.SIGINT, signal.SIGTERM)
     handlers = [signal.getsignal(number) for number in numbers]
     opts.path = ""
-    yield lambda: xcatha.put_back(xcatha.HAError("failed"), opts)
+    yield lambda: xcatha.rollback(xcatha.HAError("failed"), opts)
     for number, handler in zip(numbers, handlers):
         signal.signal(number, handler)
 

@@ -233,7 +233,7 @@ def step(title, action, *args, failed=None, books=False):
         stop_if_asked()
     elif RUN.signal:
         failed.append(title)
-        return
+        return ""
     started = time.monotonic()
     outcome, error = attempt(action, *args)
     seconds = time.monotonic() - started

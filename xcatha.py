@@ -180,32 +180,25 @@ log.addHandler(logging.NullHandler())  # until there is a file to write to
 
 
 def say(text, stream=None):
-    """Print a line; a terminal that went away or a pipe that nobody reads does not stop the run."""
+    """Print a line; a terminal that went away or a pipe that nobody reads does not stop the run.
+
+    What matters most is in colour on a terminal, unless NO_COLOR is set (no-color.org).
+    """
     stream = stream or sys.stdout
     encoding = getattr(stream, "encoding", None) or "ascii"
+    text = text.encode(encoding, "backslashreplace").decode(encoding)
+    code = next((code for start, code in COLOURS.items() if text.startswith(start)), None)
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     try:
-        if not is_read(stream):
-            raise TimeoutError("nobody reads this pipe")
-        text = text.encode(encoding, "backslashreplace").decode(encoding)
-        print(coloured(text, stream), file=stream, flush=True)
+        with contextlib.suppress(ValueError):  # a stream without a file descriptor
+            if not select.select([], [stream], [], ASK_LIMIT)[1]:
+                raise TimeoutError("nobody reads this pipe")
+        if code and not plain and stream.isatty():
+            text = "\033[%dm%s\033[0m" % (code, text)
+        print(text, file=stream, flush=True)
     except OSError:
         # From now on the stream goes nowhere, at once.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-def coloured(text, stream):
-    """What matters most in colour on a terminal, unless NO_COLOR is set (no-color.org)."""
-    code = next((code for start, code in COLOURS.items() if text.startswith(start)), None)
-    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return "\033[%dm%s\033[0m" % (code, text) if code and not plain and stream.isatty() else text
-
-
-def is_read(stream):
-    """False for a full pipe whose reader takes nothing out of it for ASK_LIMIT seconds."""
-    try:
-        return bool(select.select([], [stream], [], ASK_LIMIT)[1])
-    except ValueError:  # a stream without a file descriptor
-        return True
 
 
 def warn(text):
@@ -555,7 +548,17 @@ def write_file(path, text, mode=0o644):
         return
     RUN.changed, aside = True, path + ".xcatha-new"
     try:
-        write_aside(aside, path, text, mode)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+        with open(os.open(aside, flags, 0o600), "w", encoding="utf-8",
+                  errors="surrogateescape") as stream:
+            os.fchmod(stream.fileno(), mode)
+            if os.path.exists(path):
+                shutil.copystat(path, aside)
+                os.utime(aside)
+                os.fchown(stream.fileno(), os.stat(path).st_uid, os.stat(path).st_gid)
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
         os.rename(aside, path)
     except OSError:
         with contextlib.suppress(OSError):
@@ -563,20 +566,6 @@ def write_file(path, text, mode=0o644):
         raise
     sync_directory(os.path.dirname(path))
     log.info("wrote %s", path)
-
-
-def write_aside(aside, path, text, mode):
-    """Write what is to replace the path, with the owner, mode and labels that it has now."""
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as stream:
-        os.fchmod(descriptor, mode)
-        if os.path.exists(path):
-            shutil.copystat(path, aside)
-            os.utime(aside)
-            os.fchown(descriptor, os.stat(path).st_uid, os.stat(path).st_gid)
-        stream.write(text)
-        stream.flush()
-        os.fsync(descriptor)
 
 
 def change_file(path, text):
@@ -3144,31 +3133,21 @@ def expect_optional(record):
 
 def picture(opts):
     """What activate and deactivate change, as [(what, how it is now)]; it never fails."""
+    share, me = opts.path, physical_host_name()
     working = sorted(set(database_working_directories()))
-    running = None
-    with contextlib.suppress(HAError):
-        running = [unit for unit, shown in look_at_kinds(*SERVICES).items()
-                   if shown["ActiveState"] not in DOWN]
     rows = [("VIP", vip_here(opts.vip) or "not here"), ("host name", host_name()),
-            ("links", str(len(linked_into(opts.path)))), ("database in", " ".join(working) or "-")]
-    rows += [(kind, services_running(kind, running)) for kind in SERVICES]
-    with contextlib.suppress(HAError, OSError):
-        rows += [(name, word_of_share(opts.path, name)) for name in other_nodes(opts.path)]
+            ("links", str(len(linked_into(share)))), ("database in", " ".join(working) or "-")]
+    shown = attempt(look_at_kinds, *SERVICES)[0]
+    for kind in SERVICES:
+        running = [unit for unit in shown or {} if kind_of(unit) == kind
+                   and shown[unit]["ActiveState"] not in DOWN]
+        rows.append((kind, "unknown" if shown is None else short_names(running) or "down"))
+    with contextlib.suppress(HAError, OSError):  # the other node cannot be seen from here
+        record = read_record(share)
+        rows += [(name, "%s, by the share's record" % (
+            record["active"]["state"] if active_in(record) == name else "not active"))
+            for name in read_nodes(share) if name != me]
     return rows
-
-
-def word_of_share(share, name):
-    """What the share says of another node, which cannot be seen from here."""
-    record = read_record(share)
-    return "%s, by the share's record" % (
-        record["active"]["state"] if active_in(record) == name else "not active")
-
-
-def services_running(kind, running):
-    """The running services of a kind, for people; running is None where systemd is silent."""
-    if running is None:
-        return "unknown"
-    return short_names(unit for unit in running if kind_of(unit) == kind) or "down"
 
 
 def show_change(before, after):
@@ -3216,28 +3195,18 @@ def silent_share(share):
 
 def leave_word(opts):
     """The share has what the node that takes over needs to know, if this node is active."""
-    adopted = not read_record(opts.path) and is_serving(opts)
-    if adopted:
-        adopt_data(opts)
-    if is_active_record(read_record(opts.path)) and lease_held_here(opts.path):
-        save_hosts(opts.path)
-        remember_console(opts.path)
+    share, adopted = opts.path, not read_record(opts.path) and is_serving(opts)
+    if adopted:  # data of the 2018 script get a record of this node, which is about to stand by
+        prepare_share(share)
+        begin_record(opts, "active")
+        write_record(share, directories=linked_into(share))
+        save_hosts(share)
+    if is_active_record(read_record(share)) and lease_held_here(share):
+        save_hosts(share)
+        console = console_in_use(share)
+        if console != read_record(share).get("console"):
+            write_record(share, console=console)
     return "record written for data of an older script" if adopted else "already there"
-
-
-def adopt_data(opts):
-    """Data of the 2018 script get a record; it names this node, which is about to stand by."""
-    prepare_share(opts.path)
-    begin_record(opts, "active")
-    write_record(opts.path, directories=linked_into(opts.path))
-    save_hosts(opts.path)
-
-
-def remember_console(share):
-    """The record names the console server in use, for the node that takes over."""
-    console = console_in_use(share)
-    if console != read_record(share).get("console"):
-        write_record(share, console=console)
 
 
 def release_record(share, started):
@@ -3549,21 +3518,20 @@ def look_around(opts):
     vip = opts.vip or view["record"].get("vip") or vip_of_lease_unit() or ""
     with concurrent.futures.ThreadPoolExecutor(1) as pool:  # a ping that nobody answers waits
         answer = pool.submit(neighbour, vip) if vip and not vip_here(vip) else None
-        view["services"], view["pacemaker"] = services_view(), managed_resource()
+        view["services"] = {
+            unit: {"kind": kind_of(unit), "running": running, "enabled": enabled}
+            for unit, (running, enabled) in unit_states().items()}
+        view["pacemaker"] = managed_resource()
     view["vip"] = {"address": vip, "nic": vip_here(vip) if vip else "",
                    "answered_by": answer.result() if answer else ""}
     view["problems"] += [{"problem": problem, "mend": mend} for problem, mend in problems(view)]
     view["notes"] = [{"note": note, "mend": mend} for note, mend in notes(view)]
     view["unseen"] += ["%s: only root may read it" % path for path, _ in network_settings()
                        if not os.access(path, os.R_OK)]
-    view["role"] = role_of(view)
+    known = view["share"]["answers"] and view["record"]
+    view["role"] = ("unknown" if not known else "inconsistent" if view["problems"] else
+                    "active" if is_named_active(view) else "standby")
     return view
-
-
-def services_view():
-    """{unit: kind, running, enabled} of the managed units."""
-    return {unit: {"kind": kind_of(unit), "running": running, "enabled": enabled}
-            for unit, (running, enabled) in unit_states().items()}
 
 
 def look_at_share(view, share):
@@ -3575,8 +3543,11 @@ def look_at_share(view, share):
     try:
         state = share_state(share)
         if state != "answers":
+            mend = "mount " + share if state == "missing" else (
+                "bring its server or network back; if the other node is to take over, run %s here "
+                "and power this node off" % line_to_paste(view, "-d"))
             view["problems"].append({"problem": "the share %s is %s" % (share, state),
-                                     "mend": mend_of_share(view, state)})
+                                     "mend": mend})
             view["unseen"].append("the share: %s is %s" % (share, state))
             return
         mount, fstype, _ = mount_of(share)
@@ -3593,14 +3564,6 @@ def look_at_share(view, share):
         view["unseen"].append("the share: %s (%s)" % (error.what, error.evidence))
 
 
-def mend_of_share(view, state):
-    """What brings a share back that is not mounted or hangs."""
-    if state == "missing":
-        return "mount " + view["share"]["path"]
-    return ("bring its server or network back; if the other node is to take over, run %s here "
-            "and power this node off" % line_to_paste(view, "-d"))
-
-
 def vip_of_lease_unit():
     """The VIP that the lease unit of this boot would drop, None without one."""
     found = re.search(r"--lease-lost -v (\S+)", read_text(LEASE_UNIT_FILE))
@@ -3615,15 +3578,6 @@ def neighbour(address):
     return words[words.index("lladdr") + 1] if fresh and "lladdr" in words else ""
 
 
-def role_of(view):
-    """active, standby, inconsistent or unknown."""
-    if not view["share"]["answers"] or not view["record"]:
-        return "unknown"
-    if view["problems"]:
-        return "inconsistent"
-    return "active" if is_named_active(view) else "standby"
-
-
 def is_named_active(view):
     """True if the share's record says that this node is, or is becoming, the active one."""
     return active_in(view["record"]) == view["host"]
@@ -3636,7 +3590,9 @@ def line_to_paste(view, command):
     record, nodes = view["record"], view["nodes"]
     vip = record.get("vip") or vip_of_lease_unit()
     recorded = [nodes[name].get("nic") for name in sorted(nodes, key=lambda n: n != view["host"])]
-    nics = recorded + ([vip_here(vip)] + nics_towards(vip) if vip else [])
+    nics = recorded + ([vip_here(vip)] + [  # or one with an address in the network of the VIP
+        label for label, address, mask in addresses() if ipaddress.ip_address(
+            vip) in ipaddress.ip_network("%s/%s" % (address, mask), strict=False)] if vip else [])
     known = {"-p": view["share"]["path"], "-v": vip,
              "-i": next(filter(None, nics), None), "-n": record.get("host_name"),
              "-m": record.get("netmask"), "-t": record.get("dbtype")}
@@ -3644,12 +3600,6 @@ def line_to_paste(view, command):
     words = [word for flag in wanted if known[flag] for word in (flag, known[flag])]
     line = [sys.executable, os.path.abspath(__file__), command] + words
     return pasted(line)
-
-
-def nics_towards(vip):
-    """The NICs with an address in the network of the VIP."""
-    return [label for label, address, mask in addresses() if ipaddress.ip_address(
-        vip) in ipaddress.ip_network("%s/%s" % (address, mask), strict=False)]
 
 
 def problems(view):
@@ -3769,7 +3719,11 @@ def standby_problems(view):
         yield "the VIP is on %s of a standby" % view["vip"]["nic"], clean
     if view["host_name"]["running"] != view["host_name"]["physical"]:
         yield "the host name is still %s" % view["host_name"]["running"], clean
-    for what in running_on_standby(view):
+    running = [unit for unit, state in view["services"].items() if state["running"]]
+    for kind in set(SERVICES) - {view["services"][unit]["kind"] for unit in running}:
+        running += ["%s (pid %d)" % (process.name(), process.pid)  # outside any unit
+                    for process in processes_of(kind)]
+    for what in map(short_name, running):
         yield "%s runs on a standby" % what, clean
     if asks_vip(read_text("/etc/resolv.conf"), view["vip"]["address"]):
         yield "/etc/resolv.conf of a standby asks the VIP", clean
@@ -3779,15 +3733,6 @@ def standby_problems(view):
     if view["vip"]["answered_by"] and not macs & {None, view["vip"]["answered_by"]}:
         yield "the VIP answers at %s, which is no node of the pair" % (
             view["vip"]["answered_by"]), "find that machine and take the address off it"
-
-
-def running_on_standby(view):
-    """The managed units that run, and servers of their kinds that run outside any unit."""
-    running = [unit for unit, state in view["services"].items() if state["running"]]
-    yield from map(short_name, running)
-    for kind in set(SERVICES) - {view["services"][unit]["kind"] for unit in running}:
-        for process in processes_of(kind):
-            yield "%s (pid %d)" % (process.name(), process.pid)
 
 
 def share_problems(view):
@@ -3913,7 +3858,17 @@ def guide(opts):
     missing = [name for name in needed if not getattr(opts, name)]
     if not missing:
         return True
-    supply(opts)
+
+    def supply_from_share():
+        """Fill in what the share knows."""
+        opts.vip = opts.vip or read_record(opts.path).get("vip")
+        opts.nic = opts.nic or read_nodes(opts.path).get(physical_host_name(), {}).get("nic")
+    opts.path = opts.path or find_share(opts)
+    opts.vip = opts.vip or vip_of_lease_unit()
+    if opts.path and share_state(opts.path) == "answers":
+        broken = error_of(supply_from_share)
+        if broken:
+            report(broken)
     by_hand = not opts.path and missing == needed
     if not by_hand:
         require(opts, *needed)
@@ -3921,7 +3876,9 @@ def guide(opts):
         raise HAError("missing: " + " ".join(FLAGS[name] for name in missing),
                       "no terminal to ask on", "give them, or --yes to take what is recorded",
                       USAGE)
-    for line in by_hand_lines(opts) if by_hand else supplied_lines(opts, needed):
+    supplied = ["%s with:" % opts.command] + [
+        "  %s %s" % (FLAGS[name], getattr(opts, name)) for name in dict.fromkeys(["path"] + needed)]
+    for line in by_hand_lines(opts) if by_hand else supplied:
         say(line)
     answer = "Y" if opts.yes else ask_administrator()
     if answer == "D":
@@ -3929,28 +3886,6 @@ def guide(opts):
     if by_hand and answer != "N":
         opts.command += " by hand"
     return answer != "N"
-
-
-def supply(opts):
-    """Fill in what the share's record and this node's own record know, as far as they are read."""
-    opts.path = opts.path or find_share(opts)
-    opts.vip = opts.vip or vip_of_lease_unit()
-    if opts.path and share_state(opts.path) == "answers":
-        broken = error_of(supply_from_share, opts)
-        if broken:
-            report(broken)
-
-
-def supply_from_share(opts):
-    """Fill in what the share knows."""
-    opts.vip = opts.vip or read_record(opts.path).get("vip")
-    opts.nic = opts.nic or read_nodes(opts.path).get(physical_host_name(), {}).get("nic")
-
-
-def supplied_lines(opts, needed):
-    """What was filled in, for the administrator to confirm."""
-    return ["%s with:" % opts.command] + [
-        "  %s %s" % (FLAGS[name], getattr(opts, name)) for name in dict.fromkeys(["path"] + needed)]
 
 
 def by_hand_lines(opts):
@@ -4033,74 +3968,59 @@ data, or a standby. Needs fencing: two active nodes would ruin the database.</lo
 </resource-agent>"""
 
 
-def is_agent_call(argv):
-    """True if this is a resource agent's command line: an action, not an option, comes first."""
-    named = os.path.basename(sys.argv[0]) == "xcatha" or "OCF_ROOT" in os.environ
-    return named and bool(argv) and not argv[0].startswith("-")
-
-
 def run_agent(action):
-    """Do what Pacemaker asks for; the OCF exit code."""
+    """Do what Pacemaker asks for; the OCF exit code.
+
+    While anything of the pair is left after a stop, the stop has failed and the node gets
+    fenced. monitor does not count links, which a crash leaves on the disk.
+    """
     if action not in AGENT_ACTIONS:
         return OCF_ERR_UNIMPLEMENTED
     if action == "meta-data":
         say(meta_data())
         return OCF_SUCCESS
-    if netifaces is None:
+    if psutil is None:
         missing_library()
         return OCF_ERR_INSTALLED
     if os.geteuid() != 0:
         return OCF_ERR_PERM
-    missing = [name for name in AGENT_REQUIRED if not os.environ.get("OCF_RESKEY_" + name)]
+    given = {name: os.environ.get("OCF_RESKEY_" + name) for name in AGENT_PARAMETERS}
+    missing = [name for name in AGENT_REQUIRED if not given[name]]
     if missing:
         say(EXIT_REASON + "not configured: " + ", ".join(missing), sys.stderr)
         return OCF_ERR_CONFIGURED
+    options = [word for name, value in given.items() if value
+               for word in ("--" + name.replace("_", "-"), value)]
     # The parser requires a command; a wrong parameter ends in its exit code 2, OCF_ERR_ARGS.
-    opts = build_parser().parse_args(["--status"] + agent_options())
+    opts = build_parser().parse_args(["--status"] + options)
     RUN.by_pacemaker = True
-    try:
-        return {"start": agent_start, "stop": agent_stop, "monitor": agent_monitor,
-                "validate-all": agent_validate}[action](opts)
-    except HAError as error:
+    code, error = attempt(AGENT_CALLS[action], opts, options)
+    if error:
         report(error)
-        return OCF_ERR_GENERIC
+    return OCF_ERR_GENERIC if error else code
 
 
-def agent_options():
-    """The resource's parameters as options of the command line."""
-    given = [name for name in AGENT_PARAMETERS if os.environ.get("OCF_RESKEY_" + name)]
-    return [word for name in given
-            for word in ("--" + name.replace("_", "-"), os.environ["OCF_RESKEY_" + name])]
-
-
-def agent_start(opts):
+def agent_start(opts, options):
     """activate; a DNS, DHCP or console server that is down is no reason to move."""
-    code = main(["--activate"] + agent_options())
-    return OCF_SUCCESS if code in (DONE, DEGRADED) else OCF_ERR_GENERIC
+    return OCF_SUCCESS if main(["--activate"] + options) in (DONE, DEGRADED) else OCF_ERR_GENERIC
 
 
-def agent_stop(opts):
-    """deactivate; while anything of the pair is left it has failed, and the node gets fenced.
-
-    The services of a node that was never set up are its own.
-    """
+def agent_stop(opts, options):
+    """deactivate; the services of a node that was never set up are its own."""
     if is_member():
-        main(["--deactivate"] + agent_options())
-    left = what_is_left(active_parts(opts))
+        main(["--deactivate"] + options)
+    left = [part for part, (_, left) in active_parts(opts).items() if left]
     if left:
         say(EXIT_REASON + "not stopped: " + ", ".join(left), sys.stderr)
     return OCF_ERR_GENERIC if left else OCF_SUCCESS
 
 
-def agent_monitor(opts):
-    """Whether this node is wholly, partly or not at all the active one; xcatd is asked at level 10.
-
-    Links alone do not count: they are what a crash leaves on the disk.
-    """
+def agent_monitor(opts, options):
+    """Whether this node is wholly, partly or not at all the active one; level 10 asks xcatd."""
     parts = active_parts(opts)
-    if not what_is_left(parts):
+    if not any(left for _, left in parts.values()):
         return OCF_NOT_RUNNING
-    down = what_is_missing(parts)
+    down = [part for part, (up, _) in parts.items() if not up]
     if not down and os.environ.get("OCF_CHECK_LEVEL", "0") != "0" and ask(XCATD_QUESTION)[0]:
         down = ["xcatd's answer"]
     if down:
@@ -4108,13 +4028,17 @@ def agent_monitor(opts):
     return OCF_ERR_GENERIC if down else OCF_SUCCESS
 
 
-def agent_validate(opts):
+def agent_validate(opts, options):
     """The checks of activate; a refusal means that the parameters do not fit this node."""
     RUN.dryrun = True
     error = error_of(run_checks, opts, ACTIVATE_CHECKS)
     if error:
         report(error)
     return OCF_ERR_ARGS if error else OCF_SUCCESS
+
+
+AGENT_CALLS = {"start": agent_start, "stop": agent_stop, "monitor": agent_monitor,
+               "validate-all": agent_validate}
 
 
 def active_parts(opts):
@@ -4127,16 +4051,6 @@ def active_parts(opts):
             "the VIP": (vip_is_here, vip_is_here),
             "the database": (working or not needs_server, working),
             "xcatd": (is_running("xcatd.service"), xcatd_is_left and is_member())}
-
-
-def what_is_left(parts):
-    """Those of active_parts that this node has at least in part."""
-    return [part for part, (_, left) in parts.items() if left]
-
-
-def what_is_missing(parts):
-    """Those of active_parts that this node lacks."""
-    return [part for part, (up, _) in parts.items() if not up]
 
 
 def is_member():
@@ -4171,8 +4085,8 @@ def check_not_managed(opts):
     """
     by_hand = opts.command in ("activate", "deactivate") and not RUN.by_pacemaker
     resource = managed_resource() if by_hand else ""
-    concern = what_is_missing if opts.command == "activate" else what_is_left
-    if not resource or not concern(active_parts(opts)):
+    parts = active_parts(opts).values() if resource else []
+    if not any(not up if opts.command == "activate" else left for up, left in parts):
         return
     tool = "pcs" if have("pcs") and not have("crm") else "crm"
     line = {"crm": {"activate": "crm resource start {0}, or crm resource move {0} {1}",
@@ -4329,17 +4243,6 @@ def note_signal(number, frame):
             kill_group(child)
 
 
-def watch_signals():
-    """SIGINT and SIGTERM go to note_signal; a closed terminal or pipe does not stop a run.
-
-    The administrator may be logged in at the VIP.
-    """
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, note_signal)
-
-
 def rollback(error, opts):
     """Undo a failed run in reverse order; its exit code, or INCOMPLETE where that failed too."""
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -4404,22 +4307,6 @@ def missing_library():
     return USAGE
 
 
-def fill_closed_streams():
-    """Standard streams that the caller closed are /dev/null: no file of ours takes their place."""
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        if getattr(sys, name) is None:
-            os.dup2(os.open(os.devnull, os.O_RDWR), number)
-            setattr(sys, name, os.fdopen(number, "w" if number else "r"))
-
-
-def show_status(opts):
-    """Run status, which needs neither root nor a log; exit code."""
-    code, error = attempt(status, opts)
-    if error:
-        report(error)
-    return STATUS_CODES["unknown"] if error else code
-
-
 def serve_lease(opts):
     """What the lease unit runs: hold the lease, or end what depends on it; exit code."""
     try:
@@ -4435,15 +4322,23 @@ def serve_lease(opts):
 
 def main(argv=None):
     """Parse the command line and run; exit code."""
-    fill_closed_streams()
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:  # closed by the caller; no file of ours takes its place
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            setattr(sys, name, os.fdopen(number, "w" if number else "r"))
     argv = sys.argv[1:] if argv is None else argv
-    if is_agent_call(argv):
+    # Pacemaker calls with an action, not an option.
+    named = os.path.basename(sys.argv[0]) == "xcatha" or "OCF_ROOT" in os.environ
+    if named and argv and not argv[0].startswith("-"):
         return run_agent(argv[0])
     opts = build_parser().parse_args(argv)
     if netifaces is None:
         return missing_library()
-    if opts.command == "status":
-        return show_status(opts)
+    if opts.command == "status":  # needs neither root nor a log
+        code, error = attempt(status, opts)
+        if error:
+            report(error)
+        return STATUS_CODES["unknown"] if error else code
     if os.geteuid() != 0:
         say("xcatha.py must run as root; next: sudo xcatha.py ...", sys.stderr)
         return USAGE
@@ -4452,7 +4347,11 @@ def main(argv=None):
     RUN.secrets = [os.environ[name] for name in PASSWORD_VARIABLES if os.environ.get(name)]
     if opts.hold_lease or opts.lease_lost:
         return serve_lease(opts)
-    watch_signals()
+    # A closed terminal or pipe does not stop a run: the administrator may be logged in at the VIP.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, note_signal)
     return run_command(opts)
 
 

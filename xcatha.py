@@ -726,21 +726,35 @@ def boot_id():
     return read_text("/proc/sys/kernel/random/boot_id").strip()
 
 
+def os_release():
+    """What os-release(5) says of the distribution, by name."""
+    lines = re.findall(r"^(\w+)=(.*)$", read_text("/etc/os-release"), re.M)
+    return {name: value.strip("\"'") for name, value in lines}
+
+
 def os_version():
     """Distribution and version, as `debian 12`."""
-    fields = dict(line.split("=", 1) for line in read_text("/etc/os-release").splitlines()
-                  if "=" in line)
-    return "%s %s" % tuple(fields.get(key, "?").strip('"') for key in ("ID", "VERSION_ID"))
+    return "%s %s" % tuple(os_release().get(key, "?") for key in ("ID", "VERSION_ID"))
+
+
+def is_made_from(*names):
+    """True on these distributions and on those that are made from them."""
+    release = os_release()
+    return not {release.get("ID"), *release.get("ID_LIKE", "").split()}.isdisjoint(names)
 
 
 def is_debian():
-    """True on Debian and what is made from it (os-release(5))."""
-    return bool(re.search(r"^ID(_LIKE)?=.*(debian|ubuntu)", read_text("/etc/os-release"), re.M))
+    """True on Debian and what is made from it."""
+    return is_made_from("debian", "ubuntu")
 
 
 def package_manager():
-    """The command that installs packages on this distribution, None where it is unknown."""
-    return next((name for name in ("dnf", "zypper", "apt-get") if have(name)), None)
+    """The command that installs packages on this distribution, None where it is not there.
+
+    Debian and SLES package dnf as well, so that its presence does not make a host EL's.
+    """
+    name = "apt-get" if is_debian() else "zypper" if is_made_from("suse", "sles") else "dnf"
+    return name if have(name) else None
 
 
 def install_command(packages):
@@ -2280,11 +2294,13 @@ def install_database(engine):
         raise HAError("%s is not installed" % engine, "no known package manager",
                       "install its server and Perl's %s" % perl)
     names = PACKAGES[manager][engine]
-    do([manager, "install", "-y"] + names, INSTALL_LIMIT,
-       env={"DEBIAN_FRONTEND": "noninteractive"})
+    line = [manager, "install", "-y"] + names
+    # zypper's exit status is not 0 either where all is installed and a repository was skipped (106).
+    status, out, err = do(line, INSTALL_LIMIT, {"DEBIAN_FRONTEND": "noninteractive"}, may_fail=True)
     plan("database", ENGINES[engine]["units"][0], database_directories(engine), is_debian())
-    expect(complete(), "%s is still not complete" % engine, "its unit or %s is missing" % perl,
-           install_command(names))
+    expect(complete(), "%s could not be installed" % engine, "its unit or Perl's %s is missing; %s: "
+           "exit %d, %s" % (perl, pasted(line), status, last_line(out, err)),
+           "%s, then run this again" % install_command(names))
     return "installed: " + " ".join(names)
 
 
@@ -3791,7 +3807,32 @@ def notes(view):
     if standby and with_saved_hosts(share) != read_text("/etc/hosts"):
         yield "/etc/hosts differs from the active node's; activate adds its lines", (
             line_to_paste(view, "-s"))
+    if view["record"] and is_named_active(view):
+        yield from package_notes(view)
     yield from key_notes(view)
+
+
+def package_notes(view):
+    """xCAT's files on the share that were left as they were when this node, a standby, was upgraded.
+
+    Its package manager replaced those in the local directories, which the links have put aside.
+    """
+    status, out, _ = ask(["dpkg-query", "-L", "xcat"] if is_debian() else ["rpm", "-ql", "xCAT"])
+    for path, name in itertools.product(view["links"], out.splitlines() if status == 0 else []):
+        aside = backups_of(path)[-1:] if name.startswith(path + "/") else []
+        brought = [modified(copy + name[len(path):]) for copy in aside]
+        if brought and brought[0] > modified(name):
+            again = {"apt-get": "apt-get install -y --reinstall xcat",
+                     "zypper": "zypper install -y --force xCAT"}.get(
+                         package_manager(), "dnf reinstall -y xCAT")
+            yield "%s is older than this node's xCAT, which was upgraded on the standby" % name, (
+                "%s && mknb %s" % (again, os.uname().machine.replace("ppc64le", "ppc64")))
+            return
+
+
+def modified(path):
+    """When the file was last written, in whole seconds; 0 for what is no file."""
+    return int(os.path.getmtime(path)) if os.path.isfile(path) else 0
 
 
 def key_notes(view):

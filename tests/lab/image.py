@@ -97,7 +97,21 @@ rm -rf /var/lib/apt/lists/*
 apt-get clean
 """
 
-FLAVOURS = {"el": EL_LAYOUT, "debian": DEBIAN_LAYOUT, "pacemaker": CLUSTER_MANAGER + EL_LAYOUT}
+# EL's and SLES's package managers, and small packages for them.
+RPM_BUILD = (pathlib.Path(__file__).parent / "rpm/build.py").read_text()
+RPM = f"""
+export DEBIAN_FRONTEND=noninteractive
+apt-get -q update
+apt-get -q -y --no-install-recommends install createrepo-c dnf rpm zypper
+rm -rf /var/lib/apt/lists/*
+apt-get clean
+{EL_LAYOUT}
+python3 - <<'END'
+{RPM_BUILD}END
+"""
+
+FLAVOURS = {"el": EL_LAYOUT, "debian": DEBIAN_LAYOUT, "pacemaker": CLUSTER_MANAGER + EL_LAYOUT,
+            "rpm": RPM}
 
 
 def cache():

@@ -52,12 +52,16 @@ ln -s {kept}/{module}.pm %{{buildroot}}{perl}/
 SERVER = """\
 %description
 %install
-install -d %{buildroot}/opt/xcat/share/xcat
-echo %{version} >%{buildroot}/opt/xcat/share/xcat/version
+install -d %{buildroot}/opt/xcat/sbin
+cat >%{buildroot}/opt/xcat/sbin/mknb <<'SCRIPT'
+#!/bin/sh
+echo "of xCAT %{version}" >/tftpboot/xcat/genesis.fs.$1
+SCRIPT
+chmod 755 %{buildroot}/opt/xcat/sbin/mknb
 %files
-/opt/xcat/share/xcat/version
+/opt/xcat/sbin/mknb
 """
-# As xCAT's own: postscripts and prescripts below /install, a file in /etc/xcat that nobody edits.
+# As xCAT's own: postscripts and prescripts below /install; a row for those that xcatconfig -u writes.
 XCAT = """\
 Requires: xCAT-server
 %description
@@ -65,13 +69,15 @@ Requires: xCAT-server
 for name in install/postscripts/syslog install/prescripts/sample etc/xcat/conf.orig/xcat.conf; do
     install -d "%{buildroot}/$(dirname $name)"
     echo "of xCAT %{version}" >"%{buildroot}/$name"
-    touch -d "$(echo %{version} | tr -d . | cut -c 1-4)-01-01" "%{buildroot}/$name"
+    touch -d "20$(echo %{version} | cut -d . -f 2)-01-01" "%{buildroot}/$name"
 done
 %post
 if [ "$1" = 1 ]; then
     /opt/xcat-repo/go-xcat --yes install
 else
-    /opt/xcat/sbin/xcatconfig -u
+    . /etc/profile.d/xcat.sh
+    xcatconfig -u
+    XCATBYPASS=1 chdef -t site -o clustersite "upgraded=%{version} on $(hostname)"
     systemctl try-restart xcatd
 fi
 %files
@@ -141,8 +147,8 @@ def main():
         package(repository, "xCAT-server", "2.19.0", SERVER)
         package(repository, "xCAT", "2.19.0", XCAT)
         run("createrepo_c", "-q", f"/srv/{repository}")
-    package("el-next", "xCAT-server", "2.20.0", SERVER)
-    package("el-next", "xCAT", "2.20.0", XCAT)
+    for name, spec in (("xCAT-server", SERVER), ("xCAT", XCAT)):
+        package("el-next", name, "2.20.0", spec)
     run("createrepo_c", "-q", "/srv/el-next")
     for name in ("apt", "apt-get", "dpkg", "dpkg-query"):
         shutil.move(f"/usr/bin/{name}", KEPT / "debian")

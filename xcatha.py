@@ -146,6 +146,8 @@ PACKAGES = {
     "apt-get": {"postgresql": ["postgresql", "libdbd-pg-perl"],
                 "mysql": ["mariadb-server", "libdbd-mysql-perl"]},
 }
+REINSTALL = {"dnf": "dnf reinstall -y xCAT", "zypper": "zypper install -y --force xCAT",
+             "apt-get": "apt-get install -y --reinstall xcat"}
 
 
 # ---- Messages and errors -------------------------------------------------------------------
@@ -2295,19 +2297,13 @@ def install_database(engine):
                       "install its server and Perl's %s" % perl)
     names = PACKAGES[manager][engine]
     line = [manager, "install", "-y"] + names
-    # zypper's exit status is not 0 either where all is installed and a repository was skipped (106).
-    status, out, err = do(line, INSTALL_LIMIT, {"DEBIAN_FRONTEND": "noninteractive"}, may_fail=True)
+    # What is there counts: zypper exits 106 where it did it all, but skipped some repository.
+    status, out, err = do(line, INSTALL_LIMIT, {"DEBIAN_FRONTEND": "noninteractive"},
+                          may_fail=True)
     plan("database", ENGINES[engine]["units"][0], database_directories(engine), is_debian())
-    expect(complete(), "%s could not be installed" % engine, "its unit or Perl's %s is missing; %s: "
-           "exit %d, %s" % (perl, pasted(line), status, last_line(out, err)),
-           "%s, then run this again" % install_command(names))
+    expect(complete(), "%s could not be installed" % engine, "%s: exit %d, %s" % (
+        pasted(line), status, last_line(out, err)), install_command(names) + ", then run this again")
     return "installed: " + " ".join(names)
-
-
-def pgsqlsetup_finds_paths():
-    """False where pgsqlsetup's fixed paths cannot exist: on Debian it wants version 9.1's."""
-    return (not is_debian() or exists("/var/lib/pgsql")
-            or os.path.exists("/usr/lib/postgresql/9.1/bin/initdb"))
 
 
 def switch_database(opts):
@@ -2884,7 +2880,8 @@ def check_engine(opts):
     if opts.dbtype == "sqlite":
         refuse("xCAT already uses %s on this node" % engine, read_cfgloc().split("|")[0],
                "run setup with -t %s" % engine)
-    if opts.dbtype == "postgresql" and not pgsqlsetup_finds_paths():
+    if opts.dbtype == "postgresql" and is_debian() and not (
+            exists("/var/lib/pgsql") or os.path.exists("/usr/lib/postgresql/9.1/bin/initdb")):
         refuse("xCAT's pgsqlsetup cannot work on this distribution",
                "it looks for PostgreSQL 9.1 in /usr/lib/postgresql/9.1/bin",
                "switch xCAT to PostgreSQL by hand first (a Pg: line in /etc/xcat/cfgloc), or use "
@@ -3813,26 +3810,21 @@ def notes(view):
 
 
 def package_notes(view):
-    """xCAT's files on the share that were left as they were when this node, a standby, was upgraded.
+    """xCAT's files on the share that an upgrade of this node, a standby then, left as they were.
 
-    Its package manager replaced those in the local directories, which the links have put aside.
+    Its package manager wrote to the local directories, which have made way for the links since.
     """
+    def written(path):
+        """When a file was last written, in whole seconds; 0 where there is none."""
+        return int(os.path.getmtime(path)) if os.path.isfile(path) else 0
     status, out, _ = ask(["dpkg-query", "-L", "xcat"] if is_debian() else ["rpm", "-ql", "xCAT"])
     for path, name in itertools.product(view["links"], out.splitlines() if status == 0 else []):
-        aside = backups_of(path)[-1:] if name.startswith(path + "/") else []
-        brought = [modified(copy + name[len(path):]) for copy in aside]
-        if brought and brought[0] > modified(name):
-            again = {"apt-get": "apt-get install -y --reinstall xcat",
-                     "zypper": "zypper install -y --force xCAT"}.get(
-                         package_manager(), "dnf reinstall -y xCAT")
+        local = backups_of(path)[-1:] if name.startswith(path + "/") else []
+        if any(written(copy + name[len(path):]) > written(name) for copy in local):
             yield "%s is older than this node's xCAT, which was upgraded on the standby" % name, (
-                "%s && mknb %s" % (again, os.uname().machine.replace("ppc64le", "ppc64")))
+                "%s && mknb %s" % (REINSTALL.get(package_manager(), "reinstall the package xCAT"),
+                                   os.uname().machine.replace("ppc64le", "ppc64")))
             return
-
-
-def modified(path):
-    """When the file was last written, in whole seconds; 0 for what is no file."""
-    return int(os.path.getmtime(path)) if os.path.isfile(path) else 0
 
 
 def key_notes(view):

@@ -1,41 +1,91 @@
 """EL and SLES as far as Debian reaches: the real dnf, zypper and rpm, and small packages."""
 import pytest
 
-from tests.lab.lab import Lab, frozen
-from tests.lab.pair import DEACTIVATE, VIP, Pair, xcat
+from tests.lab.lab import Lab
+from tests.lab.packages import DISTRIBUTIONS, become, lead_to
 
-# Of os-release(5) what tells distributions apart, and the repository that is the distribution's.
-DISTRIBUTIONS = {
-    "EL 8": ("el", 'ID="rocky"\nID_LIKE="rhel centos fedora"\nVERSION_ID="8.10"\n'),
-    "EL 9": ("el", 'ID="almalinux"\nID_LIKE="rhel centos fedora"\nVERSION_ID="9.4"\n'),
-    "EL 10": ("el", 'ID="rhel"\nID_LIKE="centos fedora"\nVERSION_ID="10.0"\n'),
-    "SLES 15": ("sles", 'ID="sles"\nID_LIKE="suse"\nVERSION_ID="15.6"\n'),
+PACKAGES = {
+    "dnf": {"postgresql": "postgresql-server perl-DBD-Pg",
+            "mysql": "mariadb-server perl-DBD-MySQL"},
+    "zypper": {"postgresql": "postgresql-server perl-DBD-Pg", "mysql": "mariadb perl-DBD-mysql"},
 }
-# As EL ships it.
-DNF_CONF = "[main]\ngpgcheck=1\nbest=True\nskip_if_unavailable=False\n"
-GO_XCAT = "#!/bin/sh\nexec {} install -y xCAT xCAT-server\n"
+# One step of setup, without the minute that the others take.
+INSTALL = """
+import sys, xcatha
+try:
+    print(xcatha.install_database(sys.argv[1]))
+except xcatha.HAError as error:
+    sys.exit("\\n".join([error.what, error.evidence, error.hint]))
+"""
 NOWHERE = "http://10.5.106.9:1"
+HALF = """
+mkdir -p /srv/half
+cp /srv/el/postgresql-server-*.rpm /srv/half
+createrepo_c -q /srv/half
+"""
 
 
-def become(host, distribution):
-    """The host says that it is of this distribution, and has its repository; its manager."""
-    repository, text = DISTRIBUTIONS[distribution]
-    manager = "zypper" if repository == "sles" else "dnf"
-    release = host.root / "etc/os-release"
-    release.unlink()
-    release.write_text(text)
-    (host.root / "etc/dnf/dnf.conf").write_text(DNF_CONF)
-    for place in ("etc/yum.repos.d", "etc/zypp/repos.d"):
-        (host.root / place).mkdir(parents=True, exist_ok=True)
-    lead_to(host, lab=f"file:///srv/{repository}")
-    go_xcat = host.root / "root/go-xcat"
-    go_xcat.write_text(GO_XCAT.format(manager))
-    return manager
+@pytest.fixture(scope="module")
+def fresh():
+    with Lab(flavour="rpm") as lab:
+        yield lab.host1
 
 
-def lead_to(host, **repositories):
-    """These are the host's repositories: name=URL."""
-    text = "".join(f"[{name}]\nname={name}\nbaseurl={url}\nenabled=1\ngpgcheck=0\n"
-                   for name, url in repositories.items())
-    for place in ("etc/yum.repos.d", "etc/zypp/repos.d"):
-        (host.root / place / "lab.repo").write_text(text)
+@pytest.fixture
+def host(fresh):
+    """A host on which none of the packages is installed."""
+    yield fresh
+    names = set(fresh.succeed("rpm", "-qa", "--queryformat", "%{NAME}\n").split()) - {"ground"}
+    if names:
+        fresh.succeed("rpm", "-e", "--force-debian", *names)
+
+
+def install(host, engine="postgresql", code=0):
+    """What the step says: its outcome, or the three parts of its error."""
+    result = host.run("python3", "-c", INSTALL, engine)
+    assert result.returncode == code, host.report(result)
+    return result.stderr.splitlines() if code else result.stdout.strip()
+
+
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_database_packages_are_installed_once(host, distribution):
+    manager = become(host, distribution)
+    for engine, names in PACKAGES[manager].items():
+        assert install(host, engine) == f"installed: {names}"
+        host.succeed("rpm", "-q", *names.split())
+        assert install(host, engine) == "already installed"
+
+
+@pytest.mark.parametrize("distribution", ["EL 9", "SLES 15"])
+def test_repository_that_does_not_answer_is_an_error_whose_remedy_works(host, distribution):
+    manager = become(host, distribution)
+    lead_to(host, lab=NOWHERE)
+    what, evidence, hint = install(host, code=1)
+    names = PACKAGES[manager]["postgresql"]
+    assert what == "postgresql could not be installed"
+    assert f"{manager} install -y {names}: exit " in evidence
+    assert hint == f"{manager} install {names}, then run this again"
+
+    become(host, distribution)
+    host.succeed(*hint.partition(",")[0].split(), input="y\n")
+    assert install(host) == "already installed"
+
+
+@pytest.mark.parametrize("distribution", ["EL 9", "SLES 15"])
+def test_package_that_no_repository_has_is_named(host, distribution):
+    become(host, distribution)
+    host.succeed("sh", "-ec", HALF)
+    lead_to(host, half="file:///srv/half")
+    _, evidence, _ = install(host, code=1)
+    assert evidence.endswith(("Unable to find a match: perl-DBD-Pg",
+                              "No provider of 'perl-DBD-Pg' found."))
+    host.fail("rpm", "-q", "postgresql-server")
+
+
+def test_zypper_that_skips_a_repository_has_installed_all_the_same(host):
+    """Its exit status is 106 then, and that of dnf, which installs nothing, 1."""
+    become(host, "SLES 15")
+    lead_to(host, lab="file:///srv/sles", gone=NOWHERE)
+    assert install(host) == "installed: " + PACKAGES["zypper"]["postgresql"]
+    log = host.run("zypper", "--non-interactive", "install", "postgresql-server")
+    assert log.returncode == 106

@@ -61,7 +61,7 @@ chmod 755 %{buildroot}/opt/xcat/sbin/mknb
 %files
 /opt/xcat/sbin/mknb
 """
-# As xCAT's own: postscripts and prescripts below /install; a row for those that xcatconfig -u writes.
+# As xCAT's own: files below /install; a row in the tables for those that xcatconfig -u writes.
 XCAT = """\
 Requires: xCAT-server
 %description

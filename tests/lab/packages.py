@@ -1,0 +1,131 @@
+"""Distributions as far as their package managers go, and xCAT as a package of each."""
+
+# Of os-release(5) what tells distributions apart, and the repository that is the distribution's.
+DISTRIBUTIONS = {
+    "EL 8": ("el", 'ID="rocky"\nID_LIKE="rhel centos fedora"\nVERSION_ID="8.10"\n'),
+    "EL 9": ("el", 'ID="almalinux"\nID_LIKE="rhel centos fedora"\nVERSION_ID="9.4"\n'),
+    "EL 10": ("el", 'ID="rhel"\nID_LIKE="centos fedora"\nVERSION_ID="10.0"\n'),
+    "SLES 15": ("sles", 'ID="sles"\nID_LIKE="suse"\nVERSION_ID="15.6"\n'),
+}
+# As EL ships it.
+DNF_CONF = "[main]\ngpgcheck=1\nbest=True\nskip_if_unavailable=False\n"
+RPM_GO_XCAT = "#!/bin/sh\nexec {} install -y xCAT xCAT-server\n"
+
+OLD, NEW = "2.19.0", "2.20.0"
+DEB_GO_XCAT = "#!/bin/sh\nexec apt-get install -y xcat\n"
+
+CONTROL = """\
+Package: xcat
+Version: {version}
+Architecture: all
+Maintainer: nobody
+Description: xCAT as far as dpkg sees it
+"""
+POSTINST = """\
+#!/bin/sh
+set -e
+[ "$1" = configure ] || exit 0
+if [ -z "$2" ]; then
+    /opt/xcat-repo/go-xcat --yes install
+else
+    . /etc/profile.d/xcat.sh
+    xcatconfig -u
+    XCATBYPASS=1 chdef -t site -o clustersite "upgraded={version} on $(hostname)"
+    systemctl try-restart xcatd
+fi
+"""
+MKNB = '#!/bin/sh\necho "of xCAT {version}" >/tftpboot/xcat/genesis.fs.$1\n'
+BUILD = """
+set -e
+cd "$0"
+for name in install/postscripts/syslog install/prescripts/sample; do
+    install -D -m 755 /dev/null $name
+    echo "of xCAT $1" >$name
+    touch -d "20$(echo $1 | cut -d . -f 2)-01-01" $name
+done
+chmod 755 DEBIAN/postinst opt/xcat/sbin/mknb
+dpkg-deb --root-owner-group --build "$0" "/srv/debs/xcat_$1.deb"
+"""
+# Of what dpkg-scanpackages writes, what apt needs.
+INDEX = """
+cd /srv/debs
+{
+    dpkg-deb --field "$0"
+    echo "Filename: ./$0"
+    echo "Size: $(stat -c %s "$0")"
+    echo "SHA256: $(sha256sum "$0" | cut -d ' ' -f 1)"
+} >Packages
+apt-get update
+"""
+
+
+def write(host, path, text):
+    """A file of the host's."""
+    target = host.root / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text)
+
+
+def become(host, distribution):
+    """The host says that it is of this distribution, and has its repository; its manager."""
+    repository, text = DISTRIBUTIONS[distribution]
+    manager = "zypper" if repository == "sles" else "dnf"
+    release = host.root / "etc/os-release"
+    release.unlink()
+    release.write_text(text)
+    (host.root / "etc/dnf/dnf.conf").write_text(DNF_CONF)
+    for place in ("etc/yum.repos.d", "etc/zypp/repos.d"):
+        (host.root / place).mkdir(parents=True, exist_ok=True)
+    lead_to(host, lab=f"file:///srv/{repository}")
+    go_xcat = host.root / "root/go-xcat"
+    go_xcat.write_text(RPM_GO_XCAT.format(manager))
+    return manager
+
+
+def lead_to(host, **repositories):
+    """These are the host's repositories: name=URL."""
+    text = "".join(f"[{name}]\nname={name}\nbaseurl={url}\nenabled=1\ngpgcheck=0\n"
+                   for name, url in repositories.items())
+    for place in ("etc/yum.repos.d", "etc/zypp/repos.d"):
+        (host.root / place / "lab.repo").write_text(text)
+
+
+class Rpm:
+    """EL 9, with dnf."""
+
+    flavour, engine = "rpm", "postgresql"
+    upgrade = "dnf upgrade -y xCAT xCAT-server".split()
+
+    @staticmethod
+    def prepare(host):
+        become(host, "EL 9")
+
+    @staticmethod
+    def release(host):
+        """The repository now has the new version too."""
+        lead_to(host, lab="file:///srv/el", next="file:///srv/el-next")
+
+
+class Deb:
+    """Debian, with apt-get."""
+
+    flavour, engine = "debian", "sqlite"
+    upgrade = "apt-get install -y xcat".split()
+
+    @staticmethod
+    def prepare(host):
+        write(host, "srv/debs/Packages", "")
+        write(host, "etc/apt/sources.list", "deb [trusted=yes] file:/srv/debs ./\n")
+        host.succeed("rm", "-rf", "/etc/apt/sources.list.d")
+        write(host, "root/go-xcat", DEB_GO_XCAT)
+        for version in (OLD, NEW):
+            top = f"srv/build-{version}"
+            write(host, f"{top}/DEBIAN/control", CONTROL.format(version=version))
+            write(host, f"{top}/DEBIAN/postinst", POSTINST.replace("{version}", version))
+            write(host, f"{top}/opt/xcat/sbin/mknb", MKNB.format(version=version))
+            host.succeed("sh", "-c", BUILD, f"/{top}", version)
+        host.succeed("sh", "-c", INDEX, f"xcat_{OLD}.deb")
+
+    @staticmethod
+    def release(host):
+        host.succeed("sh", "-c", INDEX, f"xcat_{NEW}.deb")

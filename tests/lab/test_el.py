@@ -64,7 +64,7 @@ def test_repository_that_does_not_answer_is_an_error_whose_remedy_works(host, di
     names = PACKAGES[manager]["postgresql"]
     assert what == "postgresql could not be installed"
     assert f"{manager} install -y {names}: exit " in evidence
-    assert hint == f"{manager} install {names}, then run this again"
+    assert hint == f"{manager} install {' '.join(sorted(names.split()))}, then run this again"
 
     become(host, distribution)
     host.succeed(*hint.partition(",")[0].split(), input="y\n")

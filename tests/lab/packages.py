@@ -1,4 +1,6 @@
 """Distributions as far as their package managers go, and xCAT as a package of each."""
+from tests.lab.lab import frozen
+from tests.lab.pair import SETUP, Pair
 
 # Of os-release(5) what tells distributions apart, and the repository that is the distribution's.
 DISTRIBUTIONS = {
@@ -15,7 +17,7 @@ OLD, NEW = "2.19.0", "2.20.0"
 DEB_GO_XCAT = "#!/bin/sh\nexec apt-get install -y xcat\n"
 
 CONTROL = """\
-Package: xcat
+Package: {name}
 Version: {version}
 Architecture: all
 Maintainer: nobody
@@ -26,7 +28,7 @@ POSTINST = """\
 set -e
 [ "$1" = configure ] || exit 0
 if [ -z "$2" ]; then
-    /opt/xcat-repo/go-xcat --yes install
+    REGISTERED=1 /opt/xcat-repo/go-xcat --yes install
 else
     . /etc/profile.d/xcat.sh
     xcatconfig -u
@@ -35,27 +37,20 @@ else
 fi
 """
 MKNB = '#!/bin/sh\necho "of xCAT {version}" >/tftpboot/xcat/genesis.fs.$1\n'
+# Of what dpkg-scanpackages writes, what apt needs.
 BUILD = """
 set -e
-cd "$0"
-for name in install/postscripts/syslog install/prescripts/sample; do
-    install -D -m 755 /dev/null $name
-    echo "of xCAT $1" >$name
-    touch -d "20$(echo $1 | cut -d . -f 2)-01-01" $name
-done
-chmod 755 DEBIAN/postinst opt/xcat/sbin/mknb
-dpkg-deb --root-owner-group --build "$0" "/srv/debs/xcat_$1.deb"
-"""
-# Of what dpkg-scanpackages writes, what apt needs.
-INDEX = """
-cd /srv/debs
-{
-    dpkg-deb --field "$0"
-    echo "Filename: ./$0"
-    echo "Size: $(stat -c %s "$0")"
-    echo "SHA256: $(sha256sum "$0" | cut -d ' ' -f 1)"
-} >Packages
-apt-get update
+cd /srv/debs/$0
+touch -d 20$(echo $0 | cut -d . -f 2)-01-01 xcat/install/*/*
+chmod 755 xcat/DEBIAN/postinst xcat-server/opt/xcat/sbin/mknb
+for name in xcat xcat-server; do
+    dpkg-deb --root-owner-group --build $name
+    dpkg-deb --field $name.deb
+    echo "Filename: ./$name.deb"
+    echo "Size: $(stat -c %s $name.deb)"
+    printf 'SHA256: %s\n\n' "$(sha256sum $name.deb | cut -d ' ' -f 1)"
+done >/tmp/Packages
+grep -v ^dpkg-deb: /tmp/Packages >Packages
 """
 
 
@@ -110,22 +105,42 @@ class Deb:
     """Debian, with apt-get."""
 
     flavour, engine = "debian", "sqlite"
-    upgrade = "apt-get install -y xcat".split()
+    upgrade = "apt-get install -y xcat xcat-server".split()
 
     @staticmethod
     def prepare(host):
-        write(host, "srv/debs/Packages", "")
-        write(host, "etc/apt/sources.list", "deb [trusted=yes] file:/srv/debs ./\n")
+        for version in (OLD, NEW):
+            facts, top = {"version": version, "name": "xcat"}, f"srv/debs/{version}"
+            write(host, f"{top}/xcat/DEBIAN/control",
+                  CONTROL.format(**facts) + f"Depends: xcat-server (= {version})\n")
+            write(host, f"{top}/xcat/DEBIAN/postinst", POSTINST.format(**facts))
+            for path in ("install/postscripts/syslog", "install/prescripts/sample"):
+                write(host, f"{top}/xcat/{path}", f"of xCAT {version}\n")
+            facts["name"] = "xcat-server"
+            write(host, f"{top}/xcat-server/DEBIAN/control", CONTROL.format(**facts))
+            write(host, f"{top}/xcat-server/opt/xcat/sbin/mknb", MKNB.format(**facts))
+            host.succeed("sh", "-c", BUILD, version)
         host.succeed("rm", "-rf", "/etc/apt/sources.list.d")
         write(host, "root/go-xcat", DEB_GO_XCAT)
-        for version in (OLD, NEW):
-            top = f"srv/build-{version}"
-            write(host, f"{top}/DEBIAN/control", CONTROL.format(version=version))
-            write(host, f"{top}/DEBIAN/postinst", POSTINST.replace("{version}", version))
-            write(host, f"{top}/opt/xcat/sbin/mknb", MKNB.format(version=version))
-            host.succeed("sh", "-c", BUILD, f"/{top}", version)
-        host.succeed("sh", "-c", INDEX, f"xcat_{OLD}.deb")
+        Deb.lead_to(host, OLD)
 
     @staticmethod
     def release(host):
-        host.succeed("sh", "-c", INDEX, f"xcat_{NEW}.deb")
+        """The repository now has the new version."""
+        Deb.lead_to(host, NEW)
+
+    @staticmethod
+    def lead_to(host, version):
+        write(host, "etc/apt/sources.list", f"deb [trusted=yes] file:/srv/debs/{version} ./\n")
+        host.succeed("apt-get", "update")
+
+
+def packaged_lab(packages):
+    """A lab whose hosts are both set up with the old version of xCAT, from packages."""
+    def build(lab):
+        for host in lab.hosts:
+            packages.prepare(host)
+            line = Pair(lab, packages.engine).line(SETUP + " --go-xcat /root/go-xcat", host)
+            host.succeed(*line)
+
+    return frozen(f"packaged-{packages.engine}", build, flavour=packages.flavour)

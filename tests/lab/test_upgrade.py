@@ -1,11 +1,10 @@
-"""xCAT's packages are upgraded on a pair: which node first, and what becomes of the shared files."""
+"""xCAT's packages are upgraded on a pair: which node first, what becomes of the shared files."""
 import json
 import re
 
 import pytest
 
-from tests.lab.lab import frozen
-from tests.lab.packages import NEW, OLD, Deb, Rpm
+from tests.lab.packages import NEW, OLD, Deb, Rpm, packaged_lab
 from tests.lab.pair import Pair, xcat
 
 POSTSCRIPT = "/install/postscripts/syslog"
@@ -18,16 +17,8 @@ def packages(request):
 
 @pytest.fixture
 def pair(packages):
-    """Both nodes set up with the old version, from packages; host1 is active."""
-    def build(lab):
-        for host in lab.hosts:
-            packages.prepare(host)
-            line = Pair(lab, packages.engine).line(
-                "python xcatha.py -s -p {path} -v 10.5.106.50 -i eth0:0 -n hamn -m 255.0.0.0 "
-                "-t {engine} --go-xcat /root/go-xcat", host)
-            host.succeed(*line)
-
-    with frozen(f"packaged-{packages.engine}", build, flavour=packages.flavour) as lab:
+    """A pair from packages whose host1 is active; the repositories have the new version."""
+    with packaged_lab(packages) as lab:
         pair = Pair(lab, packages.engine)
         for host in lab.hosts:
             packages.release(host)

@@ -73,7 +73,7 @@ for name in install/postscripts/syslog install/prescripts/sample etc/xcat/conf.o
 done
 %post
 if [ "$1" = 1 ]; then
-    /opt/xcat-repo/go-xcat --yes install
+    REGISTERED=1 /opt/xcat-repo/go-xcat --yes install
 else
     . /etc/profile.d/xcat.sh
     xcatconfig -u

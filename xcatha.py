@@ -2301,8 +2301,9 @@ def install_database(engine):
     status, out, err = do(line, INSTALL_LIMIT, {"DEBIAN_FRONTEND": "noninteractive"},
                           may_fail=True)
     plan("database", ENGINES[engine]["units"][0], database_directories(engine), is_debian())
-    expect(complete(), "%s could not be installed" % engine, "%s: exit %d, %s" % (
-        pasted(line), status, last_line(out, err)), install_command(names) + ", then run this again")
+    expect(complete(), "%s could not be installed" % engine,
+           "%s: exit %d, %s" % (pasted(line), status, last_line(out, err)),
+           install_command(names) + ", then run this again")
     return "installed: " + " ".join(names)
 
 
@@ -3817,8 +3818,8 @@ def package_notes(view):
     def written(path):
         """When a file was last written, in whole seconds; 0 where there is none."""
         return int(os.path.getmtime(path)) if os.path.isfile(path) else 0
-    status, out, _ = ask(["dpkg-query", "-L", "xcat"] if is_debian() else ["rpm", "-ql", "xCAT"])
-    for path, name in itertools.product(view["links"], out.splitlines() if status == 0 else []):
+    names = output_of(["dpkg-query", "-L", "xcat"] if is_debian() else ["rpm", "-ql", "xCAT"])
+    for path, name in itertools.product(view["links"], names.splitlines()):
         local = backups_of(path)[-1:] if name.startswith(path + "/") else []
         if any(written(copy + name[len(path):]) > written(name) for copy in local):
             yield "%s is older than this node's xCAT, which was upgraded on the standby" % name, (

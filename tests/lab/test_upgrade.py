@@ -59,7 +59,9 @@ def test_active_node_first_upgrades_shared_files_and_tables_once(packages, pair)
     upgrade(packages, host1)
     pair.activate(host1)
     assert version_of(host1, POSTSCRIPT) == NEW and upgraded_by(host1) == f"{NEW} on hamn"
-    assert status(host1)[1]["role"] == "active"
+    problem, = status(host1)[1]["problems"]
+    assert problem["problem"] == "xcat differs: 2.20 here, 2.19 on host2"
+    assert problem["mend"].startswith("upgrade the older node")
 
     before = shared_files(pair)
     upgrade(packages, host2)

@@ -41,7 +41,7 @@ def test_another_distributions_package_manager_is_none(release, monkeypatch):
     assert xcatha.package_manager() is None
 
 
-# The release of systemd that brought each key of its units, by its NEWS (201: that or an older one).
+# The release of systemd that brought each key of a unit, by its NEWS; 201 is that or an older one.
 BROUGHT = {
     "After": 201, "BindsTo": 201, "Description": 201, "ExecStart": 201, "ExecStopPost": 201,
     "FileDescriptorStoreMax": 219, "OOMScoreAdjust": 201, "RequiresMountsFor": 201,

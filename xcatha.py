@@ -95,6 +95,7 @@ ASK_LIMIT = 30
 DO_LIMIT = 120
 SERVICE_LIMIT = 180
 SHARE_LIMIT = 10
+STATUS_PATIENCE = 1
 XCAT_LIMIT = 600
 INSTALL_LIMIT = 3600
 COPY_LIMIT = 7 * 24 * 3600
@@ -175,7 +176,7 @@ def refuse(what, evidence, hint):
 # Threads add to `pretended`: whoever goes through it takes a copy.
 RUN = argparse.Namespace(dryrun=False, changed=False, undoing=False, undo_failed=False,
                          undo=[], children=[], threads=[], secrets=[], pretended={}, signal=None,
-                         by_pacemaker=False, tidied=False, asked={})
+                         by_pacemaker=False, tidied=False, asked={}, patience=None, unanswered=[])
 
 log = logging.getLogger("xcatha")
 log.addHandler(logging.NullHandler())  # until there is a file to write to
@@ -313,7 +314,7 @@ def run(argv, limit, env=None, **streams):
         in_time = not waiter.is_alive()
         if not in_time:
             kill_group(child)
-            waiter.join(1)
+            waiter.join(0.2)
         RUN.children.remove(child)
         out.seek(0)
         err.seek(0)
@@ -333,13 +334,17 @@ def stop_if_asked():
 def ask(argv, limit=ASK_LIMIT, env=None):
     """Run a command that changes nothing, also in a dry run; (exit status, stdout, stderr).
 
-    The log has it when it is first asked, and whenever its exit status is another one.
+    The log has it when it is first asked, and whenever its exit status is another one. Where
+    RUN.patience is set, what does not answer within it is noted; the next one gets less.
     """
     stop_if_asked()
     started = time.monotonic()
-    answer = run(argv, limit, env)
+    answer = run(argv, min(limit, RUN.patience or limit), env)
     stop_if_asked()  # the signal ended the command, so that its answer means nothing
     line, status = pasted(argv), answer[0]
+    if status == 124 and RUN.patience:
+        RUN.patience = 0.1
+        RUN.unanswered.append(line)
     if RUN.asked.get(line) != status:
         RUN.asked[line] = status
         log_command(argv, started, answer, may_fail=True)
@@ -3528,22 +3533,28 @@ def look_around(opts):
             "host_name": {"running": host_name(), "physical": physical_host_name()},
             "links": {path: link_target(path) for path in all_directories() if link_target(path)},
             "database": {"working_directories": sorted(set(database_working_directories()))}}
-    look_at_share(view, share)
-    vip = opts.vip or view["record"].get("vip") or vip_of_lease_unit() or ""
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:  # a ping that nobody answers waits
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:  # silence is waited for once
+        services, pacemaker = pool.submit(unit_states), pool.submit(managed_resource)
+        look_at_share(view, share)
+        vip = opts.vip or view["record"].get("vip") or vip_of_lease_unit() or ""
         answer = pool.submit(neighbour, vip) if vip and not vip_here(vip) else None
-        view["services"] = {
-            unit: {"kind": kind_of(unit), "running": running, "enabled": enabled}
-            for unit, (running, enabled) in unit_states().items()}
-        view["pacemaker"] = managed_resource()
+    view["services"], view["pacemaker"] = {}, pacemaker.result()
+    try:
+        view["services"] = {unit: {"kind": kind_of(unit), "running": running, "enabled": enabled}
+                            for unit, (running, enabled) in services.result().items()}
+        view["lease"]["held_here"] = "host" in view["lease"] and lease_held_here(share)
+    except HAError as error:
+        view["unseen"].append("the services: %s (%s)" % (error.what, error.evidence))
     view["vip"] = {"address": vip, "nic": vip_here(vip) if vip else "",
                    "answered_by": answer.result() if answer else ""}
     view["problems"] += [{"problem": problem, "mend": mend} for problem, mend in problems(view)]
     view["notes"] = [{"note": note, "mend": mend} for note, mend in notes(view)]
     view["unseen"] += ["%s: only root may read it" % path for path, _ in network_settings()
                        if not os.access(path, os.R_OK)]
-    known = view["share"]["answers"] and view["record"]
+    view["unseen"] += ["no answer in time: " + line for line in RUN.unanswered]
+    known = view["share"]["answers"] and view["record"] and view["services"]
     view["role"] = ("unknown" if not known else "inconsistent" if view["problems"] else
+                    "unknown" if RUN.unanswered else
                     "active" if is_named_active(view) else "standby")
     return view
 
@@ -3570,7 +3581,7 @@ def look_at_share(view, share):
                          "free_percent": 100 - psutil.disk_usage(share).percent}
         view["record"], view["nodes"] = read_record(share), read_nodes(share)
         view["history"] = read_text(state_file(share, "history")).splitlines()[-5:]
-        view["lease"] = dict(read_lease(share), held_here=lease_held_here(share))
+        view["lease"] = dict(read_lease(share), held_here=False)
     except PermissionError:
         view["unseen"].append("the record and the lease: only root may read them")
     except HAError as error:
@@ -3618,7 +3629,7 @@ def line_to_paste(view, command):
 
 def problems(view):
     """(problem, the command that mends it) of every inconsistency."""
-    if view["record"]:
+    if view["record"] and view["services"]:
         yield from (active_problems if is_named_active(view) else standby_problems)(view)
         yield from share_problems(view)
         yield from version_problems(view)
@@ -3672,7 +3683,8 @@ def xcat_problems(view, running):
         try:
             yield from list(look(opts, view, running))
         except HAError as error:
-            yield "%s (%s)" % (error.what, error.evidence), error.hint
+            if not RUN.unanswered:
+                yield "%s (%s)" % (error.what, error.evidence), error.hint
 
 
 def service_problems(opts, view, running):
@@ -3875,6 +3887,7 @@ def status_lines(view):
 
 def status(opts):
     """Show the state of this node and of the pair; exit code 0 active, 3 standby, 1, 4."""
+    RUN.patience = STATUS_PATIENCE
     view = look_around(opts)
     if opts.json:
         say(json.dumps(view, indent=1, sort_keys=True))

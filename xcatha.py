@@ -2923,9 +2923,10 @@ def check_setup_elsewhere(opts):
     """No other node's setup is unfinished."""
     record = read_record(opts.path)
     node = (record.get("active") or {}).get("host")
-    if record and not record.get("finished") and node != physical_host_name():
-        refuse("setup on %s is not finished" % node, "recorded on the share",
-               "run setup there again")
+    if (record and not record.get("finished") and node != physical_host_name()
+            and not opts.peer_is_off):
+        refuse("setup on %s is not finished" % node, "recorded on the share", "run setup there "
+               "again; if it is dead, power it off, then run this line with --peer-is-off")
 
 
 def check_copies(opts):

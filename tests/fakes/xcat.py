@@ -235,8 +235,9 @@ def quiet(argv):
 
 
 def install(name):
-    """Lay a prepared package over the file system."""
-    shutil.copytree(f"{SOURCE}/packages/{name}", "/", symlinks=True, dirs_exist_ok=True)
+    """Lay a prepared package over the file system, in place of what an earlier one laid."""
+    package = f"{SOURCE}/packages/{name}/."
+    subprocess.run(["cp", "-a", "--remove-destination", package, "/"], check=True)
 
 
 def make_certificate(folder, name):

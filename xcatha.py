@@ -103,6 +103,7 @@ HEARTBEAT = 10
 COUNTER_WATCH = 3 * HEARTBEAT
 EARLY_PROBE = 5
 LAST_BREATH = 1
+ANSWER_LIMIT = 0.25
 SETTLE = 3
 LOCK_EXPIRY = 120
 LUSTRE_LOCK_EXPIRY = 180
@@ -123,6 +124,26 @@ ENGINES = {
 
 PROCESSES = {"console": "goconserver|conserver", "DHCP": "dhcpd|kea-dhcp4", "DNS": "named",
              "xcatd": "xcatd", "database": "postgres|postmaster|mysqld|mariadbd"}
+# What xCAT's makers rewrite; the last of makeconservercf is what Debian's conserver reads.
+MAKER_FILES = {"makedns -n": ["/etc/named.conf", "/etc/bind/named.conf"],
+               "makedhcp -n": ["/etc/dhcp/dhcpd.conf", "/etc/dhcpd.conf",
+                               "/etc/kea/kea-dhcp4.conf"],
+               "makeconservercf": ["/etc/conserver.cf", "/etc/conserver/conserver.cf"]}
+# What stands in xCAT's tables for the node's own address.
+UNSET = ("", "<xcatmaster>")
+# Columns and site attributes in which an address or host name is no server's.
+NEVER_SERVERS = ("netname", "net", "dynamicrange", "staticrange", "node", "comments", "disable",
+                 "dhcpinterfaces", "dnsinterfaces", "excludenodes")
+# Below /tftpboot; at most so many of them are looked at, for at most so many seconds.
+BOOT_FILES = ("xcat/xnba/nodes/*", "xcat/xnba/nets/*", "boot/grub2/*", "petitboot/*",
+              "pxelinux.cfg/*", "pxelinux.cfg/p/*", "etc/*")
+BOOT_FILES_LOOKED_AT, BOOT_FILES_LIMIT = 3000, 0.5
+# Where the web server of EL, SLES and Debian reads local additions, and its unit.
+WEB_CONFIGURATION = (("/etc/httpd/conf.d", "httpd"), ("/etc/apache2/conf.d", "apache2"),
+                     ("/etc/apache2/conf-enabled", "apache2"))
+WEB_LINES = ["AliasMatch ^/(install|tftpboot)/(.*)$ /$1/$2", "<Directory />",
+             "Options +FollowSymLinks", "</Directory>", "<DirectoryMatch ^/(install|tftpboot)>",
+             "Options +Indexes +FollowSymLinks", "Require all granted", "</DirectoryMatch>"]
 # In the order in which deactivate stops them.
 SERVICES = {
     "console": ["goconserver", "conserver", "conserver-server"],
@@ -2575,41 +2596,82 @@ def trust_names(opts, names):
     return "trusted: " + ", ".join(missing) if missing else "already trusted"
 
 
-def pair_names(opts):
-    """The names that xCAT's daemon of this node goes by."""
-    return [certificate_name(), physical_host_name(), opts.host_name]
-
-
-def set_master(opts):
+def set_master(opts, site=None):
     """The site table's master and nameservers and the networks' tftpserver are the VIP."""
     if not tables_are_known(opts.path):
         for change in ("site -o clustersite master", "site -o clustersite nameservers",
                        "network -o NETWORK tftpserver"):
             announce("run", "chdef -t %s=%s" % (change, opts.vip), "unless it is that already")
         return "depends on xCAT's tables"
-    wrong = wrong_masters(opts)
+    wrong = wrong_masters(opts, site)
     for kind, name, attribute, value in wrong:
         xcat(["chdef", "-t", kind, "-o", name, "%s=%s" % (attribute, value)], do)
     expect(not wrong or not wrong_masters(opts), "chdef did not change " + ", ".join(
         "%s of %s" % (attribute, name) for _, name, attribute, _ in wrong),
            "lsdef shows the old values", "run those chdef lines of the log by hand")
+    for maker in ("makedhcp -n", "makedhcp -a") if wrong and running_units("DHCP") else ():
+        run_maker(maker.split())  # else the next start of DHCP writes its file anew
     return "the VIP is now: " + ", ".join(
         attribute for _, _, attribute, _ in wrong) if wrong else "already the VIP"
 
 
-def wrong_masters(opts):
+def wrong_masters(opts, site=None):
     """[(type, object, attribute, value)] of xCAT's tables that should name the VIP and do not.
 
-    Name servers that are neither the VIP nor addresses of this node stay.
+    Name servers that are no node of the pair stay. A tftpserver that is not set would be the
+    address that xCAT finds first on the NIC, this node's own.
     """
-    site, mine = site_attributes(), own_addresses(opts.nic, opts.vip)
+    site = site_attributes() if site is None else site
+    places = places_of_nodes(opts, site)
     others = [name for name in site.get("nameservers", "").split(",")
-              if name and name not in mine + [opts.vip, site.get("master")]]
+              if name and name not in [opts.vip, site.get("master"), *places]]
     wrong = [("site", "clustersite", name, ",".join([opts.vip] + rest))
              for name, rest in (("master", []), ("nameservers", others))
              if opts.vip not in site.get(name, "").split(",")]
     return wrong + [("network", row["netname"], "tftpserver", opts.vip)
-                    for row in table("networks") if row["tftpserver"] in mine]
+                    for row in table("networks") if row["tftpserver"] in places or (
+                        row["tftpserver"] in UNSET and reaches_vip(row, opts.vip))]
+
+
+def reaches_vip(network, vip):
+    """True if the nodes of a row of xCAT's networks may be told to ask the VIP.
+
+    Not where this node has an address in their network and the VIP lies in another one: whether
+    anybody routes between the two is not known here.
+    """
+    try:
+        net = ipaddress.IPv4Network("%(net)s/%(mask)s" % network, strict=False)
+    except ValueError:  # of IPv6, or half a row
+        return False
+    return ipaddress.IPv4Address(vip) in net or not any(
+        ipaddress.IPv4Address(address) in net for _, address, _ in addresses())
+
+
+def places_of_nodes(opts, site):
+    """{address or host name, short or long: the node of the pair that alone goes by it}."""
+    nodes = read_nodes(opts.path)
+    places = {node.get("address"): host for host, node in nodes.items()}
+    places.update(dict.fromkeys(own_addresses(opts.nic, opts.vip), physical_host_name()))
+    for host in [physical_host_name(), *nodes]:
+        places.update(dict.fromkeys(names_of(host, site.get("domain")), host))
+    shared = [None, "", opts.vip, *names_of(opts.host_name, site.get("domain"))]
+    return {place: host for place, host in places.items() if place not in shared}
+
+
+def naming(places):
+    """A pattern that finds these addresses and host names, not longer ones they are part of."""
+    return re.compile(r"(?<![\w.-])(?:%s)(?![\w-]|\.\w)" % "|".join(map(re.escape, places)))
+
+
+def with_vip(value, places, vip):
+    """The value with the VIP in place of what names one node of the pair; "" if nothing does.
+
+    A list that names both nodes binds to neither.
+    """
+    named = {places[place] for place in naming(places).findall(value)}
+    if len(named) != 1:
+        return ""
+    return ",".join(dict.fromkeys(naming(places).sub(vip, value).split(",")))
 
 
 def node_facts(opts):
@@ -2631,10 +2693,24 @@ def node_facts(opts):
 
 def run_maker(argv):
     """Run one of xCAT's configuration makers; its failure is an HAError with its last line."""
+    for original, kept in originals(argv):
+        write_file(kept, read_text(original), os.stat(original).st_mode & 0o777)
     status, out, err = do(argv, INSTALL_LIMIT, may_fail=True)
     if status:
         raise HAError("%s failed" % " ".join(argv), "exit %d, %s" % (status, last_line(out, err)),
                       "mend the cause, then run `%s` by hand" % " ".join(argv))
+
+
+def originals(argv):
+    """[(file, where to keep a copy)] of what this maker is about to rewrite for the first time.
+
+    makedhcp itself renames its file to NAME.xcatbak each time, over the one before.
+    """
+    for path in MAKER_FILES.get(" ".join(argv), []):
+        backup, own = path + ".xcatbak", "-kept" if argv[0] == "makedhcp" else ""
+        if not exists(backup + own):
+            pairs = [(path, backup + own)] + ([(backup, backup + own + "-older")] if own else [])
+            yield from [pair for pair in pairs if exists(pair[0])]
 
 
 def running_units(kind):
@@ -2658,36 +2734,31 @@ def why_not(kind, site):
         "neither site.domain nor every network's domain is set")
 
 
-def start_dns(opts, site, fresh):
-    """The DNS server answers with zones made from this node's /etc/hosts."""
-    reason = why_not("DNS", site)
-    if reason:
-        return "skipped: " + reason
-    if not fresh and running_units("DNS"):
-        return "already running"
-    run_maker(["makedns", "-n"])
-    return ensure_running("DNS")
+def start_server(kind, site, fresh, dns=None):
+    """The DNS or DHCP server runs with what xCAT's tables and this node's /etc/hosts say.
 
-
-def start_dhcp(opts, site, fresh, dns=None):
-    """The DHCP server has the networks and nodes of the database.
-
-    makedns and makedhcp share one key of OMAPI and must not both create it.
+    makedns and makedhcp share one key of OMAPI and must not both create it. What a maker's exit
+    status says of the server proves nothing.
     """
-    reason = why_not("DHCP", site)
+    reason = why_not(kind, site)
     if reason:
         return "skipped: " + reason
-    if not fresh and running_units("DHCP"):
+    if not fresh and running_units(kind):
         return "already running"
     if dns and not any(row.get("key") == "omapi" for row in table("passwd")):
         dns.result()
-    run_maker(["makedhcp", "-n"])
-    outcome = ensure_running("DHCP")
-    run_maker(["makedhcp", "-a"])
-    return outcome
+    run_maker(["makedns" if kind == "DNS" else "makedhcp", "-n"])
+    unit = units_of(kind)[0]
+    if RUN.dryrun:
+        announce("run", "systemctl start " + unit, "if it is down then")
+    elif not running_units(kind):
+        start_unit(unit)
+    if kind == "DHCP":
+        run_maker(["makedhcp", "-a"])
+    return "running: " + short_names(running_units(kind) or ["in a real run"])
 
 
-def start_console(opts, site, fresh, dns=None):
+def start_console(opts, fresh, dns=None):
     """The console server that was in use serves the consoles of the database.
 
     conserver looks its nodes up when it starts, so it waits for the DNS if that is a future.
@@ -2704,51 +2775,67 @@ def start_console(opts, site, fresh, dns=None):
     if unit.startswith("goconserver"):
         start_unit(unit)
         do(["makegocons"], may_fail=True)
-    else:
-        if dns:
-            dns.result()
-        run_maker(["makeconservercf"])
-        start_unit(unit)
+        return "running: " + short_name(unit)
+    if dns:
+        dns.result()
+    run_maker(["makeconservercf"])
+    trust_pair(opts, unit)
+    error = error_of(start_unit, unit)
+    made, debian = MAKER_FILES["makeconservercf"]
+    elsewhere = exists(made) and read_text(made) != read_text(debian, read_text(made))
+    if error and elsewhere and not used:
+        return "skipped: nobody used it, and %s reads %s, not xCAT's %s: ln -sf %s %s" % (
+            short_name(unit), debian, made, made, debian)
+    raise_all([error])
     return "running: " + short_name(unit)
 
 
-def ensure_running(kind):
-    """A server of this kind is up: its maker's exit status proves nothing."""
+def trust_pair(opts, unit):
+    """conserver.cf trusts the VIP and both nodes, not only the addresses of this one.
+
+    makeconservercf has an option for that, but only beside a noderange, and where its parser
+    does not know it, it does nothing and exits 0.
+    """
+    path = next(filter(exists, MAKER_FILES["makeconservercf"]), "/etc/conserver.cf")
     if RUN.dryrun:
-        announce("run", "systemctl start " + units_of(kind)[0], "if it is down then")
-        return "would be started"
-    running = running_units(kind)
-    if not running:
-        start_unit(units_of(kind)[0])
-    return "running: " + short_names(running or running_units(kind))
+        announce("write", path, "unless it trusts both nodes")
+        announce("run", "systemctl restart " + unit, "unless it trusts both nodes")
+        return
+    nodes = read_nodes(opts.path).values() if opts.path else []
+    if change_file(path, with_trusted(read_text(path), [
+            opts.vip, *(node["address"] for node in nodes)])) and is_running(unit):
+        do(["systemctl", "restart", unit], SERVICE_LIMIT, may_fail=True)
+
+
+def with_trusted(text, hosts):
+    """A conserver.cf(5) whose access block for every server trusts these hosts, too."""
+    block = re.search(r"^access \*\s*\{[^}]*", text, re.M)
+    missing = [host for host in hosts if block and host and host not in re.split(
+        r"[\s,;]+", block.group())]
+    return "%s  trusted %s;\n%s" % (text[:block.end()], ",".join(missing), text[
+        block.end():]) if missing else text
 
 
 def start_optional(opts, site, fresh):
     """DNS, DHCP and console side by side; the titles of those that are not up."""
     down = []
-    if RUN.dryrun:
-        announce_optional(opts, site, fresh, down)
+    if site is None:  # a dry run that cannot ask xCAT's tables
+        for kind, makers in (("DNS", ["makedns -n"]), ("DHCP", ["makedhcp -n", "makedhcp -a"]),
+                             ("console", ["makegocons", "makeconservercf"])):
+            for maker in makers if units_of(kind) else []:
+                for _, kept in originals(maker.split()):
+                    announce("write", kept, "if xCAT's tables ask for it")
+                announce("run", maker, "if xCAT's tables ask for it")
+            for unit in units_of(kind):
+                announce("run", "systemctl start " + unit, "if it is down then")
+                if unit.startswith("conserver"):
+                    trust_pair(opts, unit)
         return down
-    with concurrent.futures.ThreadPoolExecutor(3) as pool:
-        dns = pool.submit(step, "DNS", start_dns, opts, site, fresh, failed=down)
-        for title, action in (("Console server", start_console), ("DHCP", start_dhcp)):
-            pool.submit(step, title, action, opts, site, fresh, dns, failed=down)
+    with concurrent.futures.ThreadPoolExecutor(1 if RUN.dryrun else 3) as pool:
+        dns = pool.submit(step, "DNS", start_server, "DNS", site, fresh, failed=down)
+        pool.submit(step, "DHCP", start_server, "DHCP", site, fresh, dns, failed=down)
+        pool.submit(step, "Console server", start_console, opts, fresh, dns, failed=down)
     return sorted(down, reverse=True)  # DNS comes last however the threads ended
-
-
-def announce_optional(opts, site, fresh, down):
-    """start_optional in a dry run: in turn; with unknown tables, what would run on a condition."""
-    if site is not None:
-        for title, action in (("DNS", start_dns), ("DHCP", start_dhcp),
-                              ("Console server", start_console)):
-            step(title, action, opts, site, fresh, failed=down)
-        return
-    for kind, makers in (("DNS", ["makedns -n"]), ("DHCP", ["makedhcp -n", "makedhcp -a"]),
-                         ("console", ["makegocons", "makeconservercf"])):
-        for maker in makers if units_of(kind) else []:
-            announce("run", maker, "if xCAT's tables ask for it")
-        for unit in units_of(kind):
-            announce("run", "systemctl start " + unit, "if it is down then")
 
 
 def export_directories():
@@ -3135,20 +3222,26 @@ def is_active(opts):
     """True if this node is the active one and nothing is left to do."""
     record = read_record(opts.path)
     return (is_active_record(record) and lease_held_here(opts.path) and is_serving(opts)
-            and host_name() == opts.host_name and error_of(expect_optional, record) is None
+            and host_name() == opts.host_name and xcat_is_complete(opts, record)
             and set(directories_to_link(opts, record)) <= set(linked_into(opts.path))
             and not unguarded_units(opts.dbtype)
             and not any(enabled for _, enabled in unit_states().values()))
 
 
-def expect_optional(record):
-    """An HAError unless xcatd answers and what DNS, DHCP and console the site uses is up."""
-    site, console = site_attributes(), record.get("console")
+def optional_down(record, site):
+    """What of DNS, DHCP and the console server in use should be up and is not."""
     down = [kind for kind in ("DNS", "DHCP") if not why_not(kind, site) and not running_units(kind)]
-    if console in units_of("console") and not is_running(console):
-        down.append("console")
-    if down:
-        raise HAError("not up: " + ", ".join(down))
+    console = record.get("console")
+    unused = console not in units_of("console") or is_running(console)
+    return down + ([] if unused else [short_name(console)])
+
+
+def xcat_is_complete(opts, record):
+    """True if xcatd answers, its tables name the VIP and all services that the site uses are up."""
+    with contextlib.suppress(HAError):
+        site = site_attributes()
+        return not optional_down(record, site) and not wrong_masters(opts, site)
+    return False
 
 
 def picture(opts):
@@ -3398,6 +3491,7 @@ def activate(opts):
         say("%s is the active node already." % me)
         step("Node record", write_node, opts, books=True)
         return finish_active([])
+    was_active = is_active_record(read_record(share)) and lease_held_here(share)
     planned, down = not active_node(share), []
     with concurrent.futures.ThreadPoolExecutor(2) as pool:  # each takes about a second
         early = pool.submit(lambda: (time.monotonic(), error_of(check_vip_is_free, opts)))
@@ -3440,6 +3534,7 @@ def activate(opts):
     site = answer.result()
     step("Saved hosts file", take_saved_hosts, share, failed=down)
     step("Long host name", write_long_name, opts, site, failed=down)
+    step("Master and networks", set_master, opts, site, failed=down, books=True)
     down += start_optional(opts, site, fresh)
     step("NFS exports", export_directories)
     step("Boot", disable_services, failed=down, books=True)
@@ -3454,10 +3549,16 @@ def activate(opts):
                  finished=True)
     point_of_no_return()
     step("Hosts file", save_hosts, share, failed=[], books=True)
-    step("History", add_history, share, "active (%s, %s)%s" % (
-        "planned" if planned else "unplanned", seconds_since(started),
+    after = picture(opts)
+    repaired = [what for (what, was), (_, is_now) in zip(before, after) if was != is_now]
+    event = "active (planned, %s)" if planned else "active (unplanned, %s)"
+    if was_active and not fresh:
+        event = "repaired: " + (", ".join(repaired) or "settings") + " (%s)"
+    step("History", add_history, share, event % seconds_since(started) + (
         ", not up: " + ", ".join(down) if down else ""), failed=[], books=True)
-    show_change(before, picture(opts))
+    show_change(before, after)
+    for note, mend in [] if RUN.dryrun else delivery_notes(opts.vip):
+        say("note: %s\n  mend: %s" % (note, mend))
     return finish_active(down)
 
 
@@ -3674,57 +3775,78 @@ def active_problems(view):
 
 def xcat_problems(view, running):
     """What xCAT's tables and services should say on the active node and do not."""
-    opts = argparse.Namespace(vip=view["record"]["vip"], nic=view["vip"]["nic"] or "-")  # no NIC
+    opts = argparse.Namespace(vip=view["record"]["vip"], nic=view["vip"]["nic"] or "-",  # no NIC
+                              host_name=view["record"]["host_name"], path=view["share"]["path"])
     cfgloc = re.search(r"host=([^|;\s]*)", read_cfgloc())
     if cfgloc and cfgloc.group(1) != opts.vip:
         yield "cfgloc names %s, not the VIP" % cfgloc.group(1), (
             "sed -i 's/host=[^|;]*/host=%s/' /etc/xcat/cfgloc && systemctl restart xcatd" %
             opts.vip)
-    for look in (service_problems, master_problems, noderes_problems, network_problems):
-        try:
-            yield from list(look(opts, view, running))
-        except HAError as error:
-            if not RUN.unanswered:
-                yield "%s (%s)" % (error.what, error.evidence), error.hint
+    try:
+        site = {row["key"]: row["value"] for row in table("site") if row["value"]}
+        complete = line_to_paste(dict(view, pacemaker=""), "-a")  # it does not watch these
+        for what in optional_down(view["record"], site):
+            yield "%s is down" % what, complete
+        yield from table_problems(opts, site, running)
+    except HAError as error:
+        if not RUN.unanswered:
+            yield "%s (%s)" % (error.what, error.evidence), error.hint
 
 
-def service_problems(opts, view, running):
-    """DNS, DHCP or the console server in use that should run; Pacemaker does not watch them."""
-    site, console = site_attributes(), view["record"].get("console")
-    complete = line_to_paste(dict(view, pacemaker=""), "-a")
-    for kind in ("DNS", "DHCP"):
-        if kind not in running and not why_not(kind, site):
-            yield "%s is down" % kind, complete
-    if console in view["services"] and not view["services"][console]["running"]:
-        yield "%s is down" % short_name(console), complete
-
-
-def master_problems(opts, view, running):
-    """Attributes that should be the VIP."""
-    for kind, name, attribute, value in wrong_masters(opts):
-        yield "%s of %s is not the VIP" % (attribute, name), "chdef -t %s -o %s %s=%s" % (
-            kind, name, attribute, value)
-
-
-def noderes_problems(opts, view, running):
-    """Nodes and groups that are bound to one management node."""
-    physical = {node.get("address"): name for name, node in view["nodes"].items()}
-    places = (set(physical) | set(physical.values())) - {None, ""}
-    for row in table("noderes"):
-        for attribute in ("xcatmaster", "nfsserver", "tftpserver", "servicenode"):
-            if row.get(attribute) in places:
-                kind = "group" if is_group(row["node"]) else "node"
-                yield "%s of %s is %s, not the VIP" % (attribute, row["node"], row[attribute]), (
-                    "chdef -t %s -o %s %s=%s" % (kind, row["node"], attribute, opts.vip))
-
-
-def network_problems(opts, view, running):
-    """Networks whose NIC is an alias, on which DHCP cannot listen."""
-    for row in table("networks"):
+def table_problems(opts, site, running):
+    """Attributes and boot files that bind compute nodes to one node of the pair."""
+    places, networks = places_of_nodes(opts, site), table("networks")
+    rows = [("site", "clustersite", site)] + [
+        ("network", row["netname"], row) for row in networks] + [
+            ("node", row["node"], row) for row in table("noderes")]
+    wrong = {(kind, name, attribute): ("%s, " % value, with_vip(value, places, opts.vip))
+             for kind, name, row in rows for attribute, value in row.items()
+             if value and attribute not in NEVER_SERVERS}
+    wrong.update(((kind, name, attribute), ("", value))
+                 for kind, name, attribute, value in wrong_masters(opts, site))
+    anew = " && makedhcp -n && makedhcp -a" if "DHCP" in running else ""
+    for (kind, name, attribute), (value, right) in wrong.items():
+        if right:
+            kind = "group" if kind == "node" and is_group(name) else kind
+            yield "%s of %s is %snot the VIP" % (attribute, name, value), pasted(
+                ["chdef", "-t", kind, "-o", name, "%s=%s" % (attribute, right)]) + (
+                    anew if kind == "network" else "")
+    for row in networks:
         if ":" in row["mgtifname"].replace("!remote!", ""):
             yield "mgtifname of %s is the alias %s" % (row["netname"], row["mgtifname"]), (
                 "chdef -t network -o %s mgtifname=%s" % (row["netname"], device_of(
                     row["mgtifname"])))
+    yield from boot_file_problems(opts, places)
+
+
+def boot_file_problems(opts, places):
+    """Files on the share that nodes boot from and that name one node of the pair.
+
+    nodeset takes the server from the node's xcatmaster, else it is the address first on the NIC.
+    """
+    known, enough, found = naming(places), time.monotonic() + BOOT_FILES_LIMIT, {}
+    files = (path for names in BOOT_FILES for path in glob.iglob("/tftpboot/" + names))
+    for path in itertools.islice(files, BOOT_FILES_LOOKED_AT):
+        with contextlib.suppress(OSError), open(path, errors="replace") as stream:
+            found[path] = stream.read(1 << 16)
+            if time.monotonic() > enough:
+                break
+    found = {path: text for path, text in found.items() if known.search(text)}
+    nodes, mends = {row["node"] for row in table("nodelist")} if found else (), {}
+    for path, text in found.items():
+        name = os.path.basename(path)
+        node = next((node for node in (name, name.rpartition(".")[0]) if node in nodes), None)
+        if node:
+            state = (re.findall(r"^#(\w\S*)", text, re.M) + ["osimage"])[0]
+            state = re.sub("install|netboot|statelite", "osimage", state)
+            mends.setdefault("chdef -t node -o {0} xcatmaster=%s && nodeset {0} %s" % (
+                opts.vip, state), {})[node] = path
+        elif os.stat(path).st_nlink == 1:  # else it is a node's file by another name
+            arch = (re.findall(r"genesis\.\w+\.(\w+)", text) + ["x86_64"])[0]
+            mends["mknb " + arch] = {name: path}
+    for mend, paths in mends.items():
+        yield "boot files name one node of the pair (%s)" % " ".join(list(paths.values())[:3]), (
+            mend.format(",".join(paths)))
 
 
 def is_group(name):
@@ -3821,6 +3943,71 @@ def notes(view):
     if view["record"] and is_named_active(view):
         yield from package_notes(view)
     yield from key_notes(view)
+    if is_named_active(view) and view["vip"]["nic"]:
+        yield from delivery_notes(view["vip"]["address"])
+        if os.geteuid() == 0 and is_running("xcatd.service"):
+            yield from dhcp_notes(view["vip"]["address"])
+
+
+def dhcp_notes(vip):
+    """Networks whose nodes are told this node's own address for logs and time."""
+    site = {row["key"]: row["value"] for row in table("site")}
+    for row in table("networks") if not why_not("DHCP", site) else []:
+        unset = [name for name in ("logservers", "ntpservers")
+                 if row.get(name) in UNSET and site.get(name, "") in UNSET]
+        if unset and reaches_vip(row, vip):
+            yield "DHCP names this node's own address as %s of %s" % (
+                " and ".join(unset), row["netname"]), (
+                    "chdef -t network -o %s %s && makedhcp -n && makedhcp -a" % (
+                        row["netname"], " ".join("%s=%s" % (name, vip) for name in unset)))
+
+
+def delivery_notes(vip):
+    """What the web or the TFTP server refuses of the linked directories though all may read it.
+
+    A server that is down is not the matter of this look.
+    """
+    readable = [first_public_file(directory) for directory in ("/install", "/tftpboot")]
+    refused = [path for path in readable if path and http_status(vip, path) in (401, 403, 404)]
+    place, unit = next((found for found in WEB_CONFIGURATION if os.path.isdir(found[0])), ("", ""))
+    if refused and place:
+        yield "the web server does not deliver " + " ".join(refused), (
+            "printf '%%s\\n' %s >%s/xcatha.conf && systemctl reload %s" % (
+                pasted(WEB_LINES), place, unit))
+    error = readable[1] and tftp_error(vip, readable[1][len("/tftpboot"):])
+    if error:  # of another server perhaps, in place of the one that xcatd starts
+        yield "the TFTP server does not deliver %s (%s)" % (readable[1], error), (
+            "for unit in tftp.socket tftp tftpd-hpa atftpd; do systemctl stop $unit; systemctl "
+            "disable $unit; done; systemctl restart xcatd")
+
+
+def first_public_file(directory):
+    """A file below the directory that anybody may read, "" if none is found within a second."""
+    closed = ["(", "!", "-perm", "-004", "-o", "-name", ".*", "-o", "-name", "*[!a-zA-Z0-9_.+-]*",
+              ")", "-prune"]
+    status, out, _ = ask(["find", "-H", directory] + closed + [
+        "-o", "-type", "f", "-print", "-quit"], 1)
+    return "" if status else out.strip()
+
+
+def http_status(address, path):
+    """The status with which the web server at an address answers for a path, 0 for silence."""
+    with contextlib.suppress(OSError, ValueError, IndexError), socket.create_connection(
+            (address, 80), ANSWER_LIMIT) as connection:
+        connection.sendall(("HEAD %s HTTP/1.0\r\nHost: %s\r\n\r\n" % (path, address)).encode())
+        return int(connection.recv(64).split()[1])
+    return 0
+
+
+def tftp_error(address, name):
+    """What the TFTP server at an address says against sending a file, else "" (RFC 1350)."""
+    with contextlib.suppress(OSError), socket.socket(type=socket.SOCK_DGRAM) as client:
+        client.settimeout(ANSWER_LIMIT)
+        client.sendto(b"\0\1%s\0octet\0" % name.encode(), (address, 69))
+        answer, server = client.recvfrom(1024)
+        client.sendto(b"\0\5\0\0enough\0", server)  # else it would send the block again
+        return answer[4:].strip(b"\0").decode("utf-8", "replace") if answer[1] == 5 else ""
+    return ""
 
 
 def package_notes(view):

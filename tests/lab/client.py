@@ -81,20 +81,6 @@ class Client(Machine):
         assert len(names) < 2, f"{address} is on {names}"
         return names[0] if names else None
 
-    def console(self, node, server, typed, answer, timeout=5):
-        """Type a line on a node's console, through the console server; wait for the answer."""
-        screen = self.directory / "screen"
-        with open(screen, "w") as output:
-            session = self.popen("console", "-n", "-M", server, "-p", "3109", node,
-                                 stdin=subprocess.PIPE, stdout=output, stderr=output)
-        try:
-            session.stdin.write(f"{typed}\r")
-            session.stdin.flush()
-            wait_for(lambda: answer in screen.read_text(errors="replace"), timeout,
-                     f"{answer!r} on the console of {node}")
-        finally:
-            session.kill_group()
-
     def dig(self, name, server, record="A"):
         """The answers that a name server gives, as a list; None if no server answers."""
         result = self.run("dig", "+short", "+time=1", "+tries=2", f"@{server}", name, record)

@@ -101,6 +101,20 @@ class Machine:
         return (f"{self.name}: {' '.join(map(str, result.args))}: exit {result.returncode}\n"
                 f"--- stdout\n{result.stdout}--- stderr\n{result.stderr}")
 
+    def console(self, node, server, typed, answer, timeout=5):
+        """Type a line on a node's console, through the console server; wait for the answer."""
+        screen = self.directory / "screen"
+        with open(screen, "w") as output:
+            session = self.popen("console", "-n", "-M", server, "-p", "3109", node,
+                                 stdin=subprocess.PIPE, stdout=output, stderr=output)
+        try:
+            session.stdin.write(f"{typed}\r")
+            session.stdin.flush()
+            wait_for(lambda: answer in screen.read_text(errors="replace"), timeout,
+                     f"{answer!r} on the console of {node}")
+        finally:
+            session.kill_group()
+
 
 def contents(file):
     """Everything in a file."""
@@ -162,7 +176,7 @@ class Host(Machine):
     def find_init(self):
         """The pid of the host's systemd, once the container's set-up has made way for it."""
         if self.nspawn.poll() is not None:
-            raise RuntimeError(f"{self.name} does not start:\n{self.console()}")
+            raise RuntimeError(f"{self.name} does not start:\n{self.last_lines()}")
         for child in children(self.nspawn.pid):
             # A helper of nspawn's set-up may be gone by the time it is looked at.
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
@@ -170,8 +184,8 @@ class Host(Machine):
                     return child
         return None
 
-    def console(self):
-        """The last lines of the host's console."""
+    def last_lines(self):
+        """The last lines of the host's own console."""
         return (self.directory / "console.log").read_text(errors="replace")[-2000:]
 
     def wait_up(self, timeout=60):

@@ -70,11 +70,13 @@ TimeoutSec=300
 WantedBy=multi-user.target
 """
 
+# EL's conserver reads the file that xCAT writes.
 # xCAT's database tools ask for /etc/debian_version to tell Debian from EL.
 EL_LAYOUT = f"""
 rm -rf /etc/debian_version /etc/postgresql /var/lib/postgresql /etc/init.d/postgresql
 rm -f /lib/systemd/system/postgresql*.service /lib/systemd/system-generators/postgresql-generator
 rm -f /etc/rc?.d/*postgresql
+ln -sf ../conserver.cf /etc/conserver/conserver.cf
 usermod --home /var/lib/pgsql postgres
 install -d -m 0700 -o postgres -g postgres /var/lib/pgsql /var/lib/pgsql/data /var/lib/pgsql/backups
 ln -sf /usr/lib/postgresql/15/bin/* /usr/bin/

@@ -152,8 +152,17 @@ def test_a_compute_node_gets_its_fixed_address_by_dhcp(after):
     assert lease.get("ip") == address_of(after.number)
 
 
+def test_a_compute_node_is_told_by_dhcp_to_boot_from_the_vip(after):
+    assert after.lab.client.dhcp(mac_of(after.number)).get("siaddr") == VIP
+
+
 def test_console_of_a_compute_node_answers(after):
-    after.lab.client.console(after.node, VIP, "hello", f"{after.node}: hello")
+    after.active.console(after.node, VIP, "hello", f"{after.node}: hello")
+
+
+@planned
+def test_console_of_a_compute_node_answers_on_the_standby(after):
+    after.standby.console(after.node, VIP, "hello", f"{after.node}: hello")
 
 
 def test_nothing_starts_at_boot_on_the_active_host(after):

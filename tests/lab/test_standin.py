@@ -666,11 +666,20 @@ def test_makeconservercf_calls_itself_deprecrated(node):
     assert "deprecrated" in node.run("makeconservercf").stderr
 
 
-def test_makeconservercf_trusts_the_master_and_local_addresses(node):
+def test_makeconservercf_trusts_the_master_and_local_addresses_alone(node):
     node.succeed("makeconservercf")
-    trusted = node.succeed("grep", "trusted", "/etc/conserver/conserver.cf")
-    assert "10.5.106.4," in trusted
-    assert "10.0.0.0/8," in trusted
+    trusted = node.succeed("grep", "trusted", "/etc/conserver.cf").split()
+    assert trusted == ["trusted", "127.0.0.1;", "trusted", "10.5.106.4;"]
+
+
+def test_makeconservercf_keeps_what_is_not_its_own(node, console_of_cn1):
+    mine = "console mine {\n  type exec;\n  exec cat;\n}\n"
+    node.succeed("tee", "/etc/conserver.cf", input=f"access * {{\n  allowed 10.9.9.9;\n}}\n{mine}")
+    for _ in range(2):
+        node.succeed("makeconservercf")
+    text = node.read("/etc/conserver.cf")
+    assert mine in text and "10.9.9.9" not in text and text.count("console cn1 {") == 1
+    node.succeed("rm", "/etc/conserver.cf")
 
 
 def test_with_consoles_conserver_runs_and_is_enabled(node, console_of_cn1):

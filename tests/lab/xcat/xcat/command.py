@@ -8,6 +8,7 @@ import time
 
 from xcat import (
     VERSION,
+    boot,
     console,
     dhcp,
     dns,
@@ -47,9 +48,8 @@ def lsxcatd(db, reply, args):
 # Carried out by the daemon, in the database.
 REQUESTS = {function.__name__: function for function in (
     objects.chdef, objects.chtab, objects.lsdef, objects.mkdef, objects.nodels, objects.rmdef,
-    objects.tabdump,
-    objects.tabrestore, hosts.makehosts, dns.makedns, dhcp.makedhcp, console.makeconservercf,
-    console.makegocons, lsxcatd)}
+    objects.tabdump, objects.tabrestore, boot.mknb, boot.nodeset, hosts.makehosts, dns.makedns,
+    dhcp.makedhcp, console.makeconservercf, console.makegocons, lsxcatd)}
 
 # Carried out where they are called.
 PROGRAMS = {"dumpxCATdb": dump.dump, "restorexCATdb": dump.restore, "xcatd": xcatd.main,

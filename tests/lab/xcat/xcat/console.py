@@ -1,11 +1,13 @@
 """makeconservercf and makegocons: the consoles of the nodes that have nodehm.cons set."""
 import pathlib
+import re
 
 from xcat import system
-from xcat.dns import network_of
 from xcat.reply import CommandError
 
 CONSOLE = "/opt/xcat/share/xcat/cons/echo"
+CONFIGURATION = pathlib.Path("/etc/conserver.cf")
+NO_SSL = "config * {\n  sslrequired no;\n}\n"
 NODES = pathlib.Path("/var/lib/goconserver/nodes")
 
 
@@ -13,53 +15,49 @@ def consoles(db):
     return [row["node"] for row in db.rows("nodehm") if row["cons"]]
 
 
-def configuration():
-    """The file that the installed server reads: Debian has a directory for it."""
-    place = pathlib.Path("/etc/conserver")
-    return (place if place.is_dir() else place.parent) / "conserver.cf"
-
-
 def makeconservercf(db, reply, args):
-    """Write conserver.cf; with consoles in it, restart the server and enable it at boot."""
+    """Write conserver.cf; with consoles in it, restart the server and enable it at boot.
+
+    What is the administrator's stays, but for blocks that begin as xCAT's own two.
+    """
     if system.runs("goconserver"):
         raise CommandError("goconserver is started, please stop it at first.")
     reply.warn("makeconservercf is deprecrated, use makegocons instead.")
-    site = db.site()
-    trusted = [site["master"], *(str(address.ip) for _, address in system.interfaces()),
-               *(str(network_of(row)) for row in db.rows("networks")), "127.0.0.1"]
-    configuration().write_text(head(trusted) + "".join(
-        console(node, site["master"]) for node in consoles(db)))
+    kept = CONFIGURATION.read_text() if CONFIGURATION.exists() else NO_SSL
+    kept = re.sub(r"(?ms)^(access|default) \* \{.*?^\}\n", "", kept)
+    kept = re.sub(r"(?ms)^#xCAT BEGIN (\S+) CONS$.*?^#xCAT END \1 CONS\n", "", kept)
+    CONFIGURATION.write_text(head(db.site()["master"]) + kept + "".join(
+        map(console, consoles(db))))
     unit = system.unit("conserver", "conserver-server")
     if consoles(db) and unit:
         system.quiet("systemctl", "restart", unit)
         system.quiet("systemctl", "enable", unit)
 
 
-def head(trusted):
-    return f"""# made by makeconservercf
-config * {{
-  sslrequired no;
-}}
-default full {{
-  rw *;
+def head(master):
+    """The console client is let in from the master's and this host's addresses."""
+    local = dict.fromkeys(str(address.ip) for _, address in system.interfaces())
+    return f"""access * {{
+  trusted 127.0.0.1;
+  trusted {master};
+  trusted {','.join(ip for ip in local if ip != master)};
 }}
 default * {{
   logfile /var/log/conserver/&.log;
   timestamp "";
-  include full;
-}}
-access * {{
-  trusted {', '.join(dict.fromkeys(trusted))};
+  rw *;
+  master localhost;
 }}
 """
 
 
-def console(node, master):
-    return f"""console {node} {{
-  master {master};
+def console(node):
+    return f"""#xCAT BEGIN {node} CONS
+console {node} {{
   type exec;
   exec {CONSOLE} {node};
 }}
+#xCAT END {node} CONS
 """
 
 

@@ -99,18 +99,23 @@ omapi-key {KEY};
 
 
 def subnet(site, row, nic, address):
-    """A network's part. The boot server is this host's own address there, whatever site says."""
-    servers = row["nameservers"] or site.get("nameservers") or str(address)
-    servers = servers.replace("<xcatmaster>", str(address)).replace(",", ", ")
+    """A network's part. What is not set is this host's own address there, whatever master says."""
+    def servers(column):
+        """The servers that the network, else the site, names for something."""
+        value = row[column] or site.get(column) or str(address)
+        return value.replace("<xcatmaster>", str(address)).replace(",", ", ")
+
     ranges = (row["dynamicrange"] or "").replace("-", " ")
     return f"""shared-network {nic} {{
   subnet {row['net']} netmask {row['mask']} {{
     authoritative;
     max-lease-time 43200;
     default-lease-time 43200;
-    next-server {address};
+    next-server {(row['tftpserver'] or '<xcatmaster>').replace('<xcatmaster>', str(address))};
+    option log-servers {servers('logservers')};
+    option ntp-servers {servers('ntpservers')};
     option domain-name "{row['domain'] or site['domain']}";
-    option domain-name-servers {servers};
+    option domain-name-servers {servers('nameservers')};
 {f'    range dynamic-bootp {ranges};' if ranges else ''}
   }}
 }}

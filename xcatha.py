@@ -2630,21 +2630,16 @@ def wrong_masters(opts, site=None):
              if opts.vip not in site.get(name, "").split(",")]
     return wrong + [("network", row["netname"], "tftpserver", opts.vip)
                     for row in table("networks") if row["tftpserver"] in places or (
-                        row["tftpserver"] in UNSET and reaches_vip(row, opts.vip))]
+                        row["tftpserver"] in UNSET and asks_here(row, opts))]
 
 
-def reaches_vip(network, vip):
-    """True if the nodes of a row of xCAT's networks may be told to ask the VIP.
+def asks_here(network, opts):
+    """True if the nodes of a row of xCAT's networks can be told to ask the VIP.
 
-    Not where this node has an address in their network and the VIP lies in another one: whether
-    anybody routes between the two is not known here.
+    A network on another NIC may have no route to it; an address of IPv6 it is not.
     """
-    try:
-        net = ipaddress.IPv4Network("%(net)s/%(mask)s" % network, strict=False)
-    except ValueError:  # of IPv6, or half a row
-        return False
-    return ipaddress.IPv4Address(vip) in net or not any(
-        ipaddress.IPv4Address(address) in net for _, address, _ in addresses())
+    nic = device_of(network["mgtifname"].replace("!remote!", ""))
+    return ":" not in network["net"] and nic in ("", device_of(opts.nic))
 
 
 def places_of_nodes(opts, site):
@@ -2812,8 +2807,8 @@ def with_trusted(text, hosts):
     block = re.search(r"^access \*\s*\{[^}]*", text, re.M)
     missing = [host for host in hosts if block and host and host not in re.split(
         r"[\s,;]+", block.group())]
-    return "%s  trusted %s;\n%s" % (text[:block.end()], ",".join(missing), text[
-        block.end():]) if missing else text
+    return text if not missing else text.replace(
+        block.group(), "%s  trusted %s;\n" % (block.group(), ",".join(missing)))
 
 
 def start_optional(opts, site, fresh):
@@ -3373,10 +3368,12 @@ def finish_setup(opts, failed):
     return code
 
 
-def finish_active(down):
+def finish_active(opts, down):
     """The closing lines of activate; exit code."""
     if RUN.dryrun:
         return finish_dry_run()
+    for note, mend in delivery_notes(opts.vip) if opts.path else ():
+        say("note: %s\n  mend: %s" % (note, mend))
     if down:
         say("Active, but not done or not up: %s. See the errors above." % ", ".join(down),
             sys.stderr)
@@ -3490,9 +3487,9 @@ def activate(opts):
     if is_active(opts):
         say("%s is the active node already." % me)
         step("Node record", write_node, opts, books=True)
-        return finish_active([])
-    was_active = is_active_record(read_record(share)) and lease_held_here(share)
-    planned, down = not active_node(share), []
+        return finish_active(opts, [])
+    record, planned, down = read_record(share), not active_node(share), []
+    repair = is_active_record(record) and lease_held_here(share)
     with concurrent.futures.ThreadPoolExecutor(2) as pool:  # each takes about a second
         early = pool.submit(lambda: (time.monotonic(), error_of(check_vip_is_free, opts)))
         facts = pool.submit(node_facts, opts)
@@ -3544,22 +3541,21 @@ def activate(opts):
     step("Node record", write_node, opts, facts.result(), books=True)
     step("Hint", leave_hint, share, books=True)
     expect_lease(share)
-    write_record(share, active={"host": me, "since": now(), "state": "active"},
+    since = record["active"]["since"] if repair else now()
+    write_record(share, active={"host": me, "since": since, "state": "active"},
                  console=console_in_use(share), directories=directories, released=False,
                  finished=True)
     point_of_no_return()
     step("Hosts file", save_hosts, share, failed=[], books=True)
     after = picture(opts)
     repaired = [what for (what, was), (_, is_now) in zip(before, after) if was != is_now]
-    event = "active (planned, %s)" if planned else "active (unplanned, %s)"
-    if was_active and not fresh:
-        event = "repaired: " + (", ".join(repaired) or "settings") + " (%s)"
-    step("History", add_history, share, event % seconds_since(started) + (
-        ", not up: " + ", ".join(down) if down else ""), failed=[], books=True)
+    event = ("repaired: %s (" % (", ".join(repaired) or "settings") if repair else
+             "active (planned, " if planned else "active (unplanned, ")
+    step("History", add_history, share, "%s%s)%s" % (
+        event, seconds_since(started), ", not up: " + ", ".join(down) if down else ""),
+         failed=[], books=True)
     show_change(before, after)
-    for note, mend in [] if RUN.dryrun else delivery_notes(opts.vip):
-        say("note: %s\n  mend: %s" % (note, mend))
-    return finish_active(down)
+    return finish_active(opts, down)
 
 
 def deactivate(opts):
@@ -3946,20 +3942,22 @@ def notes(view):
     if is_named_active(view) and view["vip"]["nic"]:
         yield from delivery_notes(view["vip"]["address"])
         if os.geteuid() == 0 and is_running("xcatd.service"):
-            yield from dhcp_notes(view["vip"]["address"])
+            found, _ = attempt(list, dhcp_notes(argparse.Namespace(
+                vip=view["vip"]["address"], nic=view["vip"]["nic"])))
+            yield from found or ()  # the problems tell what xCAT has against it
 
 
-def dhcp_notes(vip):
+def dhcp_notes(opts):
     """Networks whose nodes are told this node's own address for logs and time."""
     site = {row["key"]: row["value"] for row in table("site")}
     for row in table("networks") if not why_not("DHCP", site) else []:
         unset = [name for name in ("logservers", "ntpservers")
                  if row.get(name) in UNSET and site.get(name, "") in UNSET]
-        if unset and reaches_vip(row, vip):
+        if unset and asks_here(row, opts):
             yield "DHCP names this node's own address as %s of %s" % (
                 " and ".join(unset), row["netname"]), (
                     "chdef -t network -o %s %s && makedhcp -n && makedhcp -a" % (
-                        row["netname"], " ".join("%s=%s" % (name, vip) for name in unset)))
+                        row["netname"], " ".join("%s=%s" % (name, opts.vip) for name in unset)))
 
 
 def delivery_notes(vip):
@@ -4173,7 +4171,7 @@ def activate_by_hand(opts):
     down = start_optional(opts, known_site(""), True)
     step("Boot", disable_services)
     point_of_no_return()
-    return finish_active(down)
+    return finish_active(opts, down)
 
 
 # ---- Pacemaker -----------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """The console server: goconserver in place of conserver, both, none."""
 import json
+import re
 
 import pytest
 
@@ -9,6 +10,8 @@ from tests.lab.pair import ACTIVATE, DEACTIVATE, VIP, cluster_lab
 
 ACTIVATE_LINE = ACTIVATE.format(path="/HA", engine="postgresql").split()
 ASK = f"exec 3<>/dev/tcp/{VIP}/12430; printf 'cn1\\nhello\\n' >&3; head -n 1 <&3"
+STATUS = "python xcatha.py --status".split()
+READ_BY_SERVER = "/etc/conserver/conserver.cf"
 CONSERVER, GOCONSERVER = "conserver-server", "goconserver"
 
 
@@ -38,6 +41,27 @@ def running(host):
 
 def recorded(lab):
     return json.loads((lab.share / ".xcatha/cluster.json").read_text())["console"]
+
+
+def test_console_server_that_nobody_used_and_that_reads_another_file_is_skipped(lab):
+    """As on Debian: the server's own file has no console in it."""
+    lab.host1.succeed("sh", "-c", f"rm {READ_BY_SERVER}; touch {READ_BY_SERVER}")
+    said = lab.host1.succeed(*ACTIVATE_LINE)
+    assert "skipped: nobody used it" in said and running(lab.host1) == []
+    assert "PROBLEM" not in lab.host1.succeed(*STATUS)
+    remedy = re.search(r"ln -sf \S+ \S+", said)
+    lab.host1.succeed(*remedy.group().split())
+    lab.host1.succeed(*DEACTIVATE.split())
+    lab.host1.succeed(*ACTIVATE_LINE)
+    assert running(lab.host1) == [CONSERVER]
+
+
+def test_console_server_that_was_in_use_and_does_not_start_is_an_error(lab):
+    assert recorded(lab) == f"{CONSERVER}.service"
+    lab.host2.succeed("sh", "-c", f"rm {READ_BY_SERVER}; touch {READ_BY_SERVER}")
+    said = lab.host2.fail(*ACTIVATE_LINE, code=4).stderr
+    assert f"{CONSERVER}.service did not start" in said and "no consoles found" in said
+    lab.host2.succeed("ln", "-sf", "/etc/conserver.cf", READ_BY_SERVER)
 
 
 def test_of_both_the_one_that_was_in_use_is_started(lab):

@@ -122,3 +122,63 @@ def test_name_servers_of_the_site_stay_beside_the_vip(
     monkeypatch.setattr(xcatha, "table", lambda name: [])
     found = {attribute: value for _, _, attribute, value in xcatha.wrong_masters(opts)}
     assert found == wanted
+
+
+PLACES = {
+    "10.5.106.4": "host1", "host1": "host1", "host1.cluster.test": "host1",
+    "10.5.106.5": "host2", "host2": "host2",
+}
+
+
+@pytest.mark.parametrize(
+    "value, wanted",
+    [
+        ("10.5.106.4", "VIP"),
+        ("host1.cluster.test", "VIP"),
+        ("10.5.1.1,host1,10.5.106.4", "10.5.1.1,VIP"),
+        ("host1:/install", "VIP:/install"),
+        ("10.5.106.44", ""),
+        ("110.5.106.4", ""),
+        ("host1.elsewhere.test", ""),
+        ("host11 my-host1 host1-bmc", ""),
+        ("10.5.106.4,10.5.106.5", ""),
+        ("<xcatmaster>", ""),
+    ],
+)
+def test_what_names_one_node_of_the_pair_gets_the_vip_instead(value, wanted):
+    assert xcatha.with_vip(value, PLACES, "VIP") == wanted
+
+
+@pytest.mark.parametrize(
+    "net, nic, here",
+    [
+        ("10.0.0.0", "eth0", True),
+        ("10.0.0.0", "eth0:0", True),
+        ("172.16.0.0", "!remote!eth0", True),
+        ("172.16.0.0", "", True),
+        ("192.168.1.0", "eth1", False),
+        ("fd00::", "eth0", False),
+    ],
+)
+def test_network_on_another_nic_or_of_ipv6_does_not_follow_the_vip(opts, net, nic, here):
+    assert xcatha.asks_here({"net": net, "mgtifname": nic}, opts) == here
+
+
+# ---- conserver.cf ------------------------------------------------------------------------------
+
+MADE = "access * {\n  trusted 127.0.0.1;\n  trusted 10.5.106.50,10.5.106.4;\n}\nconsole a {\n}\n"
+
+
+def test_conserver_trusts_the_other_node_as_well():
+    text = xcatha.with_trusted(MADE, ["10.5.106.50", "10.5.106.4", "10.5.106.5"])
+    assert text == MADE.replace("106.4;\n", "106.4;\n  trusted 10.5.106.5;\n")
+    assert xcatha.with_trusted(text, ["10.5.106.5"]) == text
+
+
+def test_address_that_another_one_begins_with_is_not_trusted_yet():
+    assert "trusted 10.5.106.5;" in xcatha.with_trusted(
+        "access * {\n trusted 10.5.106.50;\n}\n", ["10.5.106.5"])
+
+
+def test_conserver_file_without_xcats_block_stays():
+    assert xcatha.with_trusted("console a {\n}\n", ["10.5.106.5"]) == "console a {\n}\n"

@@ -3837,7 +3837,7 @@ def boot_file_problems(opts, places):
             state = re.sub("install|netboot|statelite", "osimage", state)
             mends.setdefault("chdef -t node -o {0} xcatmaster=%s && nodeset {0} %s" % (
                 opts.vip, state), {})[node] = path
-        elif os.stat(path).st_nlink == 1:  # else it is a node's file by another name
+        elif os.path.exists(path) and os.stat(path).st_nlink == 1:  # else it is a node's, too
             arch = (re.findall(r"genesis\.\w+\.(\w+)", text) + ["x86_64"])[0]
             mends["mknb " + arch] = {name: path}
     for mend, paths in mends.items():
@@ -3980,12 +3980,19 @@ def delivery_notes(vip):
 
 
 def first_public_file(directory):
-    """A file below the directory that anybody may read, "" if none is found within a second."""
-    closed = ["(", "!", "-perm", "-004", "-o", "-name", ".*", "-o", "-name", "*[!a-zA-Z0-9_.+-]*",
-              ")", "-prune"]
-    status, out, _ = ask(["find", "-H", directory] + closed + [
-        "-o", "-type", "f", "-print", "-quit"], 1)
-    return "" if status else out.strip()
+    """A file below the directory that anybody may read, "" if a short look shows none."""
+    enough = time.monotonic() + ANSWER_LIMIT
+    for place, below, names in os.walk(directory):
+        for name in below + names:
+            path, plain = os.path.join(place, name), re.match(r"[\w+-][\w.+-]*\Z", name, re.A)
+            mode = os.lstat(path).st_mode if plain and os.path.lexists(path) else 0
+            if mode & stat.S_IROTH and stat.S_ISREG(mode):
+                return path
+            if name in below and not mode & stat.S_IROTH:
+                below.remove(name)
+        if time.monotonic() > enough:
+            break
+    return ""
 
 
 def http_status(address, path):

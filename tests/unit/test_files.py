@@ -175,3 +175,72 @@ def test_filesystem_without_acls_and_attributes_is_told_from_worse():
 @pytest.mark.parametrize("complaint", WORSE)
 def test_worse_complaint_of_rsync_counts(complaint):
     assert xcatha.refused_attributes("\n".join(UNSUPPORTED + [complaint, END])) == []
+
+
+# ---- What a web server can deliver -------------------------------------------------------------
+
+
+def test_first_public_file_is_one_that_everybody_may_read(tmp_path):
+    for name, mode in (("a/secret", 0o600), (".hidden", 0o644), ("with space", 0o644)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch(mode)
+    (tmp_path / "closed").mkdir(mode=0o700)
+    (tmp_path / "closed/file").touch(0o644)
+    (tmp_path / "link").symlink_to("/etc/passwd")
+    assert xcatha.first_public_file(str(tmp_path)) == ""
+    (tmp_path / "open/deep").mkdir(parents=True)
+    (tmp_path / "open/deep/file").touch(0o644)
+    assert xcatha.first_public_file(str(tmp_path)) == str(tmp_path / "open/deep/file")
+
+
+def test_missing_directory_has_no_public_file(tmp_path):
+    assert xcatha.first_public_file(str(tmp_path / "missing")) == ""
+
+
+def test_server_that_is_down_has_no_answer():
+    assert xcatha.http_status("127.254.254.254", "/install/file") == 0
+    assert xcatha.tftp_error("127.254.254.254", "file") == ""
+
+
+# ---- What xCAT's makers rewrite ----------------------------------------------------------------
+
+
+@pytest.fixture
+def maker(monkeypatch, tmp_path):
+    """The file of a maker, with what is kept of it at each run; the maker then writes it anew."""
+    path = tmp_path / "file.conf"
+    path.write_text("by hand")
+
+    def run(command):
+        monkeypatch.setattr(xcatha, "MAKER_FILES", {command: [str(path)]})
+        kept = [(source, target) for source, target in xcatha.originals(command.split())]
+        for source, target in kept:
+            with open(source) as original, open(target, "w") as copy:
+                copy.write(original.read())
+        if command.startswith("makedhcp"):
+            path.rename(str(path) + ".xcatbak")
+        path.write_text("by xCAT")
+        return [target[len(str(path)):] for _, target in kept]
+
+    run.path = path
+    return run
+
+
+def test_original_is_kept_once(maker):
+    assert [maker("makedns -n") for _ in range(3)] == [[".xcatbak"], [], []]
+    assert maker.path.with_name("file.conf.xcatbak").read_text() == "by hand"
+
+
+def test_original_of_dhcpd_is_kept_where_makedhcp_does_not_overwrite_it(maker):
+    assert [maker("makedhcp -n") for _ in range(3)] == [[".xcatbak-kept"], [], []]
+    assert maker.path.with_name("file.conf.xcatbak-kept").read_text() == "by hand"
+
+
+def test_older_backup_of_dhcpd_is_kept_as_well(maker):
+    maker.path.with_name("file.conf.xcatbak").write_text("older")
+    assert maker("makedhcp -n") == [".xcatbak-kept", ".xcatbak-kept-older"]
+    assert maker.path.with_name("file.conf.xcatbak-kept-older").read_text() == "older"
+
+
+def test_maker_without_a_file_of_its_own_keeps_nothing(maker):
+    assert list(xcatha.originals(["makedhcp", "-a"])) == []

@@ -4116,45 +4116,38 @@ def guide(opts):
         raise HAError("missing: " + " ".join(FLAGS[name] for name in missing),
                       "no terminal to ask on", "give them, or --yes to take what is recorded",
                       USAGE)
-    supplied = ["%s with:" % opts.command] + [
-        "  %s %s" % (FLAGS[name], getattr(opts, name)) for name in dict.fromkeys(["path"] + needed)]
-    for line in by_hand_lines(opts) if by_hand else supplied:
-        say(line)
-    answer = "Y" if opts.yes else ask_administrator()
-    if answer == "D":
-        RUN.dryrun = True
-    if by_hand and answer != "N":
-        opts.command += " by hand"
-    return answer != "N"
-
-
-def by_hand_lines(opts):
-    """What the run will do on a node whose VIP and mounts are the administrator's own."""
-    shared = [path for path in XCAT_DIRECTORIES if os.path.ismount(path) or link_target(path)]
-    lines = ["This node has no record of a pair: VIP and mounts are yours to move.",
-             "  addresses here: " + ", ".join(address for _, address, _ in addresses()),
-             "  mounted or linked: " + (" ".join(shared) or "none")]
-    if opts.command == "activate":
-        lines.append("Is the VIP up and the shared data mounted? Services to be started:")
-        units = reversed(managed_units())
-    else:
-        lines.append("Services to be stopped and disabled at boot:")
+    if by_hand:
+        shared = [path for path in XCAT_DIRECTORIES if os.path.ismount(path) or link_target(path)]
+        say("This node has no record of a pair: VIP and mounts are yours to move.")
+        say("  addresses here: " + ", ".join(address for _, address, _ in addresses()))
+        say("  mounted or linked: " + (" ".join(shared) or "none"))
         units = managed_units()
-    return lines + ["... " + short_name(unit) for unit in units]
-
-
-def ask_administrator():
-    """Y, N or D; five other answers or the end of input count as no."""
-    for _ in range(5):
+        if opts.command == "activate":
+            say("Is the VIP up and the shared data mounted? Services to be started:")
+            units = units[::-1]
+        else:
+            say("Services to be stopped and disabled at boot:")
+        for unit in units:
+            say("... " + short_name(unit))
+    else:
+        say("%s with:" % opts.command)
+        for name in dict.fromkeys(["path"] + needed):
+            say("  %s %s" % (FLAGS[name], getattr(opts, name)))
+    answer = "Y" if opts.yes else ""
+    for _ in range(0 if opts.yes else 5):  # what is no answer by then counts as no
         say("Continue? [[Y]es/[N]o/[D]ryrun]:")
         while not select.select([sys.stdin], [], [], 0.2)[0]:
             stop_if_asked()
-        answer = sys.stdin.readline()
-        if answer.strip().lower() in ("y", "yes", "n", "no", "d", "dryrun"):
-            return answer.strip()[0].upper()
-        if not answer:
+        line = sys.stdin.readline()
+        if line.strip().lower() in ("y", "yes", "n", "no", "d", "dryrun"):
+            answer = line.strip()[0].upper()
+        if answer or not line:
             break
-    return "N"
+    if answer == "D":
+        RUN.dryrun = True
+    if by_hand and answer in ("Y", "D"):
+        opts.command += " by hand"
+    return answer in ("Y", "D")
 
 
 def deactivate_by_hand(opts):
@@ -4209,11 +4202,7 @@ data, or a standby. Needs fencing: two active nodes would ruin the database.</lo
 
 
 def run_agent(action):
-    """Do what Pacemaker asks for; the OCF exit code.
-
-    While anything of the pair is left after a stop, the stop has failed and the node gets
-    fenced. monitor does not count links, which a crash leaves on the disk.
-    """
+    """Do what Pacemaker asks for; the OCF exit code."""
     if action not in AGENT_ACTIONS:
         return OCF_ERR_UNIMPLEMENTED
     if action == "meta-data":
@@ -4234,31 +4223,31 @@ def run_agent(action):
     # The parser requires a command; a wrong parameter ends in its exit code 2, OCF_ERR_ARGS.
     opts = build_parser().parse_args(["--status"] + options)
     RUN.by_pacemaker = True
-    code, error = attempt(AGENT_CALLS[action], opts, options)
+    code, error = attempt(run_agent_action, action, opts, options)
     if error:
         report(error)
     return OCF_ERR_GENERIC if error else code
 
 
-def agent_start(opts, options):
-    """activate; a DNS, DHCP or console server that is down is no reason to move."""
-    return OCF_SUCCESS if main(["--activate"] + options) in (DONE, DEGRADED) else OCF_ERR_GENERIC
-
-
-def agent_stop(opts, options):
-    """deactivate; the services of a node that was never set up are its own."""
-    if is_member():
-        main(["--deactivate"] + options)
-    left = [part for part, (_, left) in active_parts(opts).items() if left]
-    if left:
-        say(EXIT_REASON + "not stopped: " + ", ".join(left), sys.stderr)
-    return OCF_ERR_GENERIC if left else OCF_SUCCESS
-
-
-def agent_monitor(opts, options):
-    """Whether this node is wholly, partly or not at all the active one; level 10 asks xcatd."""
+def run_agent_action(action, opts, options):
+    """Start, stop, monitor or validate-all; the OCF exit code."""
+    if action == "start":  # a DNS, DHCP or console server that is down is no reason to move
+        return OCF_SUCCESS if main(["-a"] + options) in (DONE, DEGRADED) else OCF_ERR_GENERIC
+    if action == "validate-all":
+        RUN.dryrun = True
+        refusal = error_of(run_checks, opts, ACTIVATE_CHECKS)
+        if refusal:
+            report(refusal)
+        return OCF_ERR_ARGS if refusal else OCF_SUCCESS
+    if action == "stop" and is_member():  # else the services are the node's own
+        main(["-d"] + options)
     parts = active_parts(opts)
-    if not any(left for _, left in parts.values()):
+    left = [part for part, (_, left) in parts.items() if left]
+    if action == "stop":  # while anything is left it has failed, and the node gets fenced
+        if left:
+            say(EXIT_REASON + "not stopped: " + ", ".join(left), sys.stderr)
+        return OCF_ERR_GENERIC if left else OCF_SUCCESS
+    if not left:
         return OCF_NOT_RUNNING
     down = [part for part, (up, _) in parts.items() if not up]
     if not down and os.environ.get("OCF_CHECK_LEVEL", "0") != "0" and ask(XCATD_QUESTION)[0]:
@@ -4266,19 +4255,6 @@ def agent_monitor(opts, options):
     if down:
         say(EXIT_REASON + "not up: " + ", ".join(down), sys.stderr)
     return OCF_ERR_GENERIC if down else OCF_SUCCESS
-
-
-def agent_validate(opts, options):
-    """The checks of activate; a refusal means that the parameters do not fit this node."""
-    RUN.dryrun = True
-    error = error_of(run_checks, opts, ACTIVATE_CHECKS)
-    if error:
-        report(error)
-    return OCF_ERR_ARGS if error else OCF_SUCCESS
-
-
-AGENT_CALLS = {"start": agent_start, "stop": agent_stop, "monitor": agent_monitor,
-               "validate-all": agent_validate}
 
 
 def active_parts(opts):

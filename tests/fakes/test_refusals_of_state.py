@@ -45,7 +45,8 @@ def test_tool_that_is_missing(node):
 
 def test_arping_of_another_kind(node):
     replace_tool(node, "arping", "#!/bin/sh\necho ARPing 2.23, by Thomas Habets\n")
-    assert "install iputils" in refused(node, *SETUP)
+    said = refused(node, *SETUP)
+    assert "arping is not that of iputils" in said and "install iputils" in said
 
 
 def test_share_that_is_too_small(node):
@@ -130,7 +131,7 @@ def test_peer_that_is_not_off(members):
     host1, host2 = members
     host2.xcatha(*ACTIVATE)
     said = host1.xcatha(*ACTIVATE, "--peer-is-off", code=3).stderr
-    assert "host2 is not off" in said and "power it off first" in said
+    assert "--peer-is-off refused: host2 is not off" in said and "power it off first" in said
 
 
 def test_share_that_squashes_root(node):

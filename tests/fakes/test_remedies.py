@@ -225,6 +225,34 @@ def test_version_recorded_falsely_is_set_right_by_the_line_that_the_refusal_name
     assert losses.is_standby(host1)
 
 
+def status_lines(node, code):
+    return node.xcatha("--status", code=code).stdout.splitlines()
+
+
+def test_version_recorded_falsely_is_set_right_by_what_status_says(members):
+    host1, _ = members
+    host1.xcatha(*ACTIVATE)
+    record_falsely(host1, "host1", "xcat", "10.5")
+    lines = status_lines(host1, 1)
+    problem = lines.index("PROBLEM: xcat is 2.19 here, recorded as 10.5")
+    host1.succeed("sh", "-c", lines[problem + 1].partition("mend: ")[2])
+    status_lines(host1, 0)
+
+
+def test_half_copy_that_was_put_aside_is_noted_until_it_is_removed(members):
+    host1, _ = members
+    host1.succeed("mkdir", "/HA/install.xcatha-partial")
+    lines = status_lines(host1, 1)
+    problem = lines.index("PROBLEM: a half copy is left: /HA/install.xcatha-partial")
+    host1.succeed("sh", "-c", lines[problem + 1].partition("mend: ")[2])
+    lines = status_lines(host1, 3)
+    aside = "/HA/install.xcatha-partial.old"
+    note = lines.index(f"note: {aside} is left over from an earlier setup")
+    assert lines[note + 1] == "  mend: look into it, then remove it"
+    host1.succeed("rmdir", aside)
+    assert not any("left over" in line for line in status_lines(host1, 3))
+
+
 def test_node_without_xcat_is_mended_by_setup(members):
     host1, _ = members
     host1.succeed("mv", "/opt/xcat/sbin/xcatd", "/opt/xcat/sbin/xcatd.away")

@@ -109,7 +109,8 @@ def test_command_by_hand_is_refused_until_the_resource_is_unmanaged(cluster):
                             for line in (ACTIVATE, f"{DEACTIVATE} --dryrun"))
     for host, line in ((cluster.standby, activate), (cluster.active, deactivate)):
         refused = host.fail(*line, code=REFUSED)
-        assert "Pacemaker is in charge" in refused.stderr and "crm resource" in refused.stderr
+        assert "Pacemaker is in charge of this pair" in refused.stderr
+        assert "crm resource" in refused.stderr
     active = cluster.active
     cluster.crm("resource", "unmanage", "xcat")
     active.succeed(*deactivate)

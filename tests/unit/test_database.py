@@ -182,3 +182,17 @@ def test_address_that_another_one_begins_with_is_not_trusted_yet():
 
 def test_conserver_file_without_xcats_block_stays():
     assert xcatha.with_trusted("console a {\n}\n", ["10.5.106.5"]) == "console a {\n}\n"
+
+
+# ---- Grants ------------------------------------------------------------------------------------
+
+
+def test_password_of_root_is_asked_for_where_mariadb_does_not_let_it_grant(monkeypatch, opts):
+    monkeypatch.setattr(xcatha, "read_cfgloc", lambda: "mysql:dbname=x;host=h|xcatadmin|secret")
+    monkeypatch.setattr(xcatha, "physical_address", lambda _: "10.5.106.4")
+    monkeypatch.setattr(xcatha, "ask", lambda *_, **__: (1, "", ""))
+    monkeypatch.setattr(xcatha, "do", lambda *_, **__: (1, "", "ERROR 1045 (28000): Access denied"))
+    with pytest.raises(xcatha.HAError) as error:
+        xcatha.grant_access(opts)
+    assert error.value.what == "the database did not let root grant access"
+    assert "Access denied" in error.value.evidence and "XCATMYSQLROOT_PW" in error.value.hint

@@ -187,3 +187,30 @@ def test_undo_registers_nothing_to_undo(undo, run_state):
 def test_dry_run_has_nothing_to_undo(dry_run, run_state):
     xcatha.on_failure(print)
     assert not run_state.undo
+
+
+def fail_with(error):
+    raise error
+
+
+@pytest.mark.parametrize(
+    "error, what, evidence, hint",
+    [
+        (
+            OSError(28, "No space left on device", "/HA/install"),
+            "a file operation failed",
+            "No space left on device: '/HA/install'",
+            "mend the cause, then run this again",
+        ),
+        (
+            KeyError("vip"),
+            "an error in xcatha.py itself",
+            "KeyError('vip')",
+            "report it, with the log",
+        ),
+    ],
+)
+def test_unexpected_error_has_evidence_and_a_next_step(error, what, evidence, hint):
+    found = xcatha.error_of(fail_with, error)
+    assert (found.what, found.hint) == (what, hint)
+    assert evidence in found.evidence

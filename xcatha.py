@@ -1230,7 +1230,10 @@ def states_of(shown):
 
 def boot_states(units):
     """(unit, what systemctl(1) finds in the file system): `systemctl show` remembers old times."""
-    answers = ask(["systemctl", "is-enabled"] + units)[1].split()
+    status, out, err = ask(["systemctl", "is-enabled"] + units)
+    answers = out.split()
+    if status > 4:  # less is an answer, such as "disabled"
+        raise HAError("systemd does not answer", last_line(out, err), "see `systemctl status`")
     if len(answers) == len(units):
         return list(zip(units, answers))
     return [(unit, ask(["systemctl", "is-enabled", unit])[1].strip()) for unit in units]

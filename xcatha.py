@@ -35,6 +35,7 @@ import csv
 import datetime
 import errno
 import fcntl
+import functools
 import glob
 import ipaddress
 import itertools
@@ -56,11 +57,13 @@ import threading
 import time
 
 try:
-    import netifaces
     import psutil
-except ImportError as missing:
-    netifaces = psutil = None
-    MISSING_LIBRARY = missing.name
+except ImportError:
+    psutil = None
+try:
+    import netifaces
+except ImportError:  # EL 10 has none
+    netifaces = None
 
 VERSION = "1.0"
 
@@ -72,6 +75,7 @@ LOG_FILE = "/var/log/xcatha.log"
 RUN_LOCK = "/run/xcatha.lock"
 RUN_DIR = "/run/xcatha"
 STATE_DIR = "/var/lib/xcatha"
+TAKEN_HOSTS = STATE_DIR + "/hosts"
 LEASE_UNIT = "xcatha-lease.service"
 LEASE_UNIT_FILE = "/run/systemd/system/" + LEASE_UNIT
 GO_XCAT = ("https://raw.githubusercontent.com/xcat2/xcat-core/master/"
@@ -529,15 +533,26 @@ def plan(kind, name, directories, started):
 # ---- Files ---------------------------------------------------------------------------------
 
 def read_text(path, default=""):
-    """The text of a file, or the default where there is none."""
+    """The text of a file, byte for byte, or the default where there is none."""
     def look(name):
         """The file as it is now."""
         try:
-            with open(through_links(name), encoding="utf-8", errors="surrogateescape") as stream:
+            with open(through_links(name), encoding="utf-8", errors="surrogateescape",
+                      newline="") as stream:
                 return stream.read()
         except FileNotFoundError:
             return default
     return seen("text", path, look)
+
+
+def lines_of(text):
+    """The lines of a text with their line ends: joined again, they are the text."""
+    return re.findall("[^\n]*\n|[^\n]+", text)
+
+
+def newline_of(text):
+    """The line end that a text uses; Windows' where its first line has that."""
+    return "\r\n" if re.match("[^\n]*\r\n", text) else "\n"
 
 
 def through_links(path):
@@ -578,7 +593,7 @@ def write_file(path, text, mode=0o644):
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
         with open(os.open(aside, flags, 0o600), "w", encoding="utf-8",
-                  errors="surrogateescape") as stream:
+                  errors="surrogateescape", newline="") as stream:
             os.fchmod(stream.fileno(), mode)
             if os.path.exists(path):
                 shutil.copystat(path, aside)
@@ -808,24 +823,48 @@ def device_of(nic):
     return nic.split(":")[0]
 
 
+def network_of(address, netmask):
+    """The network that an address with this netmask lies in."""
+    return ipaddress.ip_network("%s/%s" % (address, netmask), strict=False)
+
+
+def towards(vip):
+    """(label, address, netmask) of this host's addresses in whose network the VIP lies.
+
+    The smallest network comes first, and what is the VIP's own last.
+    """
+    near = [entry for entry in addresses()
+            if ipaddress.ip_address(vip) in network_of(*entry[1:])]
+    return sorted(near, key=lambda entry: (entry[1] == vip, -network_of(*entry[1:]).prefixlen))
+
+
 def own_addresses(nic, vip):
     """The NIC's IPv4 addresses other than the VIP; those of the VIP's own subnet first."""
-    def elsewhere(entry):
-        """True for addresses outside the VIP's subnet."""
-        network = ipaddress.ip_network("%s/%s" % (entry[1], entry[2]), strict=False)
-        return ipaddress.ip_address(vip) not in network
-    mine = [entry for entry in addresses() if device_of(entry[0]) == device_of(nic)
-            and entry[1] != vip]
-    return [address for _, address, _ in sorted(mine, key=elsewhere)]
+    near = [address for _, address, _ in towards(vip)]
+    mine = [address for label, address, _ in addresses()
+            if device_of(label) == device_of(nic) and address != vip]
+    return sorted(mine, key=lambda address: address not in near)
 
 
 def physical_address(opts):
     """The address of this node on the VIP's NIC that stays when the VIP goes."""
     mine = own_addresses(opts.nic, opts.vip)
     if not mine:
-        refuse("%s has no address of its own" % opts.nic, "its only address is the VIP",
+        refuse("%s has no address of its own" % device_of(opts.nic),
+               "its only address is the VIP" if vip_here(opts.vip) else "psutil lists none",
                "give the node another address on that NIC")
     return mine[0]
+
+
+def hardware_addresses():
+    """{device: its hardware address, in lower case}, by netifaces where that is to be had."""
+    if netifaces:
+        found = {nic: [entry["addr"] for entry in netifaces.ifaddresses(nic).get(
+            netifaces.AF_LINK, [])] for nic in netifaces.interfaces()}
+    else:
+        found = {nic: [entry.address for entry in entries if entry.family == psutil.AF_LINK]
+                 for nic, entries in psutil.net_if_addrs().items()}
+    return {nic: macs[0].lower() for nic, macs in found.items() if macs}
 
 
 # ---- Virtual IP ----------------------------------------------------------------------------
@@ -836,83 +875,108 @@ def vip_here(vip):
         (label for label, address, _ in addresses() if address == vip), ""))
 
 
-def own_macs():
-    """The hardware addresses of this host, in lower case."""
-    return [entry["addr"].lower() for nic in netifaces.interfaces()
-            for entry in netifaces.ifaddresses(nic).get(netifaces.AF_LINK, [])]
+def vip_places(vip):
+    """Where this host has the VIP: ip(8)'s entry of each place, and its device as "dev"."""
+    label = vip_here(vip)
+    shown = output_of(["ip", "-json", "-4", "address", "show"])
+    if label and shown and ("prefix", vip) not in RUN.pretended:
+        return [dict(entry, dev=nic["ifname"]) for nic in json.loads(shown)
+                for entry in nic.get("addr_info", []) if entry["local"] == vip]
+    masks = [mask for _, address, mask in addresses() if address == vip] + ["255.255.255.255"]
+    prefix = RUN.pretended.get(("prefix", vip), network_of(vip, masks[0]).prefixlen)
+    place = {"dev": device_of(label), "label": label, "prefixlen": prefix, "secondary": True}
+    return [place] if label else []
 
 
-def mac_of(device):
-    """The hardware address of a device, "" if it has none."""
-    entries = netifaces.ifaddresses(device).get(netifaces.AF_LINK, [])
-    return entries[0]["addr"].lower() if entries else ""
+def vip_amiss(vip, nic, netmask):
+    """Where the VIP is instead of on its NIC, with its label and prefix; "" if all is right.
+
+    The label of an address that is the first of its subnet is left: what else the node has there
+    and its routes depend on it.
+    """
+    prefix = network_of(vip, netmask).prefixlen
+    label = nic if ":" in nic or have("ip") else nic + ":ha"
+    wrong = ["%(local)s/%(prefixlen)d on %(label)s" % dict(place, local=vip)
+             for place in vip_places(vip) if place["dev"] != device_of(nic)
+             or place["prefixlen"] != prefix
+             or place["label"] != label and place.get("secondary")]
+    return ", ".join(wrong)
 
 
 def who_answers(address, nic, ping=True):
-    """Who else uses the address: a MAC, "a host that answers ping", or "" for nobody.
+    """Who else uses the address: a hardware address, "a host that answers ping", "" for nobody.
 
-    One ARP duplicate probe of a second (RFC 5227, 2.1.1; arping(8) -D), a ping alongside.
+    One ARP duplicate probe of a second (RFC 5227, 2.1.1; arping(8) -D), a ping alongside. Silence
+    is what arping says, not its exit status: some versions exit 1 when nobody answers.
     """
     probe = ["arping", "-D", "-c", "2", "-w", "1", "-I", device_of(nic), address]
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         echo = pool.submit(ask, ["ping", "-n", "-c", "1", "-W", "1", address]) if ping else None
         status, out, err = ask(probe)
-    macs = [mac.lower() for mac in re.findall(r"\[([0-9A-Fa-f:]{17})\]", out)]
-    others = [mac for mac in macs if mac not in own_macs()]
-    if status and not macs:
+    macs = [mac.lower() for mac in re.findall(r"\[((?:[0-9A-Fa-f]{2}:)+[0-9A-Fa-f]{2})\]", out)]
+    probed = re.search(r"^Sent [1-9]\d* probes?.*^Received \d+ response", out, re.M | re.S)
+    if status == 124 or not macs and not probed:
         raise HAError("cannot probe for %s" % address, last_line(out, err),
                       "make `%s` work on this host" % " ".join(probe))
+    others = [mac for mac in macs if mac not in hardware_addresses().values()]
     if others:
         return others[0]
     return "a host that answers ping" if echo and echo.result()[0] == 0 else ""
 
 
-def check_vip_is_free(opts):
-    """Refuse when another machine uses the VIP."""
-    here = vip_here(opts.vip)
-    other = who_answers(opts.vip, opts.nic, ping=not here)
-    if other:
-        refuse("the VIP %s is used by another machine" % opts.vip, "%s answers" % other,
-               "deactivate or power off that machine, then run this again")
-    return "used by nobody else"
+def check_vip_is_free(opts, early=None):
+    """Refuse when another machine uses the VIP.
 
-
-def confirm_vip_is_free(opts, early=None):
-    """check_vip_is_free; an answer of EARLY_PROBE seconds ago will do if it was good.
-
-    early is a future of when the probe began and of the error that it ended with.
+    early is a future of when an earlier probe began and of the error that it ended with; one of
+    EARLY_PROBE seconds ago will do if it was good.
     """
     began, error = early.result() if early else (0, True)
     if error or time.monotonic() - began > EARLY_PROBE:
-        return check_vip_is_free(opts)
+        other = who_answers(opts.vip, opts.nic, ping=not vip_here(opts.vip))
+        if other:
+            refuse("the VIP %s is used by another machine" % opts.vip, "%s answers" % other,
+                   "deactivate or power off that machine, then run this again")
     return "used by nobody else"
 
 
-def broadcast_and_prefix(opts):
-    """The broadcast address and prefix length of the VIP's network."""
-    network = ipaddress.ip_network("%s/%s" % (opts.vip, opts.netmask), strict=False)
-    return str(network.broadcast_address), network.prefixlen
-
-
 def add_vip(opts):
-    """The VIP is on its NIC and the network knows."""
-    here = vip_here(opts.vip)
-    if here:
+    """The VIP is on its NIC, with its label and prefix, and the network knows.
+
+    setup leaves an address of an existing node as it is where it is on the right NIC.
+    """
+    amiss, here = vip_amiss(opts.vip, opts.nic, opts.netmask), vip_here(opts.vip)
+    if here and (not amiss or opts.command == "setup" and device_of(here) == device_of(opts.nic)):
         return "already on %s" % here
-    broadcast, prefix = broadcast_and_prefix(opts)
-    label = ["label", opts.nic] if ":" in opts.nic else []
+    if here:
+        on_failure(restore_vip, opts.vip, vip_places(opts.vip), routes_from(opts.vip))
+        remove_vip(opts.vip)
+    network = network_of(opts.vip, opts.netmask)
+    broadcast, label = str(network.broadcast_address), (
+        ["label", opts.nic] if ":" in opts.nic else [])
     on_failure(remove_vip, opts.vip)
     if have("ip"):
-        do(["ip", "address", "add", "%s/%d" % (opts.vip, prefix), "broadcast", broadcast,
-            "dev", device_of(opts.nic)] + label)
+        do(["ip", "address", "add", "%s/%d" % (opts.vip, network.prefixlen), "broadcast",
+            broadcast, "dev", device_of(opts.nic)] + label)
     else:
         alias = opts.nic if label else opts.nic + ":ha"
         do(["ifconfig", alias, opts.vip, "netmask", opts.netmask, "broadcast", broadcast, "up"])
     pretend("address", opts.vip, opts.nic)
-    pretend("prefix", opts.vip, str(prefix))
+    pretend("prefix", opts.vip, network.prefixlen)
     expect(vip_here(opts.vip), "the VIP is not on %s" % opts.nic, "psutil does not list it")
     tell_neighbours(opts)
-    return "%s/%d added to %s" % (opts.vip, prefix, opts.nic)
+    return "%s/%d added to %s%s" % (opts.vip, network.prefixlen, opts.nic,
+                                    amiss and " (was %s)" % amiss)
+
+
+def restore_vip(vip, places, routes):
+    """The VIP is where it was, and the routes are back whose source it is."""
+    there = vip_places(vip)
+    for place in [place for place in places if place not in there]:
+        do(["ip", "address", "add", "%s/%d" % (vip, place["prefixlen"])] + [
+            word for key in ("broadcast", "scope", "dev", "label") if key in place
+            for word in (key, place[key])])
+    for route in routes:
+        do(["ip", "-4", "route", "replace"] + route)
 
 
 def tell_neighbours(opts):
@@ -930,38 +994,33 @@ def remove_vip(vip):
     here = vip_here(vip)
     if not here:
         return "not on this host"
-    device, prefix, primary = find_address(vip)
     routes = routes_from(vip)
-    kept = own_addresses(device, vip)
-    with secondaries_promoted(device if primary and kept else None):
-        if have("ip"):
-            do(["ip", "address", "del", "%s/%s" % (vip, prefix), "dev", device])
-        else:
-            do(["ifconfig", here, "down"])
+    for place in vip_places(vip):
+        device = place["dev"]
+        kept = own_addresses(device, vip)
+        with secondaries_promoted(device if kept and not place.get("secondary") else None):
+            if have("ip"):
+                do(["ip", "address", "del", "%s/%d" % (vip, place["prefixlen"]), "dev", device])
+            else:
+                do(["ifconfig", here, "down"])
+        lost = [address for address in kept if address not in own_addresses(device, vip)]
+        expect(not lost, "removing the VIP took %s along" % ", ".join(lost),
+               hint="add them again with `ip address add`")
     pretend("address", vip, "")
     expect(not vip_here(vip), "the VIP %s is still on %s" % (vip, here))
-    lost = [address for address in kept if address not in own_addresses(device, vip)]
-    expect(not lost, "removing the VIP took %s along" % ", ".join(lost),
-           hint="add them again with `ip address add`")
-    for route in routes if kept else []:
-        do(["ip", "-4", "route", "replace"] + [kept[0] if word == vip else word for word in route])
+    for route in routes:
+        for other in own_addresses(route[route.index("dev") + 1], vip)[:1]:
+            do(["ip", "-4", "route", "replace"] + [
+                other if word == vip else word for word in route])
     return "removed from %s" % here
-
-
-def find_address(vip):
-    """(device, prefix length, True if primary) of an address of this host, as ip(8) shows it."""
-    for line in output_of(["ip", "-o", "-4", "address", "show"]).splitlines():
-        words = line.split()
-        if words[3].split("/")[0] == vip:
-            return words[1], (words[3] + "/32").split("/")[1], "secondary" not in words
-    return device_of(vip_here(vip)), RUN.pretended.get(("prefix", vip), "32"), False
 
 
 def routes_from(vip):
     """The routes, as ip(8) takes them, that the kernel drops together with their source address."""
     shown = [line.split() for line in output_of(["ip", "-4", "route", "show"]).splitlines()]
     return [[word for word in route if word not in ("linkdown", "dead")] for route in shown
-            if "src" in route and route[route.index("src") + 1] == vip and "kernel" not in route]
+            if {"src", "dev"} <= set(route) and route[route.index("src") + 1] == vip
+            and "kernel" not in route]
 
 
 @contextlib.contextmanager
@@ -996,10 +1055,16 @@ def persistent_vip(vip):
     word = re.compile(r"(?<!via )(?<!via: )(?<![\d.])%s(?![\d.])" % re.escape(vip))
     found = []
     for path, change in network_settings():
+        above = {}  # {indent: the last line that begins there}
         lines = read_text(path).splitlines() if os.access(path, os.R_OK) else []
-        found += [("%s:%d" % (path, number + 1), line.strip(), change)
-                  for number, line in enumerate(lines)
-                  if word.search(line.split("#")[0]) and is_of_own_address(lines, number)]
+        for number, line in enumerate(lines, 1):
+            indent = len(line) - len(line.lstrip())
+            if line.strip():
+                above = {depth: text for depth, text in above.items() if depth < indent}
+                above[indent] = line
+            elsewhere = re.search("dns|nameserver|gateway", " ".join(above.values()), re.IGNORECASE)
+            if word.search(line.split("#")[0]) and not elsewhere:
+                found.append(("%s:%d" % (path, number), line.strip(), change))
     return found
 
 
@@ -1007,23 +1072,6 @@ def network_settings():
     """[(file, change)] of this distribution's settings that are read at boot."""
     return [(path, change) for pattern, change in PERSISTENT_PLACES.items()
             for path in sorted(glob.glob(pattern)) if os.path.isfile(path)]
-
-
-def is_of_own_address(lines, number):
-    """False if a line of network settings, or one around it, is of a DNS server or gateway."""
-    words, indent = [], sys.maxsize
-    for line in reversed(lines[:number + 1]):
-        depth = len(line) - len(line.lstrip())
-        if line.strip() and depth < indent:
-            indent = depth
-            words.append(line)
-    return not re.search("dns|nameserver|gateway", " ".join(words), re.IGNORECASE)
-
-
-def tell_persistent_vip(vip):
-    """Name the exact change that keeps the VIP from coming up at boot."""
-    for place, line, change in persistent_vip(vip):
-        warn("the VIP %s would come up at boot: %s has `%s`; %s" % (vip, place, line, change))
 
 
 # ---- Names ---------------------------------------------------------------------------------
@@ -1042,105 +1090,141 @@ def set_host_name(name):
 
 def parse_hosts(text):
     """[(address, [names])] of the lines of a hosts file (hosts(5))."""
-    lines = [line.split("#")[0].split() for line in text.splitlines()]
+    lines = [line.split("#")[0].split() for line in lines_of(text)]
     return [(words[0], words[1:]) for words in lines if len(words) > 1]
 
 
-def is_ipv6(address):
-    """True for an IPv6 address."""
-    return ":" in address
-
-
-def merge_hosts(text, wanted):
+def merge_hosts(text, wanted, gone=frozenset()):
     """A hosts file in which every name of wanted has just the addresses that wanted gives it.
 
-    wanted is [(address, [names])]. Order and comments stay; a line that loses all its names to
-    another address becomes a comment. Only addresses of the same family compete for a name.
+    wanted is [(address, [names])]; an address's first name is its canonical one, which makedns
+    takes for the reverse zone, and comes first. gone is {(address, name)} of what is to leave.
+    Order, comments and line ends stay; a line that loses all its names to another address becomes
+    a comment. Only addresses of the same family compete for a name.
     """
-    homes, missing = {}, {}
+    homes, missing, present = {}, {}, {}
     for address, names in wanted:
         missing.setdefault(address, []).extend(names)
         for name in names:
-            homes.setdefault((name, is_ipv6(address)), set()).add(address)
-    lines = []
-    for line in text.splitlines():
-        entry = parse_hosts(line)
-        if entry:
-            line = merged_line(line, entry[0], homes, missing)
+            homes.setdefault((name, ":" in address), set()).add(address)
+    for address, names in parse_hosts(text):
+        present.setdefault(address, []).extend(names)
+    missing = {address: list(dict.fromkeys(names)) for address, names in missing.items()
+               if names[:1] != present.get(address, [])[:1]
+               or not set(names) <= set(present.get(address, []))}
+    lines, newline = [], newline_of(text)
+    placed = {address for address, names in missing.items() if not names}
+    for line in lines_of(text):
+        for address, names in parse_hosts(line):
+            stay = [name for name in names if (address, name) not in gone
+                    and address in homes.get((name, ":" in address), [address])]
+            if address in missing:
+                first = [] if address in placed else missing[address]
+                placed.add(address)
+                stay = first + [name for name in stay if name not in missing[address]]
+            body = line.rstrip("\r\n")
+            end, comment = line[len(body):], re.findall("#.*", body)
+            if not stay and gone.issuperset((address, name) for name in names):
+                line = ""
+            elif not stay:
+                line = "# %s   (xcatha: these names moved)%s" % (body, end)
+            elif stay != names:
+                line = " ".join([address] + stay + comment) + end
         lines.append(line)
-    for address, names in missing.items():
-        if names:
-            lines.append("%s %s" % (address, " ".join(dict.fromkeys(names))))
-    return "".join(line + "\n" for line in lines)
-
-
-def merged_line(line, entry, homes, missing):
-    """One line of merge_hosts; names that it provides are struck from missing."""
-    address, names = entry
-    kept = [name for name in names if address in homes.get((name, is_ipv6(address)), [address])]
-    absent = missing.get(address, [])
-    added = [name for name in dict.fromkeys(absent) if name not in kept]
-    if address in missing:
-        missing[address] = []
-    if kept + added == names:
-        return line
-    if not kept + added:
-        return "# %s   (xcatha: these names moved)" % line
-    comment = line[line.index("#"):] if "#" in line else ""
-    return " ".join(filter(None, [address] + kept + added + [comment]))
+    added = ["%s %s%s" % (address, " ".join(names), newline)
+             for address, names in missing.items() if address not in placed]
+    merged = "".join(lines)
+    complete = newline if added and merged and not merged.endswith("\n") else ""
+    return merged + complete + "".join(added)
 
 
 def names_of(name, domain):
-    """A host's short and, where the domain is known, long name; the given one first."""
+    """A host's names: the long one where the domain is known, the short and the given one."""
     short = name.split(".")[0]
-    long_name = "%s.%s" % (short, domain) if domain else name
-    return list(dict.fromkeys([name, short, long_name]))
+    return list(dict.fromkeys(([short + "." + domain] if domain else []) + [short, name]))
 
 
-def write_hosts(opts, site=None):
-    """/etc/hosts gives the VIP and the physical address their names, long ones for the DNS."""
-    wanted = [(opts.vip, names_of(opts.host_name, (site or {}).get("domain"))),
-              (physical_address(opts), [physical_host_name()])]
-    changed = change_file("/etc/hosts", merge_hosts(read_text("/etc/hosts"), wanted))
+def entries_of_pair(text, hosts, domain=""):
+    """merge_hosts' wanted for these hosts, [(address, name)]: long, short and other long names.
+
+    The long names are those on the lines of any of these addresses, where an existing node's own
+    stand for the VIP, or of loopback. Without a known domain that of the first of them counts.
+    """
+    places = [address for address, _ in hosts]
+    found = [name for _, name in hosts] + [
+        name for address, names in parse_hosts(text)
+        if address in places or address.startswith("127.") for name in names]
+    longs = {name: [one for one in found if one.startswith(name.split(".")[0] + ".")]
+             for _, name in hosts}
+    domains = [domain] + [one.partition(".")[2] for names in longs.values() for one in names]
+    domain = next(filter(None, domains), "")
+    return [(address, list(dict.fromkeys(names_of(name, domain) + longs[name])))
+            for address, name in hosts]
+
+
+def write_hosts(opts, site):
+    """/etc/hosts gives the VIP and the physical address their names, long ones for the DNS.
+
+    Their domain is that of xCAT's site table; site is None where a dry run cannot ask for it.
+    """
+    if site is None:
+        announce("write", "/etc/hosts", "if site.domain is set and a long name is missing")
+        pretend("may change", "/etc/hosts", True)
+        return "depends on xCAT's tables"
+    text, hosts = read_text("/etc/hosts"), [
+        (opts.vip, opts.host_name), (physical_address(opts), physical_host_name())]
+    wanted = entries_of_pair(text, hosts, site.get("domain"))
+    changed = change_file("/etc/hosts", merge_hosts(text, wanted))
     return "VIP and physical address %s" % ("added" if changed else "already there")
 
 
-def write_long_name(opts, site):
-    """/etc/hosts has the long name of the VIP, too, where xCAT's tables name a domain."""
-    if site is not None:
-        return write_hosts(opts, site)
-    announce("write", "/etc/hosts", "if site.domain is set and the long name is missing")
-    pretend("may change", "/etc/hosts", True)
-    return "depends on xCAT's tables"
+# {who makes resolv.conf, as the file or the link says: how it is told the name servers}
+RESOLV_CONF_MAKERS = {
+    "NetworkManager": 'nmcli connection modify "$(nmcli -g GENERAL.CONNECTION device show {nic})" '
+                      'ipv4.dns "{servers}" && nmcli device reapply {nic}',
+    "systemd": "resolvectl dns {nic} {servers}",
+    "resolvconf": "printf 'nameserver %s\\n' {servers} | resolvconf -a {nic}.xcatha",
+    "netconfig": 'NETCONFIG_DNS_STATIC_SERVERS="{servers}" in /etc/sysconfig/network/config, then '
+                 "netconfig update -f",
+    "dhclient": "`supersede domain-name-servers {servers};` in dhclient.conf, with commas between",
+    "dhcpcd": '`static domain_name_servers="{servers}"` in /etc/dhcpcd.conf',
+}
 
 
-def with_nameserver(text, vip):
-    """A resolv.conf that asks the VIP first."""
-    return "nameserver %s\n" % vip + without_nameserver(text, vip)
+def resolv_conf_maker():
+    """The program that makes /etc/resolv.conf, by what the file or its link says; "" for none."""
+    path = "/etc/resolv.conf"
+    signs = [os.readlink(path)] if os.path.islink(path) else []
+    signs += [line.strip("#; \r\n") for line in lines_of(read_text(path)) if re.match(
+        "(?i)[#;].*(generated|(managed|created) by (?!hand))", line)]
+    known = [name for sign in signs for name in RESOLV_CONF_MAKERS if name in sign]
+    return next(iter(known + signs), "")
 
 
-def without_nameserver(text, vip):
-    """A resolv.conf that does not ask the VIP."""
-    return "".join(line for line in text.splitlines(True) if line.split() != ["nameserver", vip])
-
-
-def asks_vip(text, vip):
-    """True if a resolv.conf asks the VIP."""
-    return ["nameserver", vip] in [line.split() for line in text.splitlines()]
+def nameservers():
+    """The name servers that /etc/resolv.conf asks, in order."""
+    lines = [line.split() for line in lines_of(read_text("/etc/resolv.conf"))]
+    return [words[1] for words in lines if words[:1] == ["nameserver"] and len(words) > 1]
 
 
 def set_nameserver(vip, wanted):
     """/etc/resolv.conf asks the VIP first, or no longer asks it."""
-    path = "/etc/resolv.conf"
-    text = read_text(path)
-    if asks_vip(text, vip) == wanted:
+    path, present = "/etc/resolv.conf", nameservers()
+    if (vip in present) == wanted:
         return "already right"
-    if os.path.islink(path):
-        warn("%s is managed by another program (a link to %s); it was left alone: tell that "
-             "program to %s the nameserver %s" % (path, os.readlink(path),
-                                                  "add" if wanted else "drop", vip))
-        return "managed elsewhere, left alone"
-    change_file(path, (with_nameserver if wanted else without_nameserver)(text, vip))
+    maker = resolv_conf_maker()
+    if maker:
+        how = RESOLV_CONF_MAKERS.get(maker, "ask {servers}")
+        servers = [vip] * wanted + [address for address in present
+                                    if address != vip and not is_loopback(address)]
+        nic = device_of(next((label for label, _, _ in towards(vip)), "NIC"))
+        warn("%s is made by %s and was left alone; tell that the name servers: %s" % (
+            path, maker, how.format(nic=nic, servers=" ".join(servers))))
+        return "made by %s, left alone" % maker
+    text = read_text(path)
+    others = [line for line in lines_of(text) if line.split()[:2] != ["nameserver", vip]]
+    first = ["nameserver %s%s" % (vip, newline_of(text))] if wanted else []
+    change_file(path, "".join(first + others))
     return "nameserver %s %s" % (vip, "added" if wanted else "removed")
 
 
@@ -1443,8 +1527,13 @@ def mounts():
     """
     with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as stream:
         fields = [line.split() for line in stream]
-    return [(re.sub(r"\\(\d{3})", lambda code: chr(int(code.group(1), 8)), point), fstype,
-             options.split(",")) for _, point, fstype, options, *_ in fields]
+    return [(unescaped(point), fstype, options.split(","))
+            for _, point, fstype, options, *_ in fields]
+
+
+def unescaped(text):
+    """A path of /proc/self/mounts or the NFS server's, which write a blank as \\040."""
+    return re.sub(r"\\(\d{3})", lambda code: chr(int(code.group(1), 8)), text)
 
 
 def mount_points():
@@ -1574,43 +1663,61 @@ def save_hosts(share):
         return "left alone: this node is not the active one"
     path = state_file(share, "hosts")
     if ("may change", "/etc/hosts") in RUN.pretended:
-        announce("write", path, "if /etc/hosts changes")
+        for name in (path, TAKEN_HOSTS):
+            announce("write", name, "if /etc/hosts changes")
         return "depends on xCAT's tables"
-    if text and read_text(path) != text:
-        write_file(path, text, 0o600)
-        return "saved"
-    return "already saved"
+    if not text or text == read_text(path) == read_text(TAKEN_HOSTS):
+        return "already saved"
+    write_file(path, text, 0o600)
+    make_directory(STATE_DIR, 0o700)
+    write_file(TAKEN_HOSTS, text)
+    return "saved"
+
+
+def merge_saved_hosts(taken, saved, here, own):
+    """This node's hosts file with what changed in the share's since it was last taken from there.
+
+    All three are texts. Lines that were added, renamed, renumbered or deleted arrive: makedns
+    builds on them. What this node alone has stays, and its own addresses (own) and their names.
+    """
+    def pairs(text):
+        """{(address, name)} of what is neither loopback's nor this node's own."""
+        return {(address, name): None for address, names in parse_hosts(text)
+                if address not in own and not is_loopback(address)
+                for name in names if (name, ":" in address) not in own_names}
+    own_names = {(name, ":" in address) for address, names in parse_hosts(here)
+                 if address in own or address.startswith("127.") for name in names}
+    wanted = pairs(saved)
+    gone = set(pairs(taken)) - set(wanted)
+    return merge_hosts(here, [(address, [name]) for address, name in wanted], gone) if (
+        wanted) else here
 
 
 def with_saved_hosts(share):
-    """/etc/hosts with the lines of the node that was active before: makedns builds on them.
-
-    Where both name a host, the active node's address counts; this node's own names stay.
-    """
-    mine = {address for _, address, _ in addresses()}
-    own = {name for address, names in parse_hosts(read_text("/etc/hosts")) if address in mine
-           for name in names}
-    saved = [(address, [name for name in names if name not in own])
-             for address, names in parse_hosts(read_text(state_file(share, "hosts")))
-             if not is_loopback(address)]
-    return merge_hosts(read_text("/etc/hosts"), saved)
+    """/etc/hosts with the changes of the node that was active before."""
+    own = {entry.address.partition("%")[0] for entries in psutil.net_if_addrs().values()
+           for entry in entries} - {read_record(share).get("vip")}
+    return merge_saved_hosts(read_text(TAKEN_HOSTS), read_text(state_file(share, "hosts")),
+                             read_text("/etc/hosts"), own)
 
 
 def take_saved_hosts(share):
-    """/etc/hosts has the lines that the share keeps of the active node's."""
-    changed = change_file("/etc/hosts", with_saved_hosts(share))
-    return "lines of the share's hosts file added" if changed else "already complete"
+    """/etc/hosts has what changed in the active node's, as the share keeps it.
 
-
-def exchange_hosts(share):
-    """take_saved_hosts; where the share keeps no lines yet, it gets this node's."""
+    The first node that holds the lease gives the share its own.
+    """
     path = state_file(share, "hosts")
-    if exists(path):
-        return take_saved_hosts(share)
-    write_file(path, read_text("/etc/hosts"), 0o600)
-    return "saved for the other node"
+    first = not read_text(path) and lease_held_here(share)
+    if first:
+        write_file(path, read_text("/etc/hosts"), 0o600)
+    changed = change_file("/etc/hosts", with_saved_hosts(share))
+    make_directory(STATE_DIR, 0o700)
+    change_file(TAKEN_HOSTS, read_text(path))
+    return ("saved for the other node" if first else
+            "the share's changes taken over" if changed else "already complete")
 
 
+@functools.lru_cache(None)
 def is_loopback(address):
     """True for addresses that mean this host, and for what is no address."""
     try:
@@ -2265,13 +2372,15 @@ def postgres_settings():
 
 def with_access(text, allowed):
     """A pg_hba.conf that admits every user from these addresses, with a password."""
-    fields = [line.split() for line in text.splitlines()]
-    missing = ["host    all          all        %s/32      md5" % address for address in allowed
-               if ["host", "all", "all", address + "/32"] not in [line[:4] for line in fields]]
-    lines = text.splitlines()
+    lines, newline = lines_of(text), newline_of(text)
+    fields = [line.split()[:4] for line in lines]
+    missing = ["host    all          all        %s/32      md5%s" % (address, newline)
+               for address in allowed if ["host", "all", "all", address + "/32"] not in fields]
     place = next((number + 1 for number, line in enumerate(lines)
                   if "IPv4 local connections" in line), len(lines))
-    return "".join(line + "\n" for line in lines[:place] + missing + lines[place:])
+    if missing and lines and not lines[-1].endswith("\n"):
+        lines[-1] += newline
+    return "".join(lines[:place] + missing + lines[place:])
 
 
 def with_listeners(text, wanted):
@@ -2285,7 +2394,8 @@ def with_listeners(text, wanted):
     listed += [address for address in wanted if address not in listed]
     line = "listen_addresses = '%s'" % ",".join(listed)
     if not settings:
-        return text.rstrip("\n") + "\n%s\n" % line
+        newline = newline_of(text)
+        return text.rstrip("\r\n") + newline + line + newline
     return text[:settings[-1].start()] + line + text[settings[-1].end():]
 
 
@@ -2682,9 +2792,9 @@ def node_facts(opts):
         ids = {"uid": None, "gid": None}
     keys = sorted(glob.glob("/root/.ssh/id_*.pub"))
     key = output_of(["ssh-keygen", "-l", "-f", keys[0]]).split() if keys else []
-    return dict(ids, address=physical_address(opts), mac=mac_of(device_of(opts.nic)),
-                os=os_version(), xcat=xcat_version(), database=database_version(opts.dbtype),
-                ssh_key=key[1] if len(key) > 1 else "")
+    return dict(ids, address=physical_address(opts), os=os_version(), xcat=xcat_version(),
+                mac=hardware_addresses().get(device_of(opts.nic), ""),
+                database=database_version(opts.dbtype), ssh_key=key[1] if len(key) > 1 else "")
 
 
 # ---- Optional services: DNS, DHCP, console -------------------------------------------------
@@ -2837,35 +2947,59 @@ def start_optional(opts, site, fresh):
 
 
 def export_directories():
-    """What /etc/exports names is exported; an NFS share often cannot be, which is only a note."""
+    """What /etc/exports names is exported; an NFS share often cannot be, which is only a note.
+
+    The server that boot starts runs, also where the administrator stopped it for a failover.
+    """
     if not have("exportfs"):
         return "skipped: no NFS server is installed"
+    for unit, state in look_at_units(["nfs-server", "nfsserver"]).items():
+        if state["UnitFileState"] in STARTS_AT_BOOT and error_of(start_unit, unit):
+            return "%s does not start; see `systemctl status %s`" % (short_name(unit), unit)
     status, out, err = do(["exportfs", "-r", "-a"], may_fail=True)
     return "not all exported: %s" % last_line(out, err) if status else "exported"
 
 
 def withdraw_exports(share):
-    """No linked directory is exported, which would keep the share busy."""
-    exports = exports_below(all_directories() + ([share] if share else []))
-    for path, client in exports:
-        do(["exportfs", "-u", "%s:%s" % (client, path)], may_fail=True)
-    left = exports_below([path for path, _ in exports])
-    expect(not left, "still exported: " + " ".join(path for path, _ in left),
-           "/var/lib/nfs/etab lists them", "exportfs -u CLIENT:DIRECTORY, then xcatha.py -d")
-    return "withdrawn: " + " ".join(path for path, _ in exports) if exports else "none"
+    """Nothing on the share is exported, which would keep it busy.
+
+    The server knows an export by the path that it resolves to, by now: of a directory that became
+    a link since, its own table may still have the old name.
+    """
+    exports = exports_of(share)
+    for client, path, resolved in exports:
+        if ":" in client:
+            client = "[%s]%s%s" % (client.partition("/"))
+        any(do(["exportfs", "-u", "%s:%s" % (client, name)], may_fail=True)[0] == 0
+            for name in dict.fromkeys([resolved, path]))
+    left = " ".join("%s:%s" % entry[:2] for entry in exports_of(share))
+    expect(not left, "still exported: " + left, "/var/lib/nfs/etab lists them",
+           "withdraw all exports with `exportfs -u -a`, then run xcatha.py -d")
+    return "withdrawn: " + " ".join(
+        dict.fromkeys(path for _, path, _ in exports)) if exports else "none"
 
 
-def exports_below(roots):
-    """[(directory, client)] of what the NFS server exports in these directories (exportfs(8))."""
-    lines = [line.split() for line in read_text("/var/lib/nfs/etab").splitlines()]
-    return [(words[0], words[1].split("(")[0]) for words in lines if len(words) > 1
-            and any(lies_in(words[0], root) for root in roots)]
+def exports_of(share):
+    """[(client, path, the path without links)] of what the NFS server exports of the share.
+
+    Without a share, of the directories that would be linked.
+    """
+    roots, linked = ([os.path.realpath(share)], linked_into(share)) if share else (
+        all_directories(), [])
+    found = []
+    for line in lines_of(read_text("/var/lib/nfs/etab")):
+        path, *clients = map(unescaped, line.split()) if line.strip() else [""]
+        resolved = os.path.realpath("".join(
+            [share for directory in linked if lies_in(path, directory)] + [path]))
+        if any(lies_in(resolved, root) for root in roots):
+            found += [(client.split("(")[0], path, resolved) for client in clients]
+    return found
 
 
 # ---- Checks --------------------------------------------------------------------------------
 
 def check_nic(opts):
-    """The NIC exists and is up."""
+    """The NIC exists, is up and has an address of this node's own, besides the VIP."""
     device = device_of(opts.nic)
     state = psutil.net_if_stats().get(device)
     if state is None:
@@ -2874,15 +3008,7 @@ def check_nic(opts):
     if not state.isup and not vip_here(opts.vip):
         refuse("the NIC %s is down" % device, "its link or its setting is down",
                "bring it up: ip link set %s up" % device)
-
-
-def check_addresses(opts):
-    """The NIC has an address of this node's own, besides the VIP."""
-    if vip_here(opts.vip) or own_addresses(opts.nic, opts.vip):
-        physical_address(opts)
-    else:
-        refuse("%s has no IPv4 address" % device_of(opts.nic), "psutil lists none",
-               "give the node its own address on that NIC")
+    physical_address(opts)
 
 
 def check_tools(opts):
@@ -2937,7 +3063,7 @@ def check_record(opts):
              ("-t", opts.dbtype, "dbtype"), ("-n", opts.host_name, "host_name")]
     for option, given, name in pairs:
         check_recorded(opts.path, option, given, record.get(name))
-    for name, node in other_nodes(opts.path).items():
+    for name, node in read_nodes(opts.path).items():
         if node.get("address") == opts.vip:
             refuse("the VIP %s is %s's physical address" % (opts.vip, name),
                    "recorded on the share", "choose an address that no node has")
@@ -3049,8 +3175,7 @@ def check_old_nodes(opts):
     """
     if read_record(opts.path) or is_serving(opts):
         return
-    network = ipaddress.ip_network("%s/%s" % (opts.vip, opts.netmask), strict=False)
-    mine = [address for _, address, _ in addresses()]
+    network, mine = network_of(opts.vip, opts.netmask), [entry[1] for entry in addresses()]
     for address in old_nodes(read_text(opts.path + "/etc/xcat/ha_mn"), network):
         answer = "" if address in mine else who_answers(address, opts.nic)
         if answer:
@@ -3104,7 +3229,7 @@ def check_finished(opts):
                "run setup on this node: xcatha.py -s")
 
 
-LOCAL_CHECKS = [check_nic, check_addresses, check_tools, check_share, check_passwords]
+LOCAL_CHECKS = [check_nic, check_tools, check_share, check_passwords]
 SETUP_CHECKS = [check_record, check_directories, check_engine, check_setup_elsewhere,
                 check_old_nodes, check_copies, check_cfgloc, check_alike, check_installer,
                 check_root_may_write]
@@ -3125,8 +3250,9 @@ def run_checks(opts, checks):
 def fill_in_from_share(opts):
     """Options that were not given come from the record, the shared cfgloc or the defaults."""
     record = read_record(opts.path)
-    here = [mask for _, address, mask in addresses() if address == opts.vip]
-    opts.netmask = opts.netmask or record.get("netmask") or (here + ["255.255.255.0"])[0]
+    near = [mask for label, _, mask in (towards(opts.vip) if opts.vip else [])
+            if not opts.nic or device_of(label) == device_of(opts.nic)]
+    opts.netmask = opts.netmask or record.get("netmask") or (near + ["255.255.255.0"])[0]
     if not opts.dbtype:
         opts.dbtype = (record.get("dbtype") or engine_named_in(read_cfgloc(opts.path))
                        or ("sqlite" if share_has_data(opts.path) else "postgresql"))
@@ -3221,6 +3347,7 @@ def is_active(opts):
     record = read_record(opts.path)
     return (is_active_record(record) and lease_held_here(opts.path) and is_serving(opts)
             and host_name() == opts.host_name and xcat_is_complete(opts, record)
+            and not vip_amiss(opts.vip, opts.nic, opts.netmask)
             and set(directories_to_link(opts, record)) <= set(linked_into(opts.path))
             and not unguarded_units(opts.dbtype)
             and not any(enabled for _, enabled in unit_states().values()))
@@ -3367,7 +3494,9 @@ def finish_standby(failed):
 def finish_setup(opts, failed):
     """The closing lines of setup: what is left for the administrator comes last; exit code."""
     code = finish_standby(failed)
-    tell_persistent_vip(opts.vip)
+    for place, line, change in persistent_vip(opts.vip):
+        warn("the VIP %s would come up at boot: %s has `%s`; %s" % (
+            opts.vip, place, line, change))
     return code
 
 
@@ -3428,10 +3557,10 @@ def setup(opts):
 
     # xCAT's installer and its tables take the address and the name that the node has then.
     if not joining:
-        step("Is the VIP free?", confirm_vip_is_free, opts)
+        step("Is the VIP free?", check_vip_is_free, opts)
         step("Virtual IP", add_vip, opts)
         step("Host name", set_host_name, opts.host_name)
-        step("/etc/hosts", write_hosts, opts)
+        step("/etc/hosts", write_hosts, opts, {})
         step("/etc/resolv.conf", set_nameserver, opts.vip, True, failed=[])
 
     # Before the links exist, because packages must not write to the share.
@@ -3471,7 +3600,7 @@ def setup(opts):
         say("%s is active and was not disturbed." % active_node(share))
         say("This node's access to the database and its policy row come with its first activate.")
         return finish_setup(opts, [])
-    step("Saved hosts file", exchange_hosts, share, books=True)
+    step("Saved hosts file", take_saved_hosts, share, books=True)
     expect_lease(share)
     write_record(share, finished=True, directories=directories)
     point_of_no_return()
@@ -3506,10 +3635,10 @@ def activate(opts):
         begin_record(opts, "activating")
 
         # The VIP before the services: a database that starts without it never listens on it.
-        step("Is the VIP free?", confirm_vip_is_free, opts, early)
+        step("Is the VIP free?", check_vip_is_free, opts, early)
         step("Virtual IP", add_vip, opts)
         step("Host name", set_host_name, opts.host_name)
-        step("/etc/hosts", write_hosts, opts)
+        step("/etc/hosts", write_hosts, opts, {})
         step("/etc/resolv.conf", set_nameserver, opts.vip, True, failed=down)
     on_failure(note_failure, share, started)
     for _, what, evidence in unlike(opts, facts.result()):
@@ -3533,7 +3662,7 @@ def activate(opts):
         step("Policy", trust_names, opts, [me], failed=down)
     site = answer.result()
     step("Saved hosts file", take_saved_hosts, share, failed=down)
-    step("Long host name", write_long_name, opts, site, failed=down)
+    step("Long host name", write_hosts, opts, site, failed=down)
     step("Master and networks", set_master, opts, site, failed=down, books=True)
     down += start_optional(opts, site, fresh)
     step("NFS exports", export_directories)
@@ -3699,9 +3828,10 @@ def vip_of_lease_unit():
 def neighbour(address):
     """The MAC that answers for an address, "" for nobody; a ping fills the neighbour table."""
     answers = ask(["ping", "-n", "-c", "1", "-W", "0.2", address], 2)[0] == 0
-    words = output_of(["ip", "neighbour", "show", address]).split()
-    fresh = answers or "REACHABLE" in words  # an older entry may be of a machine that is gone
-    return words[words.index("lladdr") + 1] if fresh and "lladdr" in words else ""
+    entries = json.loads(output_of(["ip", "-json", "neighbour", "show", address]) or "[]")
+    # An older entry may be of a machine that is gone.
+    return next((entry["lladdr"] for entry in entries if "lladdr" in entry
+                 and (answers or "REACHABLE" in entry["state"])), "")
 
 
 def is_named_active(view):
@@ -3715,10 +3845,10 @@ def line_to_paste(view, command):
         return "crm_resource --cleanup --resource " + view["pacemaker"]
     record, nodes = view["record"], view["nodes"]
     vip = record.get("vip") or vip_of_lease_unit()
-    recorded = [nodes[name].get("nic") for name in sorted(nodes, key=lambda n: n != view["host"])]
-    nics = recorded + ([vip_here(vip)] + [  # or one with an address in the network of the VIP
-        label for label, address, mask in addresses() if ipaddress.ip_address(
-            vip) in ipaddress.ip_network("%s/%s" % (address, mask), strict=False)] if vip else [])
+    # Another node's NIC may have another name: it comes last.
+    nics = [nodes.get(view["host"], {}).get("nic")] + [
+        label for label, _, _ in (towards(vip) if vip else [])] + [
+            node.get("nic") for node in nodes.values()]
     known = {"-p": view["share"]["path"], "-v": vip,
              "-i": next(filter(None, nics), None), "-n": record.get("host_name"),
              "-m": record.get("netmask"), "-t": record.get("dbtype")}
@@ -3753,6 +3883,12 @@ def active_problems(view):
         yield "the record says active, but the lease is not held", again
     if not view["vip"]["nic"]:
         yield "the VIP %s is not here" % record["vip"], again
+    elif "nic" in view["nodes"].get(view["host"], {}):
+        nic = view["nodes"][view["host"]]["nic"]
+        amiss = vip_amiss(record["vip"], nic, record["netmask"])
+        if amiss:
+            yield "the VIP is %s, not /%d on %s" % (amiss, network_of(
+                record["vip"], record["netmask"]).prefixlen, nic), again
     if view["host_name"]["running"] != record["host_name"]:
         yield "the host name is %s, not %s" % (view["host_name"]["running"],
                                                record["host_name"]), again
@@ -3810,6 +3946,10 @@ def table_problems(opts, site, running):
             yield "%s of %s is %snot the VIP" % (attribute, name, value), pasted(
                 ["chdef", "-t", kind, "-o", name, "%s=%s" % (attribute, right)]) + (
                     anew if kind == "network" else "")
+    nics = site.get("dhcpinterfaces", "")
+    if without_aliases(nics) != nics:
+        yield "dhcpinterfaces of clustersite has an alias: %s" % nics, (
+            "chdef -t site -o clustersite dhcpinterfaces=" + shlex.quote(without_aliases(nics)))
     for row in networks:
         if ":" in row["mgtifname"].replace("!remote!", ""):
             yield "mgtifname of %s is the alias %s" % (row["netname"], row["mgtifname"]), (
@@ -3848,6 +3988,11 @@ def boot_file_problems(opts, places):
             mend.format(",".join(paths)))
 
 
+def without_aliases(nics):
+    """site.dhcpinterfaces with the devices of aliases, on which DHCP cannot listen."""
+    return re.sub(r"(?<=[\w.-]):(?!noboot)[^,;|:\s]+", "", nics)
+
+
 def is_group(name):
     """True if xCAT knows the name as a group of nodes."""
     return name in [row.get("groupname") for row in table("nodegroup")] or any(
@@ -3873,7 +4018,7 @@ def standby_problems(view):
                     for process in processes_of(kind)]
     for what in map(short_name, running):
         yield "%s runs on a standby" % what, clean
-    if asks_vip(read_text("/etc/resolv.conf"), view["vip"]["address"]):
+    if view["vip"]["address"] in nameservers() and not resolv_conf_maker():
         yield "/etc/resolv.conf of a standby asks the VIP", clean
     if view["lease"]["held_here"]:
         yield "a standby holds the lease", clean
@@ -4224,7 +4369,7 @@ def run_agent(action):
     options = [word for name, value in given.items() if value
                for word in ("--" + name.replace("_", "-"), value)]
     # The parser requires a command; a wrong parameter ends in its exit code 2, OCF_ERR_ARGS.
-    opts = build_parser().parse_args(["--status"] + options)
+    opts = parse(["--status"] + options)
     RUN.by_pacemaker = True
     code, error = attempt(run_agent_action, action, opts, options)
     if error:
@@ -4405,9 +4550,10 @@ def build_parser():
     command.add_argument("--lease-lost", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("-p", "--path", type=directory, help="the shared directory, mounted")
     parser.add_argument("-v", "--vip", "--virtual-ip", type=ipv4, help="the virtual IP")
-    parser.add_argument("-i", "--nic", type=nic, help="its NIC, or an alias such as eth0:0")
+    parser.add_argument("-i", "--nic", help="its NIC, or an alias such as eth0:0")
     parser.add_argument("-n", "--host-name", type=host, help="its host name")
-    parser.add_argument("-m", "--netmask", type=netmask, help="its netmask")
+    parser.add_argument("-m", "--netmask", type=netmask,
+                        help="its netmask; default: as recorded, else that of the NIC's network")
     parser.add_argument("-t", "--dbtype", type=engine, metavar="ENGINE",
                         help="postgresql (default), mysql, mariadb or sqlite")
     parser.add_argument("--dryrun", action="store_true", help="check and say, change nothing")
@@ -4430,6 +4576,17 @@ def build_parser():
                         help="the log to append to")
     parser.add_argument("--version", action="version", version="xcatha " + VERSION)
     return parser
+
+
+def parse(argv):
+    """The options of a command line; -d takes any -i, because it finds the VIP where it is."""
+    parser = build_parser()
+    opts = parser.parse_args(argv)
+    try:
+        opts.nic = nic(opts.nic) if opts.nic and opts.command != "deactivate" else None
+    except argparse.ArgumentTypeError as error:
+        parser.error("argument -i/--nic: %s" % error)
+    return opts
 
 
 def require(opts, *names):
@@ -4521,8 +4678,8 @@ def run_guided(opts):
 
 def missing_library():
     """Say which package is missing; exit code."""
-    say("xcatha.py needs the Python library %s; next: %s" % (
-        MISSING_LIBRARY, install_command(["python3-" + MISSING_LIBRARY])), sys.stderr)
+    say("xcatha.py needs the Python library psutil; next: %s" % (
+        install_command(["python3-psutil"])), sys.stderr)
     return USAGE
 
 
@@ -4550,8 +4707,8 @@ def main(argv=None):
     named = os.path.basename(sys.argv[0]) == "xcatha" or "OCF_ROOT" in os.environ
     if named and argv and not argv[0].startswith("-"):
         return run_agent(argv[0])
-    opts = build_parser().parse_args(argv)
-    if netifaces is None:
+    opts = parse(argv)
+    if psutil is None:
         return missing_library()
     if opts.command == "status":  # needs neither root nor a log
         code, error = attempt(status, opts)

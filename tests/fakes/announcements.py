@@ -12,7 +12,7 @@ LOOKS = [line.split() for line in """
     arping -D
     arping -V
     ip -4 route show
-    ip -o
+    ip -json
     mysql --host=10.5.106.50
     systemctl is-enabled
     systemctl list-units
@@ -36,6 +36,7 @@ EFFECTS = {
     "bash": "etc/ home/ install opt/ root/ tftpboot usr/ tmp/",
     "chdef": "HA/ etc/xcat/ var/lib/pgsql",
     "dnf": "usr/ var/lib/pgsql",
+    "exportfs": "var/lib/nfs",
     "hostname": "host name",
     "ip": "addresses routes",
     "makedhcp": "etc/dhcp etc/systemd/system/multi-user.target.wants run/fakes/",

@@ -21,6 +21,7 @@ from tests.pythons import CACHE
 from tests.shortened import SCRIPT, shortened
 
 COMMAND = pathlib.Path(__file__).with_name("command.c")
+EXPORTFS = pathlib.Path(__file__).parents[1] / "exportfs.py"
 STAND_IN = "/usr/local/lib/fakes/command"
 PYTHON = os.environ.get("FAKES_PYTHON", sys.executable)  # what runs the script
 INIT = pathlib.Path(__file__).with_name("init.py")
@@ -153,6 +154,7 @@ class Node:
         shutil.copy2(compiled_stand_in(), self.upper / STAND_IN.lstrip("/"))
         for name in REAL_TOOLS:
             shutil.copy2(shutil.which(name), real)
+        shutil.copy2(EXPORTFS, real.parent)
         for name in REAL_TOOLS + STAND_INS:
             self.link("/usr/bin/" + name, STAND_IN)
             if os.path.lexists("/usr/sbin/" + name):

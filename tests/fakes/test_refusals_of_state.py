@@ -67,6 +67,14 @@ def test_vip_that_is_the_other_nodes_address(members):
     assert "is host2's physical address" in said and "choose an address" in said
 
 
+def test_vip_that_is_this_nodes_own_physical_address(members):
+    host1 = members[0]
+    host1.path("/HA/.xcatha/cluster.json").unlink()
+    host1.succeed("/usr/local/lib/fakes/real/ip", "address", "add", "10.5.107.4/8", "dev", "eth0")
+    said = refused(host1, *changed(SETUP, "-v", ADDRESSES["host1"]))
+    assert "is host1's physical address" in said and "choose an address" in said
+
+
 @pytest.mark.parametrize("fact, value", [("os", "sles 15"), ("xcat", "2.16"), ("uid", 4711)])
 def test_node_that_differs_from_the_other(members, fact, value):
     host1, _ = members

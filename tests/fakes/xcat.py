@@ -288,11 +288,17 @@ def arping(argv):
     """Where the real tool was taken away (Node.silence): nobody answers."""
     if "-V" in argv:
         print("arping from iputils")
+    elif "-D" in argv:
+        print("Sent 2 probes (2 broadcast(s))\nReceived 0 response(s)")
 
 
 def ping(argv):
     """As arping."""
     return 1
+
+
+def exportfs(argv):
+    return [sys.executable, SOURCE + "/exportfs.py", *argv]
 
 
 def runuser(argv):
@@ -316,5 +322,5 @@ def psql(argv):
         fail("psql: error: connection to server on socket failed: No such file or directory", 2)
 
 
-exportfs = perl = quiet
+perl = quiet
 dumpxCATdb = dumpxcatdb  # noqa: N816

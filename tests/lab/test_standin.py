@@ -524,6 +524,18 @@ def test_makedns_serves_short_and_long_names_of_the_hosts_file(lab, node, domain
         "short.cluster.test."]
 
 
+def test_makedns_gives_a_name_on_two_lines_two_addresses(lab, node, domain):
+    hosts = node.read("/etc/hosts")
+    lines = "10.5.106.77 first twice\n10.5.106.78 second.cluster.test twice\n"
+    node.succeed("tee", "/etc/hosts", input=f"{hosts}{lines}")
+    node.succeed("makedns", "-n")
+    node.succeed("tee", "/etc/hosts", input=hosts)
+    address = node.host.address
+    assert sorted(lab.client.dig("twice.cluster.test", address)) == ["10.5.106.77", "10.5.106.78"]
+    assert [lab.client.dig(f"{octet}.106.5.10.in-addr.arpa", address, "PTR")
+            for octet in (77, 78)] == [["first.cluster.test."], ["second.cluster.test."]]
+
+
 def test_makedns_leaves_out_what_is_in_no_domain_or_network(lab, node, domain):
     hosts = node.read("/etc/hosts")
     node.succeed("tee", "/etc/hosts", input=f"{hosts}10.5.106.77 a.elsewhere.test\n"

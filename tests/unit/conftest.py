@@ -59,4 +59,5 @@ def opts():
         dbtype="postgresql",
         exclude=[],
         peer_is_off=False,
+        command="activate",
     )

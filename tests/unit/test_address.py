@@ -49,9 +49,147 @@ def test_nic_without_an_address_of_its_own_is_refused(here, opts):
         ("255.255.255.255", "10.5.106.50", 32),
     ],
 )
-def test_network_of_the_vip_follows_from_its_netmask(opts, netmask, broadcast, prefix):
-    opts.netmask = netmask
-    assert xcatha.broadcast_and_prefix(opts) == (broadcast, prefix)
+def test_network_of_the_vip_follows_from_its_netmask(netmask, broadcast, prefix):
+    network = xcatha.network_of("10.5.106.50", netmask)
+    assert (str(network.broadcast_address), network.prefixlen) == (broadcast, prefix)
+
+
+@pytest.mark.parametrize(
+    "nic, recorded, found, netmask",
+    [
+        ("eth0:0", None, HERE, "255.0.0.0"),
+        ("eth0", "255.255.0.0", HERE, "255.255.0.0"),
+        ("eth0", None, HERE[:2], "255.255.255.0"),
+        ("eth1", None, HERE[:2] + [("eth1", "10.5.106.9", "255.255.254.0")], "255.255.254.0"),
+        ("eth0", None, HERE[:3] + [("eth0", "10.5.106.4", "255.255.0.0")], "255.255.0.0"),
+        ("eth0", None, HERE[:3] + [("eth0", "10.5.106.50", "255.255.255.255")], "255.0.0.0"),
+    ],
+    ids="nic record elsewhere other-nic smallest not-the-vips-own".split(),
+)
+def test_netmask_that_is_not_given(monkeypatch, opts, nic, recorded, found, netmask):
+    record = {"netmask": recorded, "dbtype": "sqlite", "host_name": "hamn"}
+    monkeypatch.setattr(xcatha, "addresses", lambda: found)
+    monkeypatch.setattr(xcatha, "read_record", lambda share: record)
+    opts.netmask, opts.nic = None, nic
+    xcatha.fill_in_from_share(opts)
+    assert opts.netmask == netmask
+
+
+INFINIBAND = "80:00:02:08:fe:80:00:00:00:00:00:00:00:02:c9:03:00:00:10:11"
+
+
+@pytest.mark.parametrize("library", [None, xcatha.netifaces], ids="psutil netifaces".split())
+def test_hardware_addresses_are_those_of_the_kernel(monkeypatch, library):
+    monkeypatch.setattr(xcatha, "netifaces", library)
+    found = xcatha.hardware_addresses()
+    assert "lo" in found
+    for nic, mac in found.items():
+        assert xcatha.read_text("/sys/class/net/%s/address" % nic) == mac + "\n"
+
+
+REPLY = """\
+ARPING 10.5.106.50 from 0.0.0.0 eth0
+Unicast reply from 10.5.106.50 [{}]  0.683ms
+Sent 1 probes (1 broadcast(s))
+Received 1 response(s)
+"""
+SILENCE = """\
+ARPING 10.5.106.50 from 0.0.0.0 eth0
+Sent 2 probes (2 broadcast(s))
+Received 0 response(s)
+"""
+
+
+@pytest.fixture
+def arping(monkeypatch):
+    """Lets a test say how arping ends."""
+    monkeypatch.setattr(xcatha, "hardware_addresses", lambda: {"ib0": INFINIBAND})
+
+    def give(*answer):
+        monkeypatch.setattr(xcatha, "ask", lambda argv, *_: answer)
+        return xcatha.who_answers("10.5.106.50", "eth0:0", ping=False)
+
+    return give
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_silence_is_free_whatever_arping_exits_with(arping, status):
+    assert arping(status, SILENCE, "") == ""
+
+
+@pytest.mark.parametrize("status", [0, 1])
+@pytest.mark.parametrize("mac", ["52:54:00:00:00:05", INFINIBAND[:-1] + "2"])
+def test_other_hardware_address_of_any_length_is_found(arping, status, mac):
+    assert arping(status, REPLY.format(mac.upper()), "") == mac
+
+
+def test_own_hardware_address_is_no_other(arping):
+    assert arping(1, REPLY.format(INFINIBAND.upper()), "") == ""
+
+
+@pytest.mark.parametrize(
+    "status, out, error",
+    [
+        (2, "", "arping: Device eth0 not available.\n"),
+        (2, "", 'arping: Interface "eth0" is not ARPable\n'),
+        (1, "", "arping: socket: Operation not permitted\n"),
+        (1, SILENCE.replace("Sent 2", "Sent 0"), "arping: sendto: Network is down\n"),
+        (124, SILENCE, "\nno end within 30 s"),
+        (127, "", "arping: No such file or directory"),
+    ],
+    ids="device loop permission down silent missing".split(),
+)
+def test_probe_that_could_not_be_made_is_an_error(arping, status, out, error):
+    with pytest.raises(xcatha.HAError, match="cannot probe") as failure:
+        arping(status, out, error)
+    assert failure.value.evidence == error.strip() and "arping -D" in failure.value.hint
+
+
+def test_nic_of_a_pasted_line_is_this_nodes_own(monkeypatch):
+    monkeypatch.setattr(xcatha, "addresses", lambda: [("ens3", "10.5.106.5", "255.0.0.0")])
+    monkeypatch.setattr(xcatha, "vip_of_lease_unit", lambda: None)
+    view = {"host": "host2", "nodes": {"host1": {"nic": "eth0:0"}}, "share": {"path": "/HA"}}
+    view["record"] = {"vip": "10.5.106.50", "host_name": "hamn"}
+    assert " -i ens3" in xcatha.line_to_paste(view, "-a")
+    view["nodes"]["host2"] = {"nic": "ens3:0"}
+    assert " -i ens3:0" in xcatha.line_to_paste(view, "-a")
+
+
+@pytest.mark.parametrize(
+    "nics, plain",
+    [
+        ("eth0", "eth0"),
+        ("eth0:noboot,!remote!eth1", "eth0:noboot,!remote!eth1"),
+        ("eth0:0", "eth0"),
+        ("xcatmn|eth1,eth2:ha;service|bond0.5:1:noboot", "xcatmn|eth1,eth2;service|bond0.5:noboot"),
+    ],
+)
+def test_dhcp_listens_on_devices_not_on_aliases(nics, plain):
+    assert xcatha.without_aliases(nics) == plain
+
+
+def place(label="eth0:0", dev="eth0", prefixlen=8, secondary=True):
+    """ip(8)'s entry of an address."""
+    return {"label": label, "dev": dev, "prefixlen": prefixlen, "secondary": secondary}
+
+
+@pytest.mark.parametrize(
+    "places, amiss",
+    [
+        ([], ""),
+        ([place()], ""),
+        ([place(label="eth0", secondary=False)], ""),
+        ([place(label="eth0")], "10.5.106.50/8 on eth0"),
+        ([place(prefixlen=24)], "10.5.106.50/24 on eth0:0"),
+        ([place("lo", "lo", 32, False)], "10.5.106.50/32 on lo"),
+        ([place(), place("lo", "lo", 32, False)], "10.5.106.50/32 on lo"),
+        ([place("eth1:0", "eth1")], "10.5.106.50/8 on eth1:0"),
+    ],
+    ids="absent right first label prefix lo twice nic".split(),
+)
+def test_vip_that_is_not_where_it_should_be_is_told(monkeypatch, places, amiss):
+    monkeypatch.setattr(xcatha, "vip_places", lambda vip: places)
+    assert xcatha.vip_amiss("10.5.106.50", "eth0:0", "255.0.0.0") == amiss
 
 
 @pytest.mark.parametrize("nic, device", [("eth0", "eth0"), ("bond0.5:ha", "bond0.5")])
@@ -60,10 +198,10 @@ def test_device_of_an_alias(nic, device):
 
 
 @pytest.fixture
-def probes(monkeypatch):
+def probes(monkeypatch, here):
     """The probes that were made anew; nobody answers them."""
     made = []
-    monkeypatch.setattr(xcatha, "check_vip_is_free", lambda _: made.append(1) or "free now")
+    monkeypatch.setattr(xcatha, "who_answers", lambda *_, **__: made.append(1) or "")
     return made
 
 
@@ -74,22 +212,17 @@ def answer(age, error=None):
     return early
 
 
-def test_good_and_fresh_answer_of_an_early_probe_counts(opts, probes):
-    assert xcatha.confirm_vip_is_free(opts, answer(age=1)) == "used by nobody else"
-    assert probes == []
-
-
-def test_bad_answer_is_asked_for_again(opts, probes):
-    early = answer(age=1, error=xcatha.HAError("the VIP is used by another machine"))
-    assert xcatha.confirm_vip_is_free(opts, early) == "free now"
-    assert probes == [1]
-
-
-def test_old_answer_is_asked_for_again(opts, probes):
-    assert xcatha.confirm_vip_is_free(opts, answer(xcatha.EARLY_PROBE + 1)) == "free now"
-    assert probes == [1]
-
-
-def test_without_an_early_probe_it_is_made_now(opts, probes):
-    assert xcatha.confirm_vip_is_free(opts) == "free now"
-    assert probes == [1]
+@pytest.mark.parametrize(
+    "early, made",
+    [
+        (answer(age=1), 0),
+        (answer(age=1, error=xcatha.HAError("the VIP is used by another machine")), 1),
+        (answer(age=10**6), 1),
+        (None, 1),
+    ],
+    ids="good bad old none".split(),
+)
+def test_only_a_good_and_fresh_answer_counts(opts, probes, monkeypatch, early, made):
+    monkeypatch.setattr(xcatha, "EARLY_PROBE", 3600)
+    assert xcatha.check_vip_is_free(opts, early) == "used by nobody else"
+    assert len(probes) == made

@@ -8,7 +8,7 @@ import xcatha
 
 
 def parse(line):
-    return xcatha.build_parser().parse_args(line.split())
+    return xcatha.parse(line.split())
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,19 @@ def test_line_is_understood(line, command):
 @pytest.mark.parametrize("long", "--setup --activate --deactivate".split())
 def test_commands_have_long_forms(long):
     assert parse(long).command == long.strip("-")
+
+
+@pytest.mark.parametrize("line", ["-d -i :0", "-i :0 -d -v 10.5.106.50", "-d -i " + "x" * 40])
+def test_deactivate_takes_any_nic(line):
+    assert parse(line).command == "deactivate"
+
+
+@pytest.mark.parametrize("command", ["-s", "-a", "--status"])
+def test_other_commands_take_none_but_the_name_of_a_nic(command, capsys):
+    with pytest.raises(SystemExit) as end:
+        parse(command + " -i :0")
+    assert end.value.code == 2
+    assert "argument -i/--nic: ':0' is not the name of a NIC" in capsys.readouterr().err
 
 
 def test_options_have_long_forms():

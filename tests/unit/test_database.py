@@ -20,6 +20,14 @@ def test_access_line_stands_last_where_there_is_no_comment():
     )
 
 
+def test_line_ends_of_the_database_settings_stay():
+    text = "# IPv4 local connections:\r\nhost all all 127.0.0.1/32 md5"
+    access = xcatha.with_access(text, ["10.5.106.50"])
+    assert access.splitlines(True)[1] == ACCESS.replace("\n", "\r\n")
+    assert xcatha.with_access(access, ["10.5.106.50"]) == access
+    assert xcatha.with_listeners("port = 1\r\n", ["10.5.106.50"]).endswith("50'\r\n")
+
+
 def test_access_line_is_added_once():
     text = "host all all 10.5.106.50/32 scram-sha-256\n"
     assert xcatha.with_access(text, ["10.5.106.50"]) == text

@@ -56,6 +56,20 @@ def test_changed_file_is_put_back_by_undo(path, undo):
     assert read(path) == "old"
 
 
+def test_line_ends_and_foreign_bytes_are_put_back_by_undo(path, undo):
+    before = b"a\r\nb\rc\n\xfc\xff \xe2\x80\xa8\x0c\xc2\x85\r\n"
+    with open(path, "wb") as file:
+        file.write(before)
+    text = xcatha.read_text(path)
+    assert "".join(xcatha.lines_of(text)) == text and xcatha.newline_of(text) == "\r\n"
+    assert xcatha.change_file(path, "nameserver 10.5.106.50\r\n" + text)
+    with open(path, "rb") as file:
+        assert file.read() == b"nameserver 10.5.106.50\r\n" + before
+    undo()
+    with open(path, "rb") as file:
+        assert file.read() == before
+
+
 def test_file_of_any_bytes_survives_reading_and_writing(path):
     with open(path, "wb") as file:
         file.write(b"caf\xe9\n")

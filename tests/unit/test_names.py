@@ -15,12 +15,15 @@ PHYSICAL_LINE = ("10.5.106.4", ["host1"])
         ("127.0.0.1 localhost\n", [VIP_LINE], "127.0.0.1 localhost\n10.5.106.50 hamn\n"),
         ("127.0.0.1 localhost", [VIP_LINE], "127.0.0.1 localhost\n10.5.106.50 hamn\n"),
         ("10.5.106.50\thamn  # ours\n", [VIP_LINE], "10.5.106.50\thamn  # ours\n"),
-        ("10.5.106.50 old # ours\n", [VIP_LINE], "10.5.106.50 old hamn # ours\n"),
+        ("10.5.106.50 old # ours\n", [VIP_LINE], "10.5.106.50 hamn old # ours\n"),
+        ("10.5.106.50 hamn\r\n", [PHYSICAL_LINE], "10.5.106.50 hamn\r\n10.5.106.4 host1\r\n"),
+        ("10.5.106.50 a\n10.5.106.50 hamn b\n", [VIP_LINE], "10.5.106.50 hamn a\n10.5.106.50 b\n"),
         ("# 10.5.106.9 hamn\n", [VIP_LINE], "# 10.5.106.9 hamn\n10.5.106.50 hamn\n"),
         ("10.5.106.9 hamn db\n", [VIP_LINE], "10.5.106.9 db\n10.5.106.50 hamn\n"),
         ("::1 hamn\n", [VIP_LINE], "::1 hamn\n10.5.106.50 hamn\n"),
     ],
-    ids="empty append no-newline present more-names comment moved other-family".split(),
+    ids="empty append no-newline present more-names windows two-lines comment moved "
+    "other-family".split(),
 )
 def test_hosts_line_is_merged(before, wanted, after):
     assert xcatha.merge_hosts(before, wanted) == after
@@ -54,29 +57,190 @@ def test_hosts_are_parsed_without_comments():
     assert xcatha.parse_hosts(text) == [("10.0.0.1", ["a", "b"])]
 
 
+EXISTING = "127.0.0.1 localhost\n10.5.106.50 host1.cluster.test host1 xcatmn\n"
+BOTH = [("10.5.106.50", "hamn"), ("10.5.106.4", "host1")]
+
+
+def named(text, hosts=BOTH, domain=""):
+    """The lines of a hosts file in which these hosts got their names."""
+    merged = xcatha.merge_hosts(text, xcatha.entries_of_pair(text, hosts, domain))
+    return merged.splitlines()
+
+
+@pytest.mark.parametrize("domain", ["", "cluster.test"])
+def test_long_name_of_an_existing_node_moves_to_its_other_address(domain):
+    assert named(EXISTING, domain=domain) == [
+        "127.0.0.1 localhost",
+        "10.5.106.50 hamn.cluster.test hamn xcatmn",
+        "10.5.106.4 host1.cluster.test host1",
+    ]
+
+
 @pytest.mark.parametrize(
-    "name, domain, names",
+    "text, hosts, domain, lines",
     [
-        ("hamn", "", ["hamn"]),
-        ("hamn", "cluster.test", ["hamn", "hamn.cluster.test"]),
-        ("hamn.cluster.test", "cluster.test", ["hamn.cluster.test", "hamn"]),
-        ("hamn.cluster.test", "", ["hamn.cluster.test", "hamn"]),
+        ("", BOTH, "", ["10.5.106.50 hamn", "10.5.106.4 host1"]),
+        (
+            "10.5.106.50 hamn\n10.5.106.4 host1\n10.5.106.5 host2.cluster.test host2\n",
+            BOTH,
+            "cluster.test",
+            [
+                "10.5.106.50 hamn.cluster.test hamn",
+                "10.5.106.4 host1.cluster.test host1",
+                "10.5.106.5 host2.cluster.test host2",
+            ],
+        ),
+        (
+            "127.0.1.1 host1.example.com host1\n",
+            BOTH,
+            "cluster.test",
+            [
+                "# 127.0.1.1 host1.example.com host1   (xcatha: these names moved)",
+                "10.5.106.50 hamn.cluster.test hamn",
+                "10.5.106.4 host1.cluster.test host1 host1.example.com",
+            ],
+        ),
+        (
+            "10.5.106.50 hamn hamn.cluster.test\n10.9.0.4 host1.ib.cluster.test host1-ib\n",
+            [BOTH[0], ("10.5.106.4", "host1.cluster.test")],
+            "",
+            [
+                "10.5.106.50 hamn.cluster.test hamn",
+                "10.9.0.4 host1.ib.cluster.test host1-ib",
+                "10.5.106.4 host1.cluster.test host1",
+            ],
+        ),
+        (
+            "10.5.106.4 host1 hamn.cluster.test\n",
+            [("10.5.106.50", "hamn.cluster.test"), BOTH[1]],
+            "",
+            ["10.5.106.4 host1.cluster.test host1", "10.5.106.50 hamn.cluster.test hamn"],
+        ),
+    ],
+    ids="none other-node loopback other-nic-and-long-host-name long-vip-name".split(),
+)
+def test_names_of_the_pair_are_long_ones_first_at_one_address_each(text, hosts, domain, lines):
+    assert named(text, hosts, domain) == lines
+    assert named("\n".join(lines) + "\n", hosts, domain) == lines
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["10.5.106.50 hamn\r\n10.5.106.4 host1\r\n", "10.5.106.50 hamn\n10.5.106.4 host1",
+     "# \xfc \u2028 \udcff \x0c 10.9.9.9 x\n10.5.106.50 hamn\n\r\n10.5.106.4\thost1 \n"],
+    ids="windows no-newline bytes".split(),
+)
+def test_hosts_that_are_right_stay_byte_for_byte(text):
+    assert xcatha.merge_hosts(text, [VIP_LINE, PHYSICAL_LINE]) == text
+
+
+# ---- What the share has of the active node's hosts file ----
+
+TAKEN = "10.5.106.50 hamn\n10.5.106.4 host1\n10.0.0.1 cn1\n10.0.0.2 cn2\n10.0.0.3 cn3\n"
+HERE = TAKEN + "10.5.106.5 host2.cluster.test host2\n10.7.7.7 printer\n127.0.1.1 host2-lo\n"
+
+
+def arrived(saved, here=HERE, taken=TAKEN):
+    """host2's hosts file after it took over what was saved."""
+    return xcatha.merge_saved_hosts(taken, saved, here, ["10.5.106.5", "127.0.0.1"])
+
+
+@pytest.mark.parametrize(
+    "old, new, lines",
+    [
+        ("", "10.0.0.4 cn4\n", "10.0.0.4 cn4\n"),
+        ("10.0.0.2 cn2\n", "10.0.0.2 cn9.cluster.test cn9\n", "10.0.0.2 cn9.cluster.test cn9\n"),
+        ("10.0.0.2 cn2\n", "10.0.0.22 cn2\n", "10.0.0.22 cn2\n"),
+        ("10.0.0.2 cn2\n", "", ""),
+    ],
+    ids="added renamed renumbered deleted".split(),
+)
+def test_change_on_the_active_node_arrives_and_nothing_else_changes(old, new, lines):
+    merged = arrived(TAKEN.replace(old, "") + new)
+    assert sorted(merged.splitlines()) == sorted((HERE.replace(old, "") + lines).splitlines())
+
+
+def test_what_was_saved_by_another_address_for_this_node_is_not_taken():
+    saved = TAKEN + "10.5.106.5 alias\n10.5.106.77 host2\n127.0.1.1 host1\n10.9.9.9 host2-lo\n"
+    assert arrived(saved) == HERE
+
+
+def test_line_that_was_lost_here_alone_comes_back():
+    assert arrived(TAKEN, HERE.replace("10.0.0.2 cn2\n", "")) == HERE.replace(
+        "10.0.0.2 cn2\n", "") + "10.0.0.2 cn2\n"
+
+
+def test_without_what_was_taken_before_nothing_is_deleted():
+    assert arrived("10.0.0.4 cn4\n", taken="") == HERE + "10.0.0.4 cn4\n"
+
+
+@pytest.mark.parametrize("saved", ["", "# nothing\n"])
+def test_nothing_is_deleted_because_the_saved_file_is_empty(saved):
+    assert arrived(saved) == HERE
+
+
+# ---- resolv.conf ----
+
+
+@pytest.fixture
+def resolv_conf(monkeypatch):
+    """Lets a test say what resolv.conf holds; returns what it holds then."""
+    monkeypatch.setattr(xcatha, "addresses", lambda: [("eth0", "10.5.106.4", "255.0.0.0")])
+
+    def give(text):
+        written = {"/etc/resolv.conf": text}
+        monkeypatch.setattr(xcatha, "read_text", lambda path: written[path])
+        monkeypatch.setattr(xcatha, "change_file", written.__setitem__)
+        monkeypatch.setattr(xcatha.os.path, "islink", lambda path: False)
+        return written
+
+    return give
+
+
+@pytest.mark.parametrize(
+    "text, wanted, after",
+    [
+        ("search a\nnameserver 10.0.0.1\n", True,
+         "nameserver 10.5.106.50\nsearch a\nnameserver 10.0.0.1\n"),
+        ("nameserver 10.0.0.1\nnameserver 10.5.106.50\n", True,
+         "nameserver 10.0.0.1\nnameserver 10.5.106.50\n"),
+        ("nameserver 10.5.106.50\r\nnameserver 10.5.106.5\r\n", False,
+         "nameserver 10.5.106.5\r\n"),
+        ("# managed by hand\r\n", True, "nameserver 10.5.106.50\r\n# managed by hand\r\n"),
+        ("nameserver 10.5.106.5\n", False, "nameserver 10.5.106.5\n"),
+    ],
+    ids="first once removed windows absent".split(),
+)
+def test_nameserver_is_added_once_or_removed_and_the_rest_stays(resolv_conf, text, wanted, after):
+    written = resolv_conf(text)
+    xcatha.set_nameserver("10.5.106.50", wanted)
+    assert written == {"/etc/resolv.conf": after}
+
+
+BOTH_SERVERS = "10.5.106.50 10.0.0.1"
+
+
+@pytest.mark.parametrize(
+    "sign, add",
+    [
+        ("# Generated by NetworkManager", 'device show eth0)" ipv4.dns "%s" &&'),
+        ("# This file is managed by man:systemd-resolved(8).", "resolvectl dns eth0 %s"),
+        (
+            "# Dynamic resolv.conf(5) file for glibc resolver(3) generated by resolvconf(8)",
+            r"printf 'nameserver %%s\n' %s | resolvconf -a eth0.xcatha",
+        ),
+        ("# Generated by dhcpcd from eth0.dhcp", '`static domain_name_servers="%s"` in'),
+        ("; generated by /usr/sbin/dhclient-script", "`supersede domain-name-servers %s;` in"),
+        ("### autogenerated by netconfig!", 'NETCONFIG_DNS_STATIC_SERVERS="%s" in'),
+        ("# Generated by Docker Engine.", "made by Generated by Docker Engine. and was left"),
     ],
 )
-def test_host_has_a_short_and_a_long_name(name, domain, names):
-    assert xcatha.names_of(name, domain) == names
-
-
-def test_nameserver_comes_first_and_once():
-    text = "search a\nnameserver 10.0.0.1\nnameserver 10.5.106.50\n"
-    assert xcatha.with_nameserver(text, "10.5.106.50") == (
-        "nameserver 10.5.106.50\nsearch a\nnameserver 10.0.0.1\n"
-    )
-
-
-def test_nameserver_is_removed_and_the_others_stay():
-    text = "nameserver 10.5.106.50\nnameserver 10.5.106.5\n"
-    assert xcatha.without_nameserver(text, "10.5.106.50") == "nameserver 10.5.106.5\n"
+def test_resolv_conf_that_a_program_makes_is_left_alone(resolv_conf, sign, add, capsys):
+    text = sign + "\nnameserver 10.0.0.1\n"
+    written = resolv_conf(text)
+    assert "left alone" in xcatha.set_nameserver("10.5.106.50", True)
+    add = add % BOTH_SERVERS if "%s" in add else add
+    assert add in capsys.readouterr().err and written == {"/etc/resolv.conf": text}
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "fe80::1", "ff02::1", "not an address"])

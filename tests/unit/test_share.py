@@ -222,11 +222,43 @@ def test_guard_of_an_instance_is_that_of_its_template():
     )
 
 
-def test_exports_of_linked_directories_are_found_and_no_others(monkeypatch):
-    table = "/install\t*(rw,sync)\n/installer\t*(rw)\n/HA/tftpboot\t10.0.0.0/8(rw)\n/home\t*(rw)\n"
-    monkeypatch.setattr(xcatha, "read_text", lambda path: table)
-    found = xcatha.exports_below(["/install", "/tftpboot", "/HA"])
-    assert found == [("/install", "*"), ("/HA/tftpboot", "10.0.0.0/8")]
+ETAB = (
+    "/install\t*(rw,sync,no_root_squash)\n/installer\t*(rw)\n/home\t*(rw)\n"
+    "{share}/tftpboot\t10.0.0.0/8(rw)\n{share}/a\\040b\t@hosts(ro)\n\n"
+    "{share}/six\t2001:db8::/64(rw)\n"
+)
+
+
+def test_exports_that_lead_into_the_share_are_found_and_no_others(share, monkeypatch):
+    share = os.path.realpath(str(share))
+    monkeypatch.setattr(xcatha, "read_text", lambda path: ETAB.format(share=share))
+    monkeypatch.setattr(xcatha, "linked_into", lambda share: ["/install"])
+    assert xcatha.exports_of(share) == [
+        ("*", "/install", share + "/install"),
+        ("10.0.0.0/8", share + "/tftpboot", share + "/tftpboot"),
+        ("@hosts", share + "/a b", share + "/a b"),
+        ("2001:db8::/64", share + "/six", share + "/six"),
+    ]
+
+
+def test_without_a_share_the_exports_of_what_would_be_linked_are_found(monkeypatch):
+    monkeypatch.setattr(xcatha, "read_text", lambda path: ETAB.format(share="/HA"))
+    assert xcatha.exports_of("") == [("*", "/install", "/install")]
+
+
+def test_export_is_withdrawn_by_the_name_that_the_server_knows(monkeypatch):
+    exports = [("*", "/install", "/HA/install"), ("2001:db8::/64", "/HA/b", "/HA/b")]
+    left, asked = list(exports), []
+
+    def withdraw(argv, may_fail):
+        asked.append(argv[-1])
+        left[:] = left if argv[-1] == "*:/HA/install" else left[1:]
+        return int(argv[-1] == "*:/HA/install"), "", ""
+
+    monkeypatch.setattr(xcatha, "exports_of", lambda share: list(left))
+    monkeypatch.setattr(xcatha, "do", withdraw)
+    assert xcatha.withdraw_exports("/HA") == "withdrawn: /install /HA/b"
+    assert asked == ["*:/HA/install", "*:/install", "[2001:db8::]/64:/HA/b"]
 
 
 def test_lease_is_not_held_without_the_ticket_of_an_activate(share, monkeypatch, tmp_path):

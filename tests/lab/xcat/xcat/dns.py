@@ -63,23 +63,25 @@ def domains(db, site):
 # ---- What is served ----
 
 def read_hosts(reply, default, served, networks, wanted):
-    """Long name -> address, for every name of /etc/hosts that belongs to a domain and a network."""
-    records = {}
+    """(address, its long names) of each line of /etc/hosts that belongs to domains and networks.
+
+    A name on two lines gets two addresses, and the first name of a line is its canonical one.
+    """
+    records = []
     for address, names in hosts.entries():
         if wanted is None or names[0].split(".")[0] in wanted:
             reply.say(f"Handling {names[0].split('.')[0]} in /etc/hosts.")
         if ":" not in address and any(ipaddress.ip_address(address) in net for net in networks):
-            for name in names:
-                full = name if "." in name else f"{name}.{default}"
-                if full.split(".", 1)[1] in served:
-                    records.setdefault(full, address)
+            full = [name if "." in name else f"{name}.{default}" for name in names]
+            records.append((address, [name for name in full if name.split(".", 1)[1] in served]))
     return records
 
 
 def with_server(records, site):
     """The name server is a record too: BIND loads no zone whose server has no address."""
     address = (site.get("nameservers") or site.get("master")).split(",")[0]
-    records.setdefault(server(site), system.address_of(address) or address)
+    if not any(server(site) in names for _, names in records):
+        records.append((system.address_of(address) or address, [server(site)]))
 
 
 def server(site):
@@ -90,9 +92,9 @@ def forward_zones(db, site, records):
     """Zone name -> its lines, for the names."""
     zones = {}
     for domain in domains(db, site):
-        members = {name: address for name, address in records.items()
-                   if name.split(".", 1)[1] == domain}
-        zones[domain] = [f"{name}. IN A {address}" for name, address in members.items()]
+        members = dict.fromkeys((name, address) for address, names in records for name in names
+                                if name.split(".", 1)[1] == domain)
+        zones[domain] = [f"{name}. IN A {address}" for name, address in members]
     return zones
 
 
@@ -101,12 +103,11 @@ def reverse_zones(networks, records):
     zones = {}
     for network in networks:
         for part in whole_octets(network):
-            first = {}
-            for name, address in records.items():
-                if ipaddress.ip_address(address) in part:
-                    first.setdefault(ipaddress.ip_address(address).reverse_pointer, name)
+            first = dict.fromkeys(
+                (ipaddress.ip_address(address).reverse_pointer, names[0])
+                for address, names in records if names and ipaddress.ip_address(address) in part)
             zone = part.network_address.reverse_pointer.split(".", 4 - part.prefixlen // 8)[-1]
-            zones[zone] = [f"{pointer}. IN PTR {name}." for pointer, name in first.items()]
+            zones[zone] = [f"{pointer}. IN PTR {name}." for pointer, name in first]
     return zones
 
 

@@ -32,6 +32,7 @@ import array
 import concurrent.futures
 import contextlib
 import csv
+import ctypes
 import datetime
 import errno
 import fcntl
@@ -78,6 +79,12 @@ STATE_DIR = "/var/lib/xcatha"
 TAKEN_HOSTS = STATE_DIR + "/hosts"
 LEASE_UNIT = "xcatha-lease.service"
 LEASE_UNIT_FILE = "/run/systemd/system/" + LEASE_UNIT
+FENCE_UNIT = "xcatha-fence.service"
+FENCE_UNIT_FILE = "/run/systemd/system/" + FENCE_UNIT
+FENCE_SOCKET = RUN_DIR + "/fence"
+# What the lease's holder keeps here, and what the fence has to end with the lease.
+KEPT, ARMED = RUN_DIR + "/kept", RUN_DIR + "/armed"
+RB_AUTOBOOT = 0x01234567  # reboot(2)
 GO_XCAT = ("https://raw.githubusercontent.com/xcat2/xcat-core/master/"
            "xCAT-server/share/xcat/tools/go-xcat")
 GO_XCAT_KNOWS = "almalinux centos debian fedora ol rhel rocky sles ubuntu".split()
@@ -103,14 +110,18 @@ STATUS_PATIENCE = 1
 XCAT_LIMIT = 600
 INSTALL_LIMIT = 3600
 COPY_LIMIT = 7 * 24 * 3600
-HEARTBEAT = 10
-COUNTER_WATCH = 3 * HEARTBEAT
+LEASE_TIME = 90
+ORDERLY_LIMIT = 10
 EARLY_PROBE = 5
 LAST_BREATH = 1
 ANSWER_LIMIT = 0.25
 SETTLE = 3
 LOCK_EXPIRY = 120
 LUSTRE_LOCK_EXPIRY = 180
+
+# The deadline of a lease's holder in parts of L (lease_time); see "Lease and guard".
+RENEW, GIVE_UP, ANSWER, KILL, REBOOT = 1 / 9, 1 / 2, 5 / 9, 11 / 18, 2 / 3
+POWER_OFF = "if {0} is dead, power it off, then run the same line with --peer-is-off"
 
 XCATD_QUESTION = ["lsdef", "-t", "site", "-o", "clustersite", "-i", "master"]
 XCAT_DIRECTORIES = ["/install", "/etc/xcat", "/root/.xcat", "/tftpboot"]
@@ -163,6 +174,8 @@ GUARDED = ("database", "xcatd", "DHCP")
 # Filesystems whose flock(2) another node sees, or that only one node can mount.
 SHARED_LOCKS = ("nfs4", "ceph", "gfs2", "ocfs2", "lustre")
 BLOCK_FILESYSTEMS = ("ext2", "ext3", "ext4", "xfs", "btrfs")
+# Filesystems that no other machine can see while this one has them mounted, or should not.
+UNSHARED = BLOCK_FILESYSTEMS + ("overlay", "tmpfs", "zfs")
 LOCAL_LOCKS = ("nolock", "local_lock=all", "local_lock=flock", "localflock", "localflocks")
 PACKAGES = {
     "dnf": {"postgresql": ["postgresql-server", "perl-DBD-Pg"],
@@ -319,7 +332,9 @@ def run(argv, limit, env=None, **streams):
     through. Output goes to unnamed files, not pipes: a daemon that the command leaves behind
     holds its output open. A thread waits, because a command stuck in the kernel never ends.
     """
-    place = "/run" if os.access("/run", os.W_OK) else None  # where a full disk does not matter
+    # Where a full disk does not matter; nor does a full /run.
+    place = next((place for place in ("/run", "/dev/shm") if os.access(place, os.W_OK)  # nosec
+                  and shutil.disk_usage(place).free > 1 << 20), None)
     with tempfile.TemporaryFile(dir=place) as out, tempfile.TemporaryFile(dir=place) as err, \
             tempfile.TemporaryFile(dir=place) as given:
         given.write(streams.get("text", "").encode())
@@ -1558,6 +1573,24 @@ def locks_reach(share):
             and not any(option in LOCAL_LOCKS for option in options))
 
 
+def is_seen_by_others(share):
+    """True if other machines can have the share's filesystem mounted, too."""
+    return mount_of(share)[1] not in UNSHARED
+
+
+def lease_time(share):
+    """Return L: after how many seconds the share's server gives a silent node's lock away.
+
+    NFSv4 tells it (mountstats, lease_time=); for others LEASE_TIME is what the nodes keep.
+    """
+    mount, found = mount_of(share)[0], []
+    for device in read_text("/proc/self/mountstats").split("\ndevice "):
+        place = re.match(r".* mounted on (\S+) with fstype nfs4", device)
+        if place and unescaped(place.group(1)) == mount:
+            found = [int(time) for time in re.findall(r"\blease_time=(\d+)", device)]
+    return next(filter(None, found), LEASE_TIME)
+
+
 def state_file(share, *names):
     """The path of a file of xcatha's own state on the share."""
     return os.path.join(share, ".xcatha", *names)
@@ -1728,9 +1761,37 @@ def is_loopback(address):
 
 
 # ---- Lease and guard -----------------------------------------------------------------------
+#
+# Whose word counts when this node wants the lease (other_holder, check_last_holder):
+#
+#   the lock         where locks reach                  where they are refused or local
+#   held             sign of life: refuse; else wait    as below
+#                    for its end, then refuse
+#   free or refused  go on, whatever ping says:         released cleanly: go on; else the counter
+#                    the holder's deadline has passed   must stand for L; moving: refuse
+#
+# and wherever the last holder's file promises no deadline: refuse while its address answers.
+#
+# A silent holder is off before L is over. Two processes see to that, each in a unit of its own:
+# the holder (xcatha-lease) sends heartbeats to the share through the descriptor that it locked,
+# and nothing else that could wait; the fence (xcatha-fence) has that descriptor too, but waits for
+# nothing but a word of the holder's. It is started beforehand, keeps its memory, and then needs
+# neither the script nor a process of its own to act. In parts of L, from the start of the last
+# heartbeat that reached the share:
+#
+#   GIVE_UP  the holder is silent: the fence removes the VIP and kills what needs the lease
+#   ANSWER   by then, the share must tell the fence that the lease is this node's, if the services
+#            are to end in order (the holder died, nothing else); they may until
+#   KILL     after which they get SIGKILL; so they do at once where the share does not tell
+#   REBOOT   unless it has told meanwhile and nothing is left: the node reboots. Nothing weaker is
+#            safe: what a killed server wrote is still in the kernel, which sends it when it can
+#   1        the filesystem gives the lock to another node, or its watch of the counter ends
+#
+# A holder that is killed counts as silent at once. Where the fence is killed, systemd ends the
+# lease (BindsTo=), whose ExecStopPost= then does the fence's part.
 
 def read_lease(share):
-    """What the holder last wrote: host, boot, nonce, counter; {} where nobody ever held it."""
+    """Return what the holder last wrote: host, boot, nonce, counter; {} without a lease."""
     return parse_object(read_text(state_file(share, "lease")), ["host", "boot", "counter"])
 
 
@@ -1786,27 +1847,32 @@ def lock_state(share):
         return state
 
 
-def other_holder(share):
-    """The evidence that another node holds the lease, "" when nobody does.
+def lock_decides(share):
+    """True if the lock tells whether there is a holder: it must reach from its node to this one."""
+    return (locks_reach(share) and read_lease(share).get("locks", True)
+            and lock_state(share) != "refused")
 
-    Where locks reach between the nodes, the lock decides; a dead node's is waited for until the
-    filesystem expires it. Elsewhere the counter decides, unless the record is released and no lock
-    is seen: one that stands means a dead holder, whose lock (NFSv3's, until it boots again) means
-    nothing; a lock on a released share is that of a node about to be active. The record names the
-    lease that it released: a later one is that of a node about to be active, too.
+
+def other_holder(share):
+    """Return the evidence that another node holds the lease, "" when nobody does.
+
+    The table above says whose word counts. Where the lock does not, it means nothing that one is
+    held (NFSv3 keeps a dead node's until that node boots again), unless the record is released:
+    then it is that of a node about to be active. The record names the lease that it released.
     """
-    before = read_lease(share).get("counter")
+    lease = read_lease(share)
 
     def moves():
         """True if the holder has shown life since."""
-        return read_lease(share).get("counter") != before
-    if not locks_reach(share) or lock_state(share) == "refused":
+        return read_lease(share).get("counter") != lease.get("counter")
+    if not lock_decides(share):
         if (is_let_go(share)
                 and wait_until(lambda: lock_state(share) != "held", 2)):  # longer than a look
             return ""
+        limit = silence_limit(share, lease)
         say("  locks do not reach between the nodes here; watching the other node's counter for "
-            "%d s" % COUNTER_WATCH)
-        return "its counter on the share moves" if wait_until(moves, COUNTER_WATCH, 1) else ""
+            "%d s" % limit)
+        return "its counter on the share moves" if wait_until(moves, limit, 1) else ""
     if lock_state(share) != "held":
         return ""
     limit = LUSTRE_LOCK_EXPIRY if mount_of(share)[1] == "lustre" else LOCK_EXPIRY
@@ -1814,6 +1880,11 @@ def other_holder(share):
     wait_until(lambda: moves() or lock_state(share) != "held", limit, 1)
     return "the lock on %s is held" % state_file(share, "lease") if (
         lock_state(share) == "held") else ""
+
+
+def silence_limit(share, lease):
+    """Return how long a holder may be silent before its deadline has surely passed."""
+    return max(lease_time(share), lease.get("deadline", 0))
 
 
 def is_let_go(share):
@@ -1824,15 +1895,33 @@ def is_let_go(share):
                  or lease.get("nonce") == record.get("released_lease")))
 
 
-def wait_for_lease(share):
+def wait_for_lease(share, opts):
     """Return once nobody holds the lease; refuse while its holder lives."""
-    holder = read_lease(share).get("host", "another node")
+    lease = read_lease(share)
+    holder = lease.get("host", active_node(share) or "another node")
     evidence = other_holder(share)
     if evidence:
-        refuse("%s is active" % holder, evidence,
-               "deactivate %s first: xcatha.py -d there" % holder)
-    if not locks_reach(share) and lock_state(share) == "held":
+        refuse("%s is active" % holder, evidence, "deactivate {0} first: xcatha.py -d there; {1}"
+               .format(holder, POWER_OFF.format(holder)))
+    if not is_let_go(share) and not opts.peer_is_off:
+        check_last_holder(share, opts, holder, lease)
+    if not lock_decides(share) and lock_state(share) == "held":
         move_aside(state_file(share, "lease"), ".replaced")
+
+
+def check_last_holder(share, opts, holder, lease):
+    """A holder that is silent, but whose address answers, is believed to have kept its deadline.
+
+    Unless it promised none: then it may have lost its storage, and write to it when it is back.
+    """
+    address = other_nodes(share).get(holder, {}).get("address")
+    if not address or not who_answers(address, opts.nic):
+        return
+    if "deadline" not in lease:
+        refuse("%s may still be active" % holder, "%s answers, and its xcatha.py promises no "
+               "deadline" % address, "run xcatha.py -d there; " + POWER_OFF.format(holder))
+    warn("%s was active and did not stand by; %s answers. It has lost its lease and must have "
+         "stopped or rebooted by now: look at it with --status" % (holder, address))
 
 
 def replace_lease(share, opts):
@@ -1842,46 +1931,57 @@ def replace_lease(share, opts):
         if who_answers(node["address"], opts.nic):
             refuse("--peer-is-off refused: %s is not off" % name,
                    "%s answers" % node["address"], "power it off first")
-    if wait_until(lambda: read_lease(share) != before, COUNTER_WATCH):
+    if wait_until(lambda: read_lease(share) != before, silence_limit(share, before)):
         refuse("--peer-is-off refused: the other node is not off",
                "its counter on the share moves", "power it off first")
     if exists(state_file(share, "lease")):
         move_aside(state_file(share, "lease"), ".replaced")
 
 
-def lease_unit_text(share, vip):
-    """The unit that holds the lease; it lives in /run, so that a reboot forgets it."""
-    script = "%s %s/xcatha.py" % (sys.executable, RUN_DIR)
-    return "".join(line + "\n" for line in (
-        "[Unit]", "Description=xcatha: this node's lease on " + share,
-        "RequiresMountsFor=" + share, "After=network.target", "StartLimitIntervalSec=0", "",
-        "[Service]", "Type=notify", "ExecStart=%s --hold-lease %s" % (script, share),
-        "ExecStopPost=%s --lease-lost %s" % (script, "-v " + vip if vip else ""),
-        "FileDescriptorStoreMax=1", "WatchdogSec=%d" % (3 * HEARTBEAT), "WatchdogSignal=SIGKILL",
-        "TimeoutStartSec=%d" % DO_LIMIT, "TimeoutStopSec=%d" % SERVICE_LIMIT,
-        "OOMScoreAdjust=-1000"))
+def lease_units(share, vip):
+    """{unit file: its text} of the holder and the fence; in /run, so that a reboot forgets them.
+
+    systemd's own limits are longer than the fence's, or come after them.
+    """
+    script, limit = "%s %s/xcatha.py" % (sys.executable, RUN_DIR), lease_time(share)
+    common = ["Type=notify", "OOMScoreAdjust=-1000", "TimeoutStartSec=%d" % DO_LIMIT,
+              "TimeoutStopSec=%d" % max(SERVICE_LIMIT, 2 * limit), "WatchdogSignal=SIGKILL",
+              "WatchdogSec=%g" % (limit * GIVE_UP)]
+    lease = ["[Unit]", "Description=xcatha: this node's lease on " + share,
+             "RequiresMountsFor=" + share, "BindsTo=" + FENCE_UNIT, "After=network.target",
+             "StartLimitIntervalSec=0", "", "[Service]",
+             "ExecStart=%s --hold-lease %s" % (script, share),
+             "ExecStopPost=%s --lease-lost %s" % (script, "-v " + vip if vip else ""),
+             "FileDescriptorStoreMax=1"]
+    fence = ["[Unit]", "Description=xcatha: ends what needs the lease when it is lost",
+             "StartLimitIntervalSec=0", "", "[Service]", "ExecStart=%s --fence" % script]
+    return {LEASE_UNIT_FILE: "\n".join(lease + common) + "\n",
+            FENCE_UNIT_FILE: "\n".join(fence + common) + "\n"}
 
 
 def take_lease(share, opts, vip):
     """This node holds the lease; when it is lost, the VIP (if one is given) goes too."""
-    held = lease_held_here(share)
-    if held and read_text(LEASE_UNIT_FILE) == lease_unit_text(share, vip):
+    held, units = lease_held_here(share), lease_units(share, vip)
+    # The unit of an older xcatha.py has no fence; it stays as it is until it ends.
+    if held and (not exists(FENCE_UNIT_FILE)
+                 or all(read_text(path) == text for path, text in units.items())):
         return "already held by this node"
     if not held:
         if opts.peer_is_off:
             replace_lease(share, opts)
         signs = signs_of_others(share)
-        wait_for_lease(share)
+        wait_for_lease(share, opts)
         on_failure(let_lease_go, share)
         make_directory(RUN_DIR, 0o700)
         write_file(RUN_DIR + "/xcatha.py", read_text(os.path.abspath(__file__)))
-    write_file(LEASE_UNIT_FILE, lease_unit_text(share, vip))
+    for path, text in units.items():
+        write_file(path, text)
     do(["systemctl", "daemon-reload"])
     if not held:
         write_file(RUN_DIR + "/ticket", json.dumps(signs) + "\n", 0o600)
     error = error_of(start_unit, LEASE_UNIT, DO_LIMIT)
     if error:
-        wait_for_lease(share)  # refuses where another node was quicker
+        wait_for_lease(share, opts)  # refuses where another node was quicker
         raise error
     pretend("lease", share, {"boot": boot_id(), "host": physical_host_name()})
     pretend("exists", RUN_DIR + "/ticket", False)
@@ -1895,38 +1995,58 @@ def release_lease():
     if exists(RUN_DIR + "/ticket"):
         remove_file(RUN_DIR + "/ticket")
     stopped = stop_unit(LEASE_UNIT)
-    if exists(LEASE_UNIT_FILE):
-        remove_file(LEASE_UNIT_FILE)  # what systemd has of it in memory needs a ticket
+    for path in (LEASE_UNIT_FILE, FENCE_UNIT_FILE):
+        if exists(path):
+            remove_file(path)  # what systemd has of it in memory needs a ticket
     return "released" if stopped else "not held by this node"
 
 
 def hold_lease(share):
-    """The lease unit's main loop: lock, say ready, then show life every HEARTBEAT seconds.
+    """The lease unit's main loop: lock, say ready, then write a heartbeat every RENEW of L.
 
     A ticket lets it start once: a dependency that pulls the unit in later cannot take the lease.
-    It ends when the path is another file (--peer-is-off elsewhere) or another node wrote to it.
     The service manager keeps the locked descriptor too: when this process dies, the lock outlives
-    it until lose_lease has stopped the database.
+    it until nothing needs it any more. No heartbeat opens a file or waits for what does: a
+    restarted NFS server refuses opens for 90 s, while it reads and writes what is open.
     """
+    for path in (KEPT, ARMED):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
     ticket = RUN_DIR + "/ticket"
     expect(exists(ticket), "the lease is taken by xcatha.py -a only", "%s is missing" % ticket)
     record, lease = json.loads(read_text(ticket))
     os.unlink(ticket)
-    descriptor = lock_lease(share)
-    life = {"host": physical_host_name(), "boot": boot_id(), "nonce": os.urandom(8).hex()}
+    descriptor, limit = lock_lease(share), lease_time(share)
+    life = {"host": physical_host_name(), "boot": boot_id(), "nonce": os.urandom(8).hex(),
+            "deadline": limit, "locks": locks_reach(share)}
     if not locks_reach(share):
         expect_no_rival(share, record, [lease, {}])
-    show_life(descriptor, life, 0)
+    last = time.monotonic()
+    write_heartbeat(descriptor, life, 0)
     if not locks_reach(share):
         time.sleep(SETTLE)
         expect_no_rival(share, record, [dict(life, counter=0)])
-    notify_systemd("FDSTORE=1\nFDNAME=lease", descriptor)
-    notify_systemd("READY=1")
-    for counter in itertools.count(1):
-        time.sleep(HEARTBEAT)
-        keep_lease(share, descriptor, life)
-        show_life(descriptor, life, counter)
-        notify_systemd("WATCHDOG=1")
+    # Until its data counts, nobody else may start with this share.
+    text = json.dumps({"share": share, "life": life, "last": last, "limit": limit,
+                       "holder": os.getpid(), "vip": vip_of_lease_unit(),
+                       "reboots": is_seen_by_others(share) and share_has_data(share)})
+    write_file(ARMED, text, 0o600)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
+        expect(wait_until(lambda: channel.connect_ex(FENCE_SOCKET) == 0, ASK_LIMIT),
+               "%s does not answer" % FENCE_UNIT)
+        channel.sendmsg([text.encode()], descriptors_to_pass([descriptor]))
+        notify_systemd("FDSTORE=1\nFDNAME=lease", descriptor)
+        notify_systemd("READY=1")
+        beside(repeat, limit * RENEW, keep_address)
+        beside(repeat, limit * RENEW, save_hosts, share)
+        whose = "ours"
+        while whose == "ours":
+            time.sleep(max(0, last + limit * RENEW - time.monotonic()))
+            last, limit = time.monotonic(), lease_time(share)
+            whose = renew_lease(share, descriptor, life)
+            channel.send(json.dumps({"last": last, "limit": limit, "whose": whose}).encode())
+            notify_systemd("WATCHDOG=1")
+        signal.pause()  # the fence kills the services first, then this process
 
 
 def lock_lease(share):
@@ -1941,23 +2061,31 @@ def lock_lease(share):
     return descriptor
 
 
-def show_life(descriptor, life, counter):
+def write_heartbeat(descriptor, life, counter):
     """The lease says who holds it, with a counter that moves."""
     text = json.dumps(dict(life, counter=counter)).ljust(255) + "\n"
     os.pwrite(descriptor, text.encode(), 0)
     os.fsync(descriptor)
 
 
-def keep_lease(share, descriptor, life):
-    """The lease is still this holder's, and the share has its hosts file; an HAError if not."""
+def renew_lease(share, descriptor, life):
+    """Write a heartbeat if the lease is "ours"; else it is "another's", or "unknown" whose.
+
+    Cached pages are dropped first, so that it is the server that answers.
+    """
     path = state_file(share, "lease")
-    if not is_still_ours(path, descriptor) or read_lease(share).get("nonce") != life["nonce"]:
-        kill_database()
-        raise HAError("another node took the lease %s" % path)
     try:
-        save_hosts(share)
-    except (HAError, OSError) as error:  # a full share is no reason to stop serving
-        say("the hosts file was not saved: %s" % error, sys.stderr)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        lease = parse_object(os.pread(descriptor, 4096, 0).decode(errors="replace"), ["nonce"])
+        if not os.path.samestat(os.stat(path), os.fstat(descriptor)):
+            return "another's"
+        if lease.get("nonce") == life["nonce"]:
+            write_heartbeat(descriptor, life, lease["counter"] + 1)
+            return "ours"
+    except OSError as error:
+        say("%s: %s" % (path, error), sys.stderr)
+        return "unknown"
+    return "another's" if lease else "unknown"
 
 
 def signs_of_others(share):
@@ -1976,42 +2104,227 @@ def expect_no_rival(share, record, leases):
         raise HAError("another node is taking the lease, too", json.dumps(lease))
 
 
-def is_still_ours(path, descriptor):
-    """True if the path is the file that was locked, neither replaced nor removed."""
-    try:
-        return os.path.samestat(os.stat(path), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
+def beside(action, *args):
+    """Run what may hang in a thread that nobody waits for."""
+    thread = threading.Thread(target=error_of, args=(action,) + args, daemon=True)
+    thread.start()
+    return thread
 
 
-def kill_database():
-    """Another node owns the share: a server here must not even write its farewell there."""
-    units = [unit for unit in units_of("database")
-             if exists(guard_file(unit)) and not is_stopped(unit)]
+def repeat(pause, action, *args):
+    """Run an action again and again; its failure is told and changes nothing."""
+    while True:
+        error = error_of(action, *args)
+        if error:
+            say("%s (%s)" % (error.what, error.evidence), sys.stderr)
+        time.sleep(pause)
+
+
+def keep_address():
+    """The active node has its VIP and its host name, whoever took them away.
+
+    Not during a run of xcatha.py, which may be about to take them away itself.
+    """
+    with open(RUN_LOCK, "a") as lock:
+        kept = parse_object(read_text(KEPT), ["vip", "nic", "netmask", "host_name"])
+        if not kept or lock_file(lock.fileno()) != "ours":
+            return
+        opts = argparse.Namespace(**kept)
+        if host_name() != opts.host_name:
+            say("host name set again: " + set_host_name(opts.host_name))
+        other = "" if vip_here(opts.vip) else who_answers(opts.vip, opts.nic)
+        if other:
+            say("the VIP %s is not here, and %s answers for it" % (opts.vip, other), sys.stderr)
+            return
+        outcome = add_vip(opts)
+        if not outcome.startswith("already"):
+            say("the VIP was taken off this node: " + outcome)
+
+
+def remember_address(opts):
+    """From now on, the lease's holder keeps VIP and host name here."""
+    make_directory(RUN_DIR, 0o700)
+    restore_file(KEPT, json.dumps({name: getattr(opts, name) for name in (
+        "vip", "nic", "netmask", "host_name")}) + "\n")
+
+
+def forget_address():
+    """The lease's holder no longer keeps VIP and host name here."""
+    if exists(KEPT):
+        remove_file(KEPT)
+
+
+def fence():
+    """The fence unit's main loop: wait for the holder's silence, then end what needs the lease."""
+    libc = ctypes.CDLL(None)
+    libc.mlockall(7)  # MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT: nothing of it is paged out
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(FENCE_SOCKET)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
+        server.bind(FENCE_SOCKET)
+        server.listen(1)
+        notify_systemd("READY=1")
+        if not is_readable(server, time.monotonic() + DO_LIMIT):
+            return  # the holder did not get the lock
+        channel = server.accept()[0]
+    text, rights = channel.recvmsg(4096, socket.CMSG_SPACE(4))[:2]
+    own = os.open(RUN_DIR, os.O_RDONLY)
+    fcntl.flock(own, fcntl.LOCK_EX)
+    if not text or not os.path.exists(ARMED):  # the holder ended, and lose_lease was quicker
+        return
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends when its work is done
+    lease, reason = json.loads(text.decode()), ""
+    lease["descriptor"] = array.array("i", rights[0][2])[0]
+    while not reason:
+        if not is_readable(channel, lease["last"] + lease["limit"] * GIVE_UP):
+            reason = "%s did not answer for %d s" % (lease["share"], lease["limit"] * GIVE_UP)
+            break
+        text = channel.recv(4096)
+        lease.update(json.loads(text.decode()) if text else {"holder": None})
+        if not text:
+            reason = "its holder has ended"
+        elif lease["whose"] != "ours":
+            reason = "the file %s is %s" % (state_file(lease["share"], "lease"), lease["whose"])
+    end_service(lease, reason, libc)
+    os.close(lease["descriptor"])
+    os.unlink(ARMED)
+    os._exit(DONE)  # whatever its threads are doing
+
+
+def is_readable(channel, deadline):
+    """True as soon as the socket has something to read; False if not before the deadline."""
+    while True:
+        notify_systemd("WATCHDOG=1")
+        left = deadline - time.monotonic()
+        if left <= 0 or select.select([channel], [], [], min(left, 1))[0]:
+            return left > 0
+
+
+def lose_lease():
+    """What the fence does at the lease's end, once it has ended; if it was killed, do it here."""
+    own = os.open(RUN_DIR, os.O_RDONLY)
+    fcntl.flock(own, fcntl.LOCK_EX)
+    if os.path.exists(ARMED):
+        lease = json.loads(read_text(ARMED))
+        lease.update(holder=None, last=time.monotonic() - lease["limit"] * GIVE_UP)
+        end_service(lease, "its holder and its fence have ended", ctypes.CDLL(None))
+        os.unlink(ARMED)
+
+
+def end_service(lease, reason, libc):
+    """End what must not go on without the lease, or reboot: the chain above, from GIVE_UP on.
+
+    Nothing here is waited for that could hang: neither the share nor a command.
+    """
+    def moment(part):
+        """When this part of L has passed, on the monotonic clock."""
+        return lease["last"] + part * lease["limit"]
+
+    def look():
+        """Ask the share whose the lease is."""
+        whose.append(
+            renew_lease(share, lease["descriptor"], lease["life"]) if "descriptor" in lease else
+            {lease["life"]["nonce"]: "ours", None: "unknown"}.get(
+                read_lease(share).get("nonce"), "another's"))
+    share, vip = lease["share"], vip_of_lease_unit() or lease["vip"]
+    whose, started = [], time.monotonic()
+    if needing_lease(share) or vip and vip_here(vip):
+        tell("the lease is lost: %s; VIP and services end here" % reason)
+    beside(repeat, 1, look)
+    if vip:
+        beside(repeat, 1, remove_vip, vip)
+    wait_until(lambda: whose, max(0, min(moment(ANSWER), started + SHARE_LIMIT) - started))
+    in_order = whose[:1] == ["ours"]
+    if in_order:
+        kill(lease["holder"])
+        beside(stop_guarded)
+    while True:
+        notify_systemd("WATCHDOG=1")
+        left, now_is = needing_lease(share), time.monotonic()
+        if not in_order or now_is > min(moment(KILL), started + ORDERLY_LIMIT):
+            kill(*left)
+            kill(lease["holder"])  # not before: systemd then stops its dependents, which may hang
+            lease["holder"] = None
+        if not left and not (vip and vip_here(vip)) and (
+                whose[-1:] == ["ours"] or not lease["reboots"]):
+            return
+        if lease["reboots"] and (now_is > moment(REBOOT) or whose[-1:] == ["another's"]):
+            tell("the lease is lost: %s; this node reboots and syncs nothing" % reason)
+            libc.reboot(RB_AUTOBOOT)
+            time.sleep(SETTLE)
+        time.sleep(0.2)
+
+
+def tell(text):
+    """Say why, in the journal, on the console and in the log, as far as they take it at once."""
+    def write():
+        """Each of these may hang."""
+        say("<2>" + text)  # "critical" (sd-daemon(3)), which the journal syncs
+        with contextlib.suppress(OSError):
+            console = os.open("/dev/console", os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
+            os.write(console, ("\r\nxcatha: %s\r\n" % text).encode())
+            os.close(console)
+        open_log(LOG_FILE)
+        log.critical("%s", text)
+        for handler in log.handlers[1:]:
+            os.fsync(handler.stream.fileno())
+            log.removeHandler(handler)
+    beside(write).join(1)
+
+
+def kill(*pids):
+    """Send SIGKILL to these processes, whether or not they still exist."""
+    for pid in filter(None, pids):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def needing_lease(share):
+    """Return the processes of the guarded units, in them or not, and database servers on the share.
+
+    From /proc alone, and nothing of it that could hang.
+    """
+    units, found = set(guarded_here()), []
+    kinds = {kind_of(unit) for unit in units} - {"database"}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        place = "/proc/%s/" % pid
+        with contextlib.suppress(OSError):
+            name, groups = read_text(place + "comm"), read_text(place + "cgroup")
+            needs = (units & {re.sub(r"@.*\.", "@.", part) for part in re.split(r"[/\n]", groups)}
+                     or any(re.match(r"(?:%s)\b" % PROCESSES[kind], name) for kind in kinds)
+                     or re.match(r"(?:%s)\b" % PROCESSES["database"], name)
+                     and lies_in(os.readlink(place + "cwd"), share))
+            if needs and is_own_namespace(int(pid)) and not (
+                    re.search(r"(?m)^State:\s+Z", read_text(place + "status"))
+                    and len(os.listdir(place + "task")) == 1):  # else a thread of it is left
+                found.append(int(pid))
+    return found
+
+
+def guarded_here():
+    """Return the units that are bound to the lease, as their drop-ins tell; templates as such."""
+    return [os.path.basename(os.path.dirname(path))[:-len(".d")]
+            for path in glob.glob(guard_file("*"))]
+
+
+def stop_guarded():
+    """The units that are bound to the lease are down, systemd's way."""
+    units = [unit.replace("@.", "@*.") for unit in guarded_here()]
     if units:
-        do(["systemctl", "kill", "--signal=SIGKILL"] + units, may_fail=True)
-
-
-def lose_lease(vip):
-    """What must not go on without the lease ends: the VIP and every guarded service."""
-    error = error_of(remove_vip, vip) if vip else None
-    units = [unit for unit, shown in look_at_kinds(*GUARDED).items()
-             if shown["ActiveState"] not in DOWN and exists(guard_file(unit))]
-    if "xcatd.service" in units:  # without its database it would take half a minute to stop
-        do(["systemctl", "stop", "--no-block", "xcatd.service"], may_fail=True)
-        do(["systemctl", "kill", "--signal=SIGKILL", "xcatd.service"], may_fail=True)
-    if units:
-        do(["systemctl", "stop"] + units, SERVICE_LIMIT)
-    if error:
-        raise error
+        do(["systemctl", "stop"] + units, SERVICE_LIMIT, may_fail=True)
 
 
 def notify_systemd(message, *descriptors):
     """Tell the service manager, and hand it descriptors to keep (sd_notify(3))."""
     address = os.environ["NOTIFY_SOCKET"].replace("@", "\0", 1)
-    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
-        channel.sendmsg([message.encode()], rights if descriptors else [], 0, address)
+        channel.sendmsg([message.encode()], descriptors_to_pass(descriptors), 0, address)
+
+
+def descriptors_to_pass(descriptors):
+    """Return what sendmsg(2) takes along with a message to pass descriptors."""
+    return [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))
+            ] if descriptors else []
 
 
 def guard_file(unit):
@@ -3619,6 +3932,7 @@ def activate(opts):
     if is_active(opts):
         say("%s is the active node already." % me)
         step("Node record", write_node, opts, books=True)
+        step("Kept address", remember_address, opts, books=True)
         return finish_active(opts, [])
     record, planned, down = read_record(share), not active_node(share), []
     repair = is_active_record(record) and lease_held_here(share)
@@ -3678,6 +3992,7 @@ def activate(opts):
                  console=console_in_use(share), directories=directories, released=False,
                  finished=True)
     point_of_no_return()
+    step("Kept address", remember_address, opts, failed=[], books=True)
     step("Hosts file", save_hosts, share, failed=[], books=True)
     after = picture(opts)
     repaired = [what for (what, was), (_, is_now) in zip(before, after) if was != is_now]
@@ -3717,6 +4032,7 @@ def stand_by(opts, state):
     where it is silent, nothing but this host is touched.
     """
     failed, started = [], time.monotonic()
+    step("Kept address", forget_address, failed=failed, books=True)
 
     # What the node that takes over needs to know.
     if state == "answers":
@@ -4547,6 +4863,7 @@ def build_parser():
                          help="show what is going on; 0 active, 3 standby, 1 inconsistent, "
                               "4 unknown")
     command.add_argument("--hold-lease", metavar="PATH", type=directory, help=argparse.SUPPRESS)
+    command.add_argument("--fence", action="store_true", help=argparse.SUPPRESS)
     command.add_argument("--lease-lost", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("-p", "--path", type=directory, help="the shared directory, mounted")
     parser.add_argument("-v", "--vip", "--virtual-ip", type=ipv4, help="the virtual IP")
@@ -4603,7 +4920,7 @@ def one_run_at_a_time():
     if RUN.dryrun:
         yield
         return
-    patience = SERVICE_LIMIT if RUN.by_pacemaker else 0
+    patience = SERVICE_LIMIT if RUN.by_pacemaker else EARLY_PROBE  # keep_address takes a moment
     with open(RUN_LOCK, "a") as lock:
         if not wait_until(lambda: lock_file(lock.fileno()) == "ours", patience):
             refuse("another run of xcatha.py is at work on this node",
@@ -4684,12 +5001,14 @@ def missing_library():
 
 
 def serve_lease(opts):
-    """What the lease unit runs: hold the lease, or end what depends on it; exit code."""
+    """What the units of the lease run: hold it, or end what depends on it; exit code."""
     try:
         if opts.hold_lease:
             hold_lease(opts.hold_lease)  # ends with an error or a signal only
+        elif opts.fence:
+            fence()
         else:
-            lose_lease(opts.vip)
+            lose_lease()
     except (HAError, OSError) as error:
         say(str(error), sys.stderr)
         return FAILED
@@ -4721,7 +5040,7 @@ def main(argv=None):
     RUN.dryrun = opts.dryrun
     os.umask(0o022)
     RUN.secrets = [os.environ[name] for name in PASSWORD_VARIABLES if os.environ.get(name)]
-    if opts.hold_lease or opts.lease_lost:
+    if opts.hold_lease or opts.fence or opts.lease_lost:
         return serve_lease(opts)
     # A closed terminal or pipe does not stop a run: the administrator may be logged in at the VIP.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -75,7 +75,7 @@ def test_every_row_has_a_next_step():
 
 # ---- Options and exit codes --------------------------------------------------------------------
 
-INTERNAL = {frozenset(["--hold-lease"]), frozenset(["--lease-lost"])}
+INTERNAL = {frozenset([flag]) for flag in ("--hold-lease", "--fence", "--lease-lost")}
 OUTCOMES = {"DONE": "done, or already so", "FAILED": "failed;", "USAGE": "usage:",
             "REFUSED": "refused by", "DEGRADED": "done, but", "INCOMPLETE": "stopped part-way"}
 

@@ -9,17 +9,17 @@ LIMIT = re.compile(r"[A-Z_]+ = \d+")
 
 
 def test_only_the_lines_of_the_named_limits_differ():
-    pairs = zip(SCRIPT.read_text().splitlines(), shortened(HEARTBEAT=2, LOCK_EXPIRY=9).splitlines())
-    assert [new for old, new in pairs if old != new] == ["HEARTBEAT = 2", "LOCK_EXPIRY = 9"]
+    pairs = zip(SCRIPT.read_text().splitlines(), shortened(LEASE_TIME=18, LOCK_EXPIRY=9).splitlines())
+    assert [new for old, new in pairs if old != new] == ["LEASE_TIME = 18", "LOCK_EXPIRY = 9"]
 
 
 def test_copy_has_as_many_lines_as_the_script():
-    text = shortened(HEARTBEAT=2)
+    text = shortened(LEASE_TIME=18)
     assert len(text.splitlines()) == len(SCRIPT.read_text().splitlines())
 
 
 def test_limits_are_numbers_of_seconds_in_the_script():
-    changed = shortened(HEARTBEAT=99)
+    changed = shortened(LEASE_TIME=99)
     lines = [line for line in SCRIPT.read_text().splitlines() if line not in changed.splitlines()]
     assert [bool(LIMIT.fullmatch(line)) for line in lines] == [True]
 

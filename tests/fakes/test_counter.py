@@ -30,7 +30,7 @@ def members(home, set_up):
     """Two nodes after setup, both standing by, whose share has locks that count for nothing."""
     with mounted(home / "share", "-t", "tmpfs", "tmpfs"), cluster(home, PAIR, set_up) as nodes:
         for node in nodes:
-            node.shorten(HEARTBEAT=2)
+            node.shorten(LEASE_TIME=18)
         yield nodes
 
 

@@ -23,7 +23,7 @@ class FakesWorld(World):
     """A pair on fakes that was set up; both hosts stand by."""
 
     dhcp_unit = "dhcpd"
-    limits = {"HEARTBEAT": 1, "LOCK_EXPIRY": 5}
+    limits = {"LEASE_TIME": 9, "LOCK_EXPIRY": 5}
 
     def __init__(self, set_up):
         self.stack = contextlib.ExitStack()
@@ -90,7 +90,7 @@ class FakesWorld(World):
 class WorldWithoutLocks(FakesWorld):
     """As FakesWorld, on a share of whose locks the script knows nothing: the counter decides."""
 
-    limits = {"HEARTBEAT": 2}
+    limits = {"LEASE_TIME": 12}
 
     def share_of(self, home):
         return mounted(self.share, "-t", "tmpfs", "-o", "size=32M", "tmpfs")

@@ -13,7 +13,7 @@ from tests.lab.pair import ACTIVATE, VIP, Pair, cluster_lab, define_osimage, xca
 from tests.shortened import shortened
 from tests.watcher import Watcher, lock_is_free, server_without_lock, servers_on_two_hosts
 
-HEARTBEAT, LOCK_EXPIRY = 3, 15
+LEASE_TIME, LOCK_EXPIRY = 18, 15
 # What a host may take to notice the loss of its lease and to stop what needs it, on a busy machine.
 LOSS_LIMIT = 60
 UNIT = "xcatha-lease"
@@ -28,7 +28,7 @@ class Duo:
         self.data, self.lease = lab.share / "var/lib/pgsql/data", lab.share / ".xcatha/lease"
         for host in lab.hosts:
             (host.root / "root/xcatha.py").write_text(
-                shortened(HEARTBEAT=HEARTBEAT, LOCK_EXPIRY=LOCK_EXPIRY))
+                shortened(LEASE_TIME=LEASE_TIME, LOCK_EXPIRY=LOCK_EXPIRY))
 
     def settle(self):
         """One host is active, cleanly; the other stands by, cleanly."""

@@ -23,7 +23,7 @@ class LabWorld(World):
         self.pair = Pair(self.lab, "postgresql")
         self.hosts, self.share = self.lab.hosts, self.lab.share
         for host in self.hosts:
-            (host.root / "root/xcatha.py").write_text(shortened(HEARTBEAT=3, LOCK_EXPIRY=9))
+            (host.root / "root/xcatha.py").write_text(shortened(LEASE_TIME=18, LOCK_EXPIRY=9))
 
     def start(self, host, *options):
         return host.popen("python", "/root/xcatha.py", *options)

@@ -186,7 +186,7 @@ def test_help_names_every_option_but_the_internal_ones(capsys):
     shown = capsys.readouterr().out
     options = [flag for action in xcatha.build_parser()._actions for flag in action.option_strings]
     hidden = {flag for flag in options if flag not in shown}
-    assert hidden == {"--hold-lease", "--lease-lost"}
+    assert hidden == {"--hold-lease", "--fence", "--lease-lost"}
 
 
 def test_version_of_xcat_is_not_given_together_with_its_source(capsys):

@@ -209,11 +209,16 @@ def test_filesystem_without_locks_is_told_from_a_held_lock(monkeypatch, error):
     assert xcatha.lock_file(0) == "refused"
 
 
-def test_lease_unit_is_of_type_notify_and_drops_the_vip_at_its_end():
-    lines = xcatha.lease_unit_text("/HA", "10.5.106.50").splitlines()
-    assert {"Type=notify", "RequiresMountsFor=/HA"} < set(lines)
-    assert any(line.startswith("ExecStart=") and "--hold-lease /HA" in line for line in lines)
-    assert any(line.startswith("ExecStopPost=") and "10.5.106.50" in line for line in lines)
+def test_units_of_the_lease_are_of_type_notify_and_its_end_drops_the_vip(mounts):
+    mounts(("/HA", "ext4", "rw"))
+    units = xcatha.lease_units("/HA", "10.5.106.50")
+    lease, fence = (units[path].splitlines() for path in (
+        xcatha.LEASE_UNIT_FILE, xcatha.FENCE_UNIT_FILE))
+    assert {"Type=notify", "RequiresMountsFor=/HA", "BindsTo=xcatha-fence.service"} < set(lease)
+    assert any(line.startswith("ExecStart=") and "--hold-lease /HA" in line for line in lease)
+    assert any(line.startswith("ExecStopPost=") and "10.5.106.50" in line for line in lease)
+    assert any(line.startswith("ExecStart=") and line.endswith("--fence") for line in fence)
+    assert not any("/HA" in line for line in fence)
 
 
 def test_guard_of_an_instance_is_that_of_its_template():

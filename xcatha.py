@@ -2315,8 +2315,10 @@ def stop_guarded():
 
 
 def notify_systemd(message, *descriptors):
-    """Tell the service manager, and hand it descriptors to keep (sd_notify(3))."""
-    address = os.environ["NOTIFY_SOCKET"].replace("@", "\0", 1)
+    """Tell the service manager, if it listens, and hand it descriptors to keep (sd_notify(3))."""
+    address = os.environ.get("NOTIFY_SOCKET", "").replace("@", "\0", 1)
+    if not address:
+        return
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
         channel.sendmsg([message.encode()], descriptors_to_pass(descriptors), 0, address)
 

@@ -9,7 +9,8 @@ LIMIT = re.compile(r"[A-Z_]+ = \d+")
 
 
 def test_only_the_lines_of_the_named_limits_differ():
-    pairs = zip(SCRIPT.read_text().splitlines(), shortened(LEASE_TIME=18, LOCK_EXPIRY=9).splitlines())
+    changed = shortened(LEASE_TIME=18, LOCK_EXPIRY=9).splitlines()
+    pairs = zip(SCRIPT.read_text().splitlines(), changed)
     assert [new for old, new in pairs if old != new] == ["LEASE_TIME = 18", "LOCK_EXPIRY = 9"]
 
 

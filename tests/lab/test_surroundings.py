@@ -2,11 +2,11 @@
 import contextlib
 import json
 import signal
-import subprocess
 
 import pytest
 
 from tests.lab import judge
+from tests.lab.hanging import HangingLab
 from tests.lab.image import wait_for
 from tests.lab.lab import Lab
 from tests.lab.pair import ACTIVATE, DEACTIVATE, SETUP, VIP, Pair, pair_lab
@@ -264,35 +264,6 @@ def test_session_through_the_vip_dies_and_deactivate_goes_on(pair, host1):
 
 
 # ---- A share that hangs ----------------------------------------------------------------------
-
-class HangingLab(Lab):
-    """A lab each of whose hosts has the share from a process on this machine: it can be stopped."""
-
-    def __init__(self, *args):
-        super().__init__(*args)
-        self.servers = {}
-
-    def share_of(self, name):
-        """Where the host's server shows the share."""
-        shown = self.directory / f"share-of-{name}"
-        shown.mkdir()
-        self.servers[name] = subprocess.Popen(["bindfs", "-f", self.share, shown])
-        wait_for(shown.is_mount, 20, "bindfs")
-        return shown
-
-    def signal(self, name, number):
-        """Stop the server of a host, or let it go on."""
-        self.servers[name].send_signal(number)
-
-    def close(self):
-        for name in self.servers:
-            self.signal(name, signal.SIGCONT)
-        super().close()
-        for server in self.servers.values():
-            server.terminate()
-            server.wait(20)
-        self.servers.clear()
-
 
 @contextlib.contextmanager
 def hanging_for(*names):

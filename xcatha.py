@@ -107,7 +107,6 @@ DO_LIMIT = 120
 SERVICE_LIMIT = 180
 SHARE_LIMIT = 10
 STATUS_PATIENCE = 1
-XCAT_LIMIT = 600
 INSTALL_LIMIT = 3600
 COPY_LIMIT = 7 * 24 * 3600
 LEASE_TIME = 90
@@ -2417,7 +2416,7 @@ def link_directory(share, path):
     if leads_to(share, path):
         return False
     expect(os.path.isdir(target), "%s is missing on the share" % target,
-           hint="restore it, or run setup again")
+           hint="restore it from a backup, or copy %s of a standby there" % path)
     on_failure(unlink_directory, share, path)
     if exists(path):
         move_aside(path, ".xcatbak")
@@ -2999,11 +2998,6 @@ def certificate_name():
     return found.group(1) if found else ""
 
 
-def trusted_in(rows):
-    """The names that rows of xCAT's policy table trust."""
-    return [row["name"] for row in rows if row["rule"].startswith("trust")]
-
-
 def trust_names(opts, names):
     """xCAT's policy trusts these names; each gets a free priority near xCAT's own rows."""
     if not tables_are_known(opts.path):
@@ -3012,13 +3006,15 @@ def trust_names(opts, names):
                      "unless xCAT trusts it already")
         return "depends on xCAT's tables"
     rows = table("policy")
-    missing = [name for name in dict.fromkeys(names) if name and name not in trusted_in(rows)]
+    trusted = {row["name"] for row in rows if row["rule"].startswith("trust")}
+    missing = [name for name in dict.fromkeys(names) if name and name not in trusted]
     taken = [row["priority"] for row in rows]
     free = ("1.%d" % number for number in range(2, 10000) if number % 10)
     for name in missing:
         priority = next(number for number in free if number not in taken)
         xcat(["chdef", "-t", "policy", "-o", priority, "name=" + name, "rule=trusted"], do)
-    expect(not missing or set(missing) <= set(trusted_in(table("policy"))),
+    expect(not missing or set(missing) <= {
+        row["name"] for row in table("policy") if row["rule"].startswith("trust")},
            "xCAT's policy does not trust %s" % ", ".join(missing),
            "tabdump policy shows no such rows", "add them with chdef -t policy")
     return "trusted: " + ", ".join(missing) if missing else "already trusted"
@@ -3479,7 +3475,7 @@ def size_of(path):
     """The bytes that a local directory takes on its own filesystem."""
     if link_target(path) or not os.path.isdir(path):
         return 0
-    out = output_of(["du", "-s", "-x", "--block-size=1", path], XCAT_LIMIT)
+    out = output_of(["du", "-s", "-x", "--block-size=1", path], INSTALL_LIMIT)
     return int(out.split()[0]) if out.split() else 0
 
 

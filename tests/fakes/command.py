@@ -102,12 +102,15 @@ def planned_fault(caller):
 def suffer(fault, caller):
     """Do nothing of what was asked, but fail, hang for ever, or send the caller's parent a signal.
 
+    A lie does nothing either, and looks like success.
     After SIGHUP, which must not stop that one, the command does its part all the same.
     """
     if fault.startswith("SIG"):
         os.kill(caller.parent(), signal.Signals[fault])
     if fault == "SIGHUP":
         return
+    if fault == "LIE":
+        sys.exit(0)
     if fault in ("HANG", "SIGINT", "SIGTERM"):
         caller.wait_for_end()  # a parent that gets on with it ends this command
     sys.exit("fake: planned fault")

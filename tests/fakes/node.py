@@ -262,7 +262,7 @@ class Node:
             self.path(f"/usr/local/lib/fakes/real/{name}").unlink()
 
     def plan(self, fault, where):
-        """Plan FAIL, HANG or a signal to the caller (SIGKILL_AT ...); see command.py.
+        """Plan FAIL, LIE, HANG or a signal to the caller (SIGKILL_AT ...); see command.py.
 
         _AT the n-th call from now, _FROM it on, or _ON calls that begin with these words.
         """

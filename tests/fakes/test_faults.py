@@ -22,7 +22,6 @@ SHORT = shortened(
     DO_LIMIT=5,
     SERVICE_LIMIT=5,
     SHARE_LIMIT=3,
-    XCAT_LIMIT=5,
     INSTALL_LIMIT=20,
     COPY_LIMIT=20,
 )

@@ -291,6 +291,74 @@ def test_setup_that_is_not_finished_elsewhere(pair, moment, remedy):
 
 # ---- Failures that have changed something ------------------------------------------------------
 
+# {(fault, what it meets): what the run says that is undone by it, or by -d is reported}
+LIES_ON_FRESH = {
+    ("LIE_ON", "go-xcat"): "go-xcat ended without an error, but xCAT is not installed\n.*\n"
+                           ".*next: see /tmp/go-xcat.log",
+    ("LIE_ON", "pgsqlsetup"): "the switch to postgresql did not happen\n.*still names sqlite\n"
+                              ".*next: the log has the tool's output",
+    ("LIE_ON", "chdef -t policy"): "xCAT's policy does not trust host1\n.*\n"
+                                   ".*next: add them with chdef -t policy",
+}
+LIES_ON_ACTIVATE = {
+    ("LIE_ON", "ip address add"): "the VIP is not on eth0:0",
+    ("LIE_ON", "hostname hamn"): "the host name is still host1",
+    ("FAIL_ON", "lsdef"): "xcatd does not answer\n.*planned fault\n"
+                          ".*next: see `systemctl status xcatd`",
+}
+LIES_ON_DEACTIVATE = {
+    ("LIE_ON", "ip address del"): "the VIP 10.5.106.50 is still on eth0:0",
+    ("LIE_ON", "hostname host1"): "the host name is still hamn",
+}
+
+
+def goes_wrong(node, line, fault, what, said, code):
+    """The run meets the fault and says so; a name for what happened to its undo."""
+    node.plan(fault, what)
+    done = node.run(*node.script(*line))
+    node.heal()
+    assert done.returncode == code and re.search(said, done.stderr), done
+    return done.stderr
+
+
+def test_setup_is_not_taken_in_by_tools_that_only_say_that_they_worked(node):
+    for (fault, what), said in LIES_ON_FRESH.items():
+        assert "as it was found" in goes_wrong(node, SETUP, fault, what, said, 1)
+    node.xcatha(*SETUP)
+
+
+def test_activate_and_deactivate_are_not_taken_in_either(members):
+    host1, _ = members
+    host1.shorten(SERVICE_LIMIT=2)
+    for (fault, what), said in LIES_ON_ACTIVATE.items():
+        assert "as it was found" in goes_wrong(host1, ACTIVATE, fault, what, said, 1)
+    host1.xcatha(*ACTIVATE)
+    for (fault, what), said in LIES_ON_DEACTIVATE.items():
+        goes_wrong(host1, DEACTIVATE, fault, what, said, 5)
+        host1.xcatha(*DEACTIVATE)
+        host1.xcatha(*ACTIVATE)
+
+
+def test_directory_that_the_share_has_lost_comes_back_from_a_standby(members):
+    host1, _ = members
+    host1.succeed("mv", "/HA/tftpboot", "/HA/lost")
+    said = host1.xcatha(*ACTIVATE, code=1).stderr
+    assert "/HA/tftpboot is missing on the share" in said
+    assert "copy /tftpboot of a standby there" in said
+    host1.succeed("cp", "-a", "/tftpboot", "/HA/")
+    host1.xcatha(*ACTIVATE)
+
+
+def test_existing_node_whose_tables_or_directories_are_not_complete(node):
+    node.succeed(GO_XCAT, "--yes", "install")
+    goes_wrong(node, SETUP, "LIE_ON", "chdef -t site", "chdef did not change master of clustersite"
+               ".*\n.*\n.*next: run those chdef lines of the log by hand", 1)
+    node.succeed("mv", "/tftpboot", "/root")
+    said = node.xcatha(*SETUP, code=1).stderr
+    assert "/tftpboot is missing on this node" in said and "--exclude /tftpboot" in said
+    node.succeed("mv", "/root/tftpboot", "/")
+    node.xcatha(*SETUP)
+
 
 def test_download_that_fails_is_replaced_by_a_local_copy(node):
     said = node.xcatha(*changed(SETUP, "--go-xcat", "https://10.5.106.4:1/go-xcat"), code=1).stderr

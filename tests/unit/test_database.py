@@ -204,3 +204,20 @@ def test_password_of_root_is_asked_for_where_mariadb_does_not_let_it_grant(monke
         xcatha.grant_access(opts)
     assert error.value.what == "the database did not let root grant access"
     assert "Access denied" in error.value.evidence and "XCATMYSQLROOT_PW" in error.value.hint
+
+
+def test_user_that_is_not_plain_is_not_put_into_a_statement(monkeypatch, opts):
+    monkeypatch.setattr(xcatha, "read_cfgloc", lambda: "mysql:dbname=x;host=h|x'y|secret")
+    monkeypatch.setattr(xcatha, "ask", lambda *_, **__: (1, "", ""))
+    with pytest.raises(xcatha.HAError) as error:
+        xcatha.grant_access(opts)
+    assert error.value.what == "/etc/xcat/cfgloc has no plain user and password"
+    assert "mysqlsetup" in error.value.hint
+
+
+def test_place_for_the_settings_of_mariadb_is_asked_for(monkeypatch):
+    monkeypatch.setattr(xcatha.os.path, "isdir", lambda path: False)
+    with pytest.raises(xcatha.HAError) as error:
+        xcatha.bind_everywhere()
+    assert error.value.what == "there is no place for MariaDB's settings"
+    assert "make /etc/my.cnf.d" in error.value.hint

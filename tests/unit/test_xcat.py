@@ -70,3 +70,26 @@ def test_version_is_what_the_package_manager_knows(
     calls = says(*outcome)
     assert xcatha.xcat_version() == version
     assert [argv[0] for argv, _ in calls] == [tool]
+
+
+LSXCATD = "Version 2.19.0\ndbengine=%s\ndbhost=%s\n"
+
+
+@pytest.mark.parametrize(
+    "lsxcatd, site, what, hint",
+    [
+        (("SQLite", ""), {}, "xCAT does not use postgresql", "cfgloc"),
+        (("Pg", "10.5.106.4"), {}, "xCAT's database is not at the VIP", "cfgloc"),
+        (("Pg", "10.5.106.50"), {}, "xCAT's tables are empty", "restore a dump"),
+        (("Pg", "10.5.106.50"), {"master": "10.5.106.50"}, "", ""),
+    ],
+)
+def test_database_is_verified_by_what_xcat_says(monkeypatch, opts, lsxcatd, site, what, hint):
+    monkeypatch.setattr(xcatha, "xcat", lambda _: LSXCATD % lsxcatd)
+    monkeypatch.setattr(xcatha, "site_attributes", lambda: site)
+    if not what:
+        assert xcatha.verify_xcat(opts) == "lsxcatd shows Pg at 10.5.106.50"
+        return
+    with pytest.raises(xcatha.HAError) as error:
+        xcatha.verify_xcat(opts)
+    assert error.value.what == what and hint in error.value.hint

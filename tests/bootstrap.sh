@@ -1,5 +1,6 @@
 # Sourced from the top of the repository: installs the Debian packages in tests/packages*.txt and
-# leaves in $venv a virtual environment of the system's python3 with $requirements.
+# $more_packages, and leaves in $venv a virtual environment of the system's python3 with
+# $requirements.
 
 [ "$(id -u)" = 0 ] || { echo "Run this as root." >&2; exit 2; }
 
@@ -8,7 +9,7 @@ export XCATHA_TEST_CACHE="${XCATHA_TEST_CACHE:-/var/cache/xcatha-tests}"
 mkdir -p "$XCATHA_TEST_CACHE"
 
 missing_packages() {
-    sed 's/#.*//' tests/packages*.txt | tr -s ' ' '\n' | sed '/^$/d' | while read -r package; do
+    sed 's/#.*//' tests/packages*.txt ${more_packages:-} | tr -s ' ' '\n' | sed '/^$/d' | while read -r package; do
         state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
         [ "$state" = installed ] || echo "$package"
     done

@@ -1,6 +1,7 @@
-"""The three levels of tests: which test is in which, and a count of each before the closing line.
+"""The four levels of tests: which test is in which, and a count of each before the closing line.
 
-A skipped test fails the run, and so does a level that ran nothing in a full run.
+A skipped test fails the run, and so does a level that ran nothing in a full run; but the virtual
+machines, which take hours, are run for "-m vm" alone, and a full run says that they were left out.
 Kept to Python 3.6 and pytest 7.0: the unit level loads this file on every Python.
 """
 
@@ -11,7 +12,8 @@ import pytest
 
 from tests.pythons import SUPPORTED, missing_pythons
 
-LEVELS = ("unit", "fakes", "lab")
+LEVELS = ("unit", "fakes", "lab", "vm")
+ON_REQUEST = ("long", "vm")  # what setup.cfg leaves out
 OUTCOMES = ("passed", "failed", "skipped")
 
 
@@ -31,7 +33,8 @@ def pytest_configure(config):
 
 def pytest_deselected(items):
     for item in items:
-        item.config.left_out.append(bool(item.get_closest_marker("long")))
+        reasons = [name for name in ON_REQUEST if item.get_closest_marker(name)]
+        item.config.left_out.append(reasons[-1] if reasons else "")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -47,7 +50,7 @@ def tell(record_property):
 
 
 def is_full_run(config):
-    """True if nothing narrows the run: no path, and only long tests left out."""
+    """True if nothing narrows the run: no path, and only what is run on request left out."""
     everything = config.args == config.getini("testpaths")
     return everything and all(config.left_out) and not config.option.collectonly
 
@@ -71,7 +74,8 @@ def complaints(config, counts):
         count = counts[level]
         if count["skipped"]:
             found.append("{}: a skipped test is a failure".format(level))
-        if is_full_run(config) and not count["passed"] + count["failed"]:
+        ran = count["passed"] + count["failed"]
+        if is_full_run(config) and not ran and level not in config.left_out:
             found.append("{}: ran nothing".format(level))
     return found
 
@@ -110,7 +114,9 @@ def pytest_terminal_summary(terminalreporter, config):
     if is_full_run(config):
         missing = ", ".join(missing_pythons()) or "none of " + ", ".join(SUPPORTED)
         terminalreporter.write_line("Python versions not found here: " + missing)
-    if any(config.left_out):
-        terminalreporter.write_line("deselected: {} long".format(sum(config.left_out)))
+    for name in ON_REQUEST:
+        if name in config.left_out:
+            number = config.left_out.count(name)
+            terminalreporter.write_line("left out: {} {} (-m {})".format(number, name, name))
     for complaint in complaints(config, counts):
         terminalreporter.write_line("FAILED " + complaint, red=True)

@@ -112,8 +112,25 @@ python3 - <<'END'
 {RPM_BUILD}END
 """
 
+# For tests/vm: a kernel, NFS at both ends and a login; the initial file system is kept small.
+VIRTUAL_MACHINE = """
+export DEBIAN_FRONTEND=noninteractive
+apt-get -q update
+apt-get -q -y --no-install-recommends install initramfs-tools kmod lz4 udev
+printf 'ext4\\nvirtio_blk\\nvirtio_net\\nvirtio_pci\\n' >>/etc/initramfs-tools/modules
+sed -i 's/^MODULES=.*/MODULES=list/; s/^COMPRESS=.*/COMPRESS=lz4/' \\
+    /etc/initramfs-tools/initramfs.conf
+apt-get -q -y --no-install-recommends install linux-image-cloud-amd64 nfs-common \\
+    nfs-kernel-server rpcbind
+systemctl enable ssh
+systemctl disable nfs-server
+systemctl mask e2scrub_reap.service getty@tty1.service
+rm -rf /var/lib/apt/lists/*
+apt-get clean
+"""
+
 FLAVOURS = {"el": EL_LAYOUT, "debian": DEBIAN_LAYOUT, "pacemaker": CLUSTER_MANAGER + EL_LAYOUT,
-            "rpm": RPM}
+            "rpm": RPM, "vm": VIRTUAL_MACHINE + EL_LAYOUT}
 
 
 def cache():
@@ -179,7 +196,7 @@ def command(*argv, **options):
     return result.stdout
 
 
-def wait_for(condition, timeout, what):
+def wait_for(condition, timeout, what, pause=0.02):
     """The first true value of `condition()`; TimeoutError that names `what` after `timeout` s."""
     deadline = time.monotonic() + timeout
     while True:
@@ -188,7 +205,7 @@ def wait_for(condition, timeout, what):
             return value
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what}: not within {timeout} s")
-        time.sleep(0.02)
+        time.sleep(pause)
 
 
 @functools.lru_cache(maxsize=None)

@@ -1,0 +1,54 @@
+"""The active node loses its storage and nothing else: what it had not sent must never arrive."""
+import time
+
+import pytest
+
+from tests.lab.pair import Pair
+from tests.vm import evidence
+from tests.vm.evidence import Dirtier, Writer
+
+
+def active_and_other(rack):
+    """(the node that has the VIP, the other one)."""
+    name = rack.client.holder("10.5.106.50")
+    return sorted(rack.nodes, key=lambda node: node.name != name)
+
+
+# The server's lease is 30 s; it is 90 s on most, and all that is derived from it takes longer then.
+@pytest.mark.parametrize("version", [4, 3])
+def test_what_a_node_cut_off_from_its_storage_had_not_sent_never_arrives(
+        racks, version, repetition, tell):
+    rack = racks("active", mounts=version)
+    old, new = active_and_other(rack)
+    mark = f"{evidence.MARK}{version}-{repetition}-"
+    boot, writer, dirtier = old.boot_id(), Writer(old), Dirtier(old, mark)
+    writer.wait_for_lines(5)
+
+    cut = time.time()
+    old.cut("storage")
+    dirtier.dirty()
+    Pair(rack, "postgresql").activate(new)
+    serving = {name: rack.watch.first(name, cut) for name in ("database", "xcatd")}
+
+    lost_at_first = evidence.lost(new, rack.store, writer.acknowledged)
+    page, after = evidence.put_page(new, "new"), evidence.insert(new, 10)
+    old.heal("storage")
+    old.wait_up()
+    old.wait_until("mountpoint", "-q", "/HA", timeout=900)
+    new.succeed("systemctl", "restart", "postgresql")
+
+    tell(f"cut and heal, NFSv{version}, {old.name} to {new.name}: lock to serving "
+         f"{serving['database']} s (xcatd {serving['xcatd']} s) after the cut; on {old.name} last "
+         f"database process {rack.watch.last(old.name, 'postgres', cut)} s, VIP "
+         f"{rack.watch.last(old.name, 'vip', cut)} s after it; {len(writer.acknowledged)} rows")
+    assert lost_at_first == []
+    assert evidence.marked(rack.store, mark) == []
+    assert evidence.md5(rack.store, "page")["page"] == page
+    assert evidence.lost(new, rack.store, writer.acknowledged) == []
+    assert set(after) <= set(evidence.rows(new))
+    evidence.check_database(new)
+    assert rack.watch.both(cut) == []
+    assert old.boot_id() != boot
+    assert active_and_other(rack)[0] is new
+    writer.stop()
+    dirtier.stop()

@@ -1,0 +1,32 @@
+"""The active node loses its power, and with it everything that it had not written."""
+import time
+
+import pytest
+
+from tests.lab.pair import Pair
+from tests.vm import evidence
+from tests.vm.evidence import Writer
+from tests.vm.test_cut import active_and_other
+
+
+@pytest.mark.parametrize("version", [4, 3])
+def test_acknowledged_rows_and_synced_files_survive_the_loss_of_the_page_cache(
+        racks, version, tell):
+    rack = racks("active", mounts=version)
+    old, new = active_and_other(rack)
+    writer = Writer(old)
+    writer.wait_for_lines(20)
+    at = time.time()
+    old.power_off()
+    Pair(rack, "postgresql").activate(new)
+    tell(f"power-off, NFSv{version}: serving {rack.watch.first('database', at)} s (xcatd "
+         f"{rack.watch.first('xcatd', at)} s) later; {len(writer.acknowledged)} rows and files")
+    assert evidence.lost(new, rack.store, writer.acknowledged) == []
+    evidence.check_database(new)
+    writer.stop()
+
+    old.boot()
+    assert old.run("pgrep", "-x", "postgres|postmaster|xcatd").stdout == ""
+    old.fail("systemctl", "start", "postgresql")
+    old.fail("python", "xcatha.py", "--status", code=3)
+    assert active_and_other(rack)[0] is new

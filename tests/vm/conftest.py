@@ -15,6 +15,7 @@ def pytest_itemcollected(item):
         item.add_marker(LIMIT)
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_generate_tests(metafunc):
     """Run those tests that ask for it XCATHA_REPEAT times, on the same machines."""
     if "repetition" in metafunc.fixturenames:

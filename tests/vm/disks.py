@@ -77,8 +77,8 @@ def disk(name, layers, addresses, fstab, script):
     interfaces = "auto lo\niface lo inet loopback\n" + "".join(
         INTERFACE.format(nic=f"eth{number}", address=address)
         for number, address in enumerate(addresses))
-    files = {"fstab": fstab, "hostname": f"{name}\n", "machine-id": image.digest(name).ljust(32, "0"),
-             "network/interfaces": interfaces, "ssh/sshd_config": SSHD,
+    files = {"fstab": fstab, "hostname": f"{name}\n",
+             "machine-id": image.digest(name).ljust(32, "0"), "network/interfaces": interfaces, "ssh/sshd_config": SSHD,
              "ssh/tests.pub": key().with_suffix(".pub").read_text(),
              "systemd/system/agent.service": AGENT_UNIT}
     agent = HERE / "agent.py"
@@ -108,7 +108,8 @@ def empty(name):
         (directory / "empty").mkdir()
         file_system(directory / "disk.raw", directory / "empty")
 
-    return image.stored(image.cache() / "disks" / f"{name}-{image.digest(file_system.__doc__)}", fill)
+    version = image.digest(file_system.__doc__)
+    return image.stored(image.cache() / "disks" / f"{name}-{version}", fill)
 
 
 def file_system(file, top):

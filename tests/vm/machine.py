@@ -35,7 +35,8 @@ def acceleration(kernel, initrd):
              "-kernel", kernel, "-initrd", initrd, "-append", "console=ttyS0"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            wait_for(lambda: qemu.poll() is not None or "Run /init" in serial.read(), 20, "KVM", 0.5)
+            wait_for(lambda: qemu.poll() is not None or "Run /init" in serial.read(), 20, "KVM",
+                     0.5)
             return TCG if qemu.poll() is not None else kvm
         except TimeoutError:
             return TCG

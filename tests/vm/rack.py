@@ -18,7 +18,7 @@ import stat
 from tests.lab import image, lab
 from tests.lab.client import Client
 from tests.lab.lab import ADDRESSES, CLIENT_ADDRESS, Lab, claim, prune
-from tests.lab.pair import Pair, pair_lab
+from tests.lab.pair import VIP, Pair, pair_lab
 from tests.vm import disks
 from tests.vm.machine import Virtual
 from tests.vm.network import Network
@@ -45,7 +45,8 @@ cat >/etc/hosts <<'END'
 echo '# no name server yet' >/etc/resolv.conf
 """
 # Of a lab host's changes, those that are the machine's own or of no use on another.
-OWN = ("etc/machine-id", "etc/network", "run", "tmp", "var/log/journal", "var/lib/systemd", "var/tmp")
+OWN = ("etc/machine-id", "etc/network", "run", "tmp", "var/log/journal", "var/lib/systemd",
+       "var/tmp")
 
 
 class Rack(Lab):
@@ -60,7 +61,20 @@ class Rack(Lab):
         super().__init__(flavour=FLAVOUR)
         self.wanted, self.lease = state, lease
         self.mounts = mounts if isinstance(mounts, dict) else dict.fromkeys(ADDRESSES, mounts)
+        self.pair = Pair(self, "postgresql")
         self.watch = None
+
+    @property
+    def active(self):
+        """The node that answers at the VIP, or None."""
+        name = self.client.holder(VIP)
+        return next((node for node in self.nodes if node.name == name), None)
+
+    @property
+    def other(self):
+        """The node that does not."""
+        active = self.active
+        return next(node for node in self.nodes if node is not active)
 
     def power_up(self):
         """Lay the cables and bring the machines into their state."""
@@ -91,7 +105,7 @@ class Rack(Lab):
         """Let all three go on from where they were booted, which is done first if need be."""
         if not self.booted().exists():
             for machine in self.hosts:
-                machine.insert(self.first_disks()[machine.name])
+                machine.insert(self.first_disks[machine.name])
                 machine.power_on()
             for machine in self.hosts:
                 machine.wait_up()
@@ -124,14 +138,14 @@ class Rack(Lab):
         """Have host1 activated by the present xcatha.py, which is done first if need be."""
         if not self.activated().exists():
             self.set_up()
-            Pair(self, "postgresql").activate(self.host1)
+            self.pair.activate(self.host1)
             self.save(self.activated())
         self.keep(self.booted())
         self.resume(self.activated())
 
     # ---- What is kept ------------------------------------------------------------------------
 
-    @functools.lru_cache(maxsize=None)
+    @functools.cached_property
     def first_disks(self):
         """The disks that the machines boot from the first time, made if need be."""
         layers = [self.host_layer / "disk", self.base]
@@ -148,7 +162,7 @@ class Rack(Lab):
 
     def booted(self):
         """Where the booted machines are kept."""
-        return self.place("booted", *(str(disk) for found in self.first_disks().values()
+        return self.place("booted", *(str(disk) for found in self.first_disks.values()
                                       for disk in found))
 
     def activated(self):

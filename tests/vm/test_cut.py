@@ -3,15 +3,8 @@ import time
 
 import pytest
 
-from tests.lab.pair import Pair
 from tests.vm import evidence
 from tests.vm.evidence import Dirtier, Writer
-
-
-def active_and_other(rack):
-    """(the node that has the VIP, the other one)."""
-    name = rack.client.holder("10.5.106.50")
-    return sorted(rack.nodes, key=lambda node: node.name != name)
 
 
 # The server's lease is 30 s; it is 90 s on most, and all that is derived from it takes longer then.
@@ -19,7 +12,7 @@ def active_and_other(rack):
 def test_what_a_node_cut_off_from_its_storage_had_not_sent_never_arrives(
         racks, version, repetition, tell):
     rack = racks("active", mounts=version)
-    old, new = active_and_other(rack)
+    old, new = rack.active, rack.other
     mark = f"{evidence.MARK}{version}-{repetition}-"
     boot, writer, dirtier = old.boot_id(), Writer(old), Dirtier(old, mark)
     writer.wait_for_lines(5)
@@ -27,7 +20,7 @@ def test_what_a_node_cut_off_from_its_storage_had_not_sent_never_arrives(
     cut = time.time()
     old.cut("storage")
     dirtier.dirty()
-    Pair(rack, "postgresql").activate(new)
+    rack.pair.activate(new)
     serving = {name: rack.watch.first(name, cut) for name in ("database", "xcatd")}
 
     lost_at_first = evidence.lost(new, rack.store, writer.acknowledged)
@@ -49,6 +42,6 @@ def test_what_a_node_cut_off_from_its_storage_had_not_sent_never_arrives(
     evidence.check_database(new)
     assert rack.watch.both(cut) == []
     assert old.boot_id() != boot
-    assert active_and_other(rack)[0] is new
+    assert rack.active is new
     writer.stop()
     dirtier.stop()

@@ -3,22 +3,20 @@ import time
 
 import pytest
 
-from tests.lab.pair import Pair
 from tests.vm import evidence
 from tests.vm.evidence import Writer
-from tests.vm.test_cut import active_and_other
 
 
 @pytest.mark.parametrize("version", [4, 3])
 def test_acknowledged_rows_and_synced_files_survive_the_loss_of_the_page_cache(
         racks, version, tell):
     rack = racks("active", mounts=version)
-    old, new = active_and_other(rack)
+    old, new = rack.active, rack.other
     writer = Writer(old)
     writer.wait_for_lines(20)
     at = time.time()
     old.power_off()
-    Pair(rack, "postgresql").activate(new)
+    rack.pair.activate(new)
     tell(f"power-off, NFSv{version}: serving {rack.watch.first('database', at)} s (xcatd "
          f"{rack.watch.first('xcatd', at)} s) later; {len(writer.acknowledged)} rows and files")
     assert evidence.lost(new, rack.store, writer.acknowledged) == []
@@ -29,4 +27,4 @@ def test_acknowledged_rows_and_synced_files_survive_the_loss_of_the_page_cache(
     assert old.run("pgrep", "-x", "postgres|postmaster|xcatd").stdout == ""
     old.fail("systemctl", "start", "postgresql")
     old.fail("python", "xcatha.py", "--status", code=3)
-    assert active_and_other(rack)[0] is new
+    assert rack.active is new

@@ -3,13 +3,12 @@ import time
 
 import pytest
 
-from tests.lab.pair import SETUP, Pair, write_trees
+from tests.lab.pair import SETUP, write_trees
 from tests.vm import evidence
 from tests.vm.disks import SHARE
 from tests.vm.evidence import Writer
-from tests.vm.test_cut import active_and_other
 
-# What a copy must keep, as the store itself sees it: kind and mode, owner, links, size, use of disk.
+# What a copy must keep, as the store itself sees it: kind, mode, owner, links, size, target.
 LOOK = "cd {top} && find . -printf '%P %y%m %U:%G %n %s %l\\n' | sort"
 
 
@@ -21,7 +20,7 @@ def look(machine, top):
 @pytest.mark.parametrize("version", [4, 3])
 def test_two_bare_nodes_are_set_up_activated_and_failed_over(new_rack, version, tell):
     rack = new_rack("fresh", mounts=version)
-    pair, took = Pair(rack, "postgresql"), {}
+    pair, took = rack.pair, {}
 
     def timed(what, action, *argv):
         """Do a step of the README's and keep its time."""
@@ -33,7 +32,7 @@ def test_two_bare_nodes_are_set_up_activated_and_failed_over(new_rack, version, 
     rack.host1.succeed("mkdir", "/install", "/tftpboot")
     write_trees(rack.host1, "first")
     before = look(rack.host1, "/install/tree/first")
-    said = timed("setup host1", rack.host1.run, *pair.line(SETUP, rack.host1), )
+    said = timed("setup host1", rack.host1.run, *pair.line(SETUP, rack.host1))
     assert said.returncode == 0, rack.host1.report(said)
     assert "ACL" in said.stderr
     assert look(rack.store, f"{SHARE}/install/tree/first") == before
@@ -50,17 +49,17 @@ def test_two_bare_nodes_are_set_up_activated_and_failed_over(new_rack, version, 
     timed("planned: activate", pair.activate, rack.host2)
     assert evidence.lost(rack.host2, rack.store, writer.acknowledged) == []
 
-    at, writer = time.time(), Writer(rack.host2)
+    writer = Writer(rack.host2)
     writer.wait_for_lines(5)
     at = time.time()
     rack.host2.power_off()
     timed("unplanned: activate", pair.activate, rack.host1)
     took["power-off to serving"] = rack.watch.first("database", at)
-    tell(f"README's way on NFSv{version}: " + ", ".join(f"{what} {time} s" for what, time in took.items()))
+    tell(f"README's way, NFSv{version}: {', '.join(f'{what} {s} s' for what, s in took.items())}")
     assert evidence.lost(rack.host1, rack.store, writer.acknowledged) == []
     evidence.check_database(rack.host1)
     assert rack.watch.both(0) == []
     writer.stop()
     rack.host2.boot()
     rack.host2.fail("python", "xcatha.py", "--status", code=3)
-    assert active_and_other(rack)[0] is rack.host1
+    assert rack.active is rack.host1

@@ -3,10 +3,8 @@ import time
 
 import pytest
 
-from tests.lab.pair import Pair
 from tests.vm import evidence
 from tests.vm.evidence import Writer
-from tests.vm.test_cut import active_and_other
 
 
 def runs(node):
@@ -20,7 +18,7 @@ def runs(node):
 @pytest.mark.parametrize("lease", [90, 30])
 def test_restart_of_the_server_demotes_nobody(racks, lease, dead_client, repetition, tell):
     rack = racks("active", lease=lease)
-    active, other = active_and_other(rack)
+    active, other = rack.active, rack.other
     evidence.make_folder(active)
     before, writer = runs(active), Writer(active, "rows")
     writer.wait_for_lines(5)
@@ -55,7 +53,7 @@ def test_restart_of_the_server_demotes_nobody(racks, lease, dead_client, repetit
 def test_store_that_was_away_costs_nothing_or_the_line_that_brings_the_pair_back(
         racks, seconds, tell):
     rack = racks("active", lease=90)
-    active, _ = active_and_other(rack)
+    active = rack.active
     before, writer = runs(active), Writer(active)
     writer.wait_for_lines(5)
     at = time.time()
@@ -67,12 +65,13 @@ def test_store_that_was_away_costs_nothing_or_the_line_that_brings_the_pair_back
         assert runs(active) == before
     else:
         settled(active, before[0])
+        last = rack.watch.last(active.name, "postgres", at)
         status = active.run("python", "xcatha.py", "--status").stdout
         active.wait_until("mountpoint", "-q", "/HA", timeout=900)
-        Pair(rack, "postgresql").activate(active)
-        tell(f"store away for {seconds} s: {'rebooted' if active.boot_id() != before[0] else 'same boot'}, "
-             f"last database process {rack.watch.last(active.name, 'postgres', at)} s after; "
-             f"status then: {status.splitlines()[-3:]}")
+        rack.pair.activate(active)
+        tell(f"store away for {seconds} s: {active.name} "
+             f"{'rebooted' if active.boot_id() != before[0] else 'did not reboot'}, its last "
+             f"database process {last} s after; status then: {status.splitlines()[-3:]}")
     assert evidence.lost(active, rack.store, writer.acknowledged) == []
     evidence.check_database(active)
     writer.stop()

@@ -1,10 +1,9 @@
 """What the share is exported and mounted with, and both nodes at once."""
 import pytest
 
-from tests.lab.pair import ACTIVATE, SETUP, Pair
-from tests.vm.rack import STORE
+from tests.lab.pair import ACTIVATE, SETUP
 from tests.vm.disks import EXPORT, SHARE
-from tests.vm.test_cut import active_and_other
+from tests.vm.rack import STORE
 
 
 def export(rack, options):
@@ -14,7 +13,7 @@ def export(rack, options):
 
 def refused(rack, why):
     """Setup on host1 is refused for this reason, and has changed nothing there."""
-    result = rack.host1.fail(*Pair(rack, "postgresql").line(SETUP, rack.host1), code=3)
+    result = rack.host1.fail(*rack.pair.line(SETUP, rack.host1), code=3)
     assert why in result.stdout + result.stderr, rack.host1.report(result)
     assert rack.host1.run("test", "-e", "/HA/.xcatha").returncode == 1
     assert rack.watch.node("host1")[-1]["vip"] is False
@@ -46,16 +45,15 @@ def test_share_that_the_database_may_not_enter_is_refused(racks):
 
 def test_of_both_nodes_activated_at_once_one_becomes_active_and_the_other_is_refused(new_rack):
     rack = new_rack("pair")
-    pair = Pair(rack, "postgresql")
-    running = [node.popen(*pair.line(ACTIVATE, node)) for node in rack.nodes]
+    running = [node.popen(*rack.pair.line(ACTIVATE, node)) for node in rack.nodes]
     ended = [process.communicate(timeout=1200) + (process.returncode,) for process in running]
     assert sorted(code for *_, code in ended) == [0, 3], ended
     assert rack.watch.both(0) == []
-    assert active_and_other(rack)[0] is rack.nodes[[code for *_, code in ended].index(0)]
+    assert rack.active is rack.nodes[[code for *_, code in ended].index(0)]
 
 
 def test_node_on_nfs_4_is_refused_while_the_active_one_is_on_nfs_3(new_rack):
     rack = new_rack("active", mounts={"host1": 3, "host2": 4})
-    line = Pair(rack, "postgresql").line(ACTIVATE, rack.host2)
+    line = rack.pair.line(ACTIVATE, rack.host2)
     rack.host2.fail(*line, code=3)
-    assert active_and_other(rack)[0] is rack.host1
+    assert rack.active is rack.host1

@@ -77,10 +77,11 @@ def disk(name, layers, addresses, fstab, script):
     interfaces = "auto lo\niface lo inet loopback\n" + "".join(
         INTERFACE.format(nic=f"eth{number}", address=address)
         for number, address in enumerate(addresses))
-    files = {"fstab": fstab, "hostname": f"{name}\n",
-             "machine-id": image.digest(name).ljust(32, "0"), "network/interfaces": interfaces, "ssh/sshd_config": SSHD,
-             "ssh/tests.pub": key().with_suffix(".pub").read_text(),
-             "systemd/system/agent.service": AGENT_UNIT}
+    files = {
+        "fstab": fstab, "hostname": f"{name}\n", "machine-id": image.digest(name).ljust(32, "0"),
+        "network/interfaces": interfaces, "ssh/sshd_config": SSHD,
+        "ssh/tests.pub": key().with_suffix(".pub").read_text(),
+        "systemd/system/agent.service": AGENT_UNIT}
     agent = HERE / "agent.py"
     parts = [*map(str, layers), *files.values(), script, *MASKED, agent]
 

@@ -242,9 +242,9 @@ class Virtual(host.Machine):
                  f"{self.name}: {' '.join(map(str, argv))}", 1)
 
     def unpack(self, tar, where):
-        """Unpack on the machine what a `tar` command of this one writes."""
+        """Unpack on the machine what a `tar -cz` of this one writes; decryption is what is slow."""
         with subprocess.Popen(list(map(str, tar)), stdout=subprocess.PIPE) as source:
-            command(*self.ssh(), f"tar -C {where} -x", stdin=source.stdout, timeout=900)
+            command(*self.ssh(), f"tar -C {where} -xz", stdin=source.stdout, timeout=900)
         assert source.returncode == 0, tar
 
     def write(self, path, text):

@@ -11,7 +11,6 @@ import contextlib
 import fcntl
 import functools
 import os
-import pathlib
 import shutil
 import stat
 
@@ -123,16 +122,18 @@ class Rack(Lab):
 
     def set_up(self):
         """Make the nodes what those of the lab are after setup has run on both."""
-        self.mount()
         source = pair_lab(flavour=FLAVOUR)
         state = source.state_directory(SET_UP)
         self.locks.append(claim(state, fcntl.LOCK_SH))
-        self.store.unpack(["tar", "-C", state / "share", "-c", "."], disks.SHARE)
+        self.mount()
+        self.store.unpack(["tar", "-C", state / "share", "-cz", "."], disks.SHARE)
         for node in self.nodes:
-            changed, removed = changes(state / node.name)
+            changed, renamed, removed = changes(state / node.name)
+            node.succeed("sh", "-ec", 'cd / && rm -rf -- "$@"', "sh", *renamed, *removed)
             with self.showing(source.lowers(node.name)) as root:
-                node.unpack(["tar", "-C", root, "--no-recursion", "-c", *changed], "/")
-            node.succeed("sh", "-ec", 'rm -f "$@"; systemctl daemon-reload', "sh", *removed)
+                node.unpack(["tar", "-C", root, "-cz", "--no-recursion", *changed, "--recursion",
+                             *renamed], "/")
+            node.succeed("systemctl", "daemon-reload")
 
     def activate(self):
         """Have host1 activated by the present xcatha.py, which is done first if need be."""
@@ -217,15 +218,21 @@ class Rack(Lab):
             shutil.rmtree(place)
 
 
-def changes(upper):
-    """What a host of the lab has changed on its disk, and what it has removed."""
-    changed, removed = [], []
-    for file in sorted(upper.rglob("*")):
-        path = file.relative_to(upper)
-        if not any(path == own or own in path.parents for own in map(pathlib.PurePath, OWN)):
-            status = file.lstat()
-            gone = stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
-            (removed if gone else changed).append(f"/{path}" if gone else str(path))
-            moved = "trusted.overlay.redirect" in os.listxattr(file, follow_symlinks=False)
-            assert not moved, f"{file} was renamed: its contents are not in this layer"
-    return changed, removed
+def changes(upper, top=""):
+    """What a lab host changed on its disk, the directories that it renamed, what it removed."""
+    changed, renamed, removed = [], [], []
+    for entry in sorted(os.scandir(upper / top), key=lambda entry: entry.name):
+        path = os.path.join(top, entry.name)
+        status = entry.stat(follow_symlinks=False)
+        if path in OWN:
+            continue
+        if stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:
+            removed.append(path)
+        elif "trusted.overlay.redirect" in os.listxattr(entry.path, follow_symlinks=False):
+            renamed.append(path)  # what it holds is in the layer below, under its old name
+        else:
+            changed.append(path)
+            if entry.is_dir(follow_symlinks=False):
+                for found, more in zip((changed, renamed, removed), changes(upper, path)):
+                    found.extend(more)
+    return changed, renamed, removed

@@ -4,6 +4,7 @@ It reads /proc alone, so that it goes on where the share hangs.
 """
 import contextlib
 import json
+import os
 import pathlib
 import socket
 import time
@@ -16,14 +17,18 @@ WATCHED = ("postgres", "postmaster", "xcatd", "dhcpd", "named")
 def processes():
     """How many processes of each watched program there are, and how many hang (state D)."""
     counts, hanging = dict.fromkeys(WATCHED, 0), 0
-    for file in pathlib.Path("/proc").glob("[0-9]*/stat"):
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        # Plain calls: this runs each second on a processor that is ten times slower.
         try:
-            name, rest = file.read_text().split("(", 1)[1].rsplit(")", 1)
+            file = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
+            text = os.read(file, 100)
+            os.close(file)
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if name in counts and rest.split()[0] not in "ZX":
+        name, _, rest = text[text.index(b"(") + 1:].decode(errors="replace").partition(")")
+        if name in counts and rest[1] not in "ZX":
             counts[name] += 1
-            hanging += rest.split()[0] == "D"
+            hanging += rest[1] == "D"
     return counts, hanging
 
 

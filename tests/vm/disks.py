@@ -50,9 +50,15 @@ echo '{SHARE} {EXPORT}' >/etc/exports
 """
 # What costs seconds of an emulated processor at each boot and is of no use here.
 MASKED = """
-    ifupdown-pre kmod-static-nodes modprobe@drm modprobe@efi_pstore nfs-blkmap serial-getty@ttyS0
-    systemd-binfmt systemd-logind systemd-update-utmp systemd-update-utmp-runlevel
+    ifupdown-pre kmod-static-nodes modprobe@configfs modprobe@dm_mod modprobe@drm
+    modprobe@efi_pstore modprobe@fuse modprobe@loop nfs-blkmap serial-getty@ttyS0 systemd-binfmt
+    systemd-logind systemd-update-utmp systemd-update-utmp-runlevel
 """.split()
+FEWER_DEVICES = """\
+[Service]
+ExecStart=
+ExecStart=udevadm trigger --action=add --subsystem-match=block --subsystem-match=net
+"""
 
 
 def key():
@@ -81,7 +87,8 @@ def disk(name, layers, addresses, fstab, script):
         "fstab": fstab, "hostname": f"{name}\n", "machine-id": image.digest(name).ljust(32, "0"),
         "network/interfaces": interfaces, "ssh/sshd_config": SSHD,
         "ssh/tests.pub": key().with_suffix(".pub").read_text(),
-        "systemd/system/agent.service": AGENT_UNIT}
+        "systemd/system/agent.service": AGENT_UNIT,
+        "systemd/system/systemd-udev-trigger.service.d/tests.conf": FEWER_DEVICES}
     agent = HERE / "agent.py"
     parts = [*map(str, layers), *files.values(), script, *MASKED, agent]
 
@@ -91,6 +98,7 @@ def disk(name, layers, addresses, fstab, script):
         with image.overlay(directory / "root", layers, directory / "upper",
                            directory / "work") as root:
             for path, text in files.items():
+                (root / "etc" / path).parent.mkdir(exist_ok=True)
                 (root / "etc" / path).write_text(text)
             shutil.copy(agent, root / "usr/local/lib/agent.py")
             command("chroot", root, "systemctl", "enable", "agent.service")

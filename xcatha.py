@@ -953,13 +953,13 @@ def check_vip_is_free(opts, early=None):
     return "used by nobody else"
 
 
-def add_vip(opts):
+def add_vip(opts, as_found=False):
     """The VIP is on its NIC, with its label and prefix, and the network knows.
 
-    setup leaves an address of an existing node as it is where it is on the right NIC.
+    One that is on its NIC may stay as it was found: an existing node serves during setup.
     """
     amiss, here = vip_amiss(opts.vip, opts.nic, opts.netmask), vip_here(opts.vip)
-    if here and (not amiss or opts.command == "setup" and device_of(here) == device_of(opts.nic)):
+    if here and (not amiss or as_found and device_of(here) == device_of(opts.nic)):
         return "already on %s" % here
     if here:
         on_failure(restore_vip, opts.vip, vip_places(opts.vip), routes_from(opts.vip))
@@ -3869,7 +3869,7 @@ def setup(opts):
     # xCAT's installer and its tables take the address and the name that the node has then.
     if not joining:
         step("Is the VIP free?", check_vip_is_free, opts)
-        step("Virtual IP", add_vip, opts)
+        step("Virtual IP", add_vip, opts, True)
         step("Host name", set_host_name, opts.host_name)
         step("/etc/hosts", write_hosts, opts, {})
         step("/etc/resolv.conf", set_nameserver, opts.vip, True, failed=[])

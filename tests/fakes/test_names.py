@@ -24,8 +24,10 @@ def places(host):
 
 @pytest.fixture
 def active(members):
+    """An active node whose lease's holder does not know what to keep: -a has to see it."""
     members[0].xcatha(*ACTIVATE)
     assert places(members[0]) == [RIGHT]
+    members[0].path("/run/xcatha/kept").unlink()
     return members[0]
 
 

@@ -59,5 +59,4 @@ def opts():
         dbtype="postgresql",
         exclude=[],
         peer_is_off=False,
-        command="activate",
     )

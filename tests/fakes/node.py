@@ -34,7 +34,7 @@ OWN_DIRECTORIES = """
 """.split()
 LACKING = """
     etc/debian_version etc/postgresql etc/xcat install tftpboot usr/bin/apt-get usr/bin/perl
-    usr/bin/psql var/lib/mysql var/lib/nfs var/lib/pgsql var/lib/postgresql var/lib/xcatha
+    usr/bin/psql var/lib/mysql var/lib/pgsql var/lib/postgresql var/lib/xcatha
 """.split()
 # Real tools, called through the recording stand-in so that faults reach them too.
 REAL_TOOLS = "arping du find hostname ip openssl ping rsync ssh-keygen stat sync sysctl".split()
@@ -142,6 +142,8 @@ class Node:
         self.write("/etc/resolv.conf", "nameserver 10.0.0.1\n")
         (self.upper / "tmp").mkdir()
         (self.upper / "tmp").chmod(0o1777)
+        self.write("/var/lib/nfs/etab", "")
+        self.write("/etc/exports", "")
         self.write("/var/lib/fakes/log", "")
         self.write("/var/lib/fakes/fault", "")
         shutil.copy2(SCRIPT, self.upper / "root/xcatha.py")

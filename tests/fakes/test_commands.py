@@ -7,7 +7,9 @@ from tests.fakes.lines import ACTIVATE, ACTIVATE_OLDER_FORM, DEACTIVATE, SETUP
 PRIMARY = "This machine is set to primary management node successfully...\n"
 STANDBY = "This machine is set to standby management node successfully...\n"
 DIRECTORIES = ["/install", "/etc/xcat", "/root/.xcat", "/tftpboot", "/var/lib/pgsql"]
-STAYS_CHANGED = ["etc/dhcp", "etc/dhcp/dhcpd.conf", "etc/hosts", "etc/named.conf"]
+STAYS_CHANGED = [
+    "etc/dhcp", "etc/dhcp/dhcpd.conf", "etc/hosts", "etc/named.conf", "var/lib/xcatha/hosts",
+]
 UNITS = ["xcatd", "postgresql", "named", "dhcpd"]
 
 

@@ -1590,6 +1590,30 @@ def lease_time(share):
     return next(filter(None, found), LEASE_TIME)
 
 
+def unprotected_device(share):
+    """Return the device of a block filesystem that two nodes could mount at once, "" for none.
+
+    DRBD with one primary and ext4 with multi-mount protection (MMP) let only one.
+    """
+    if mount_of(share)[1] not in BLOCK_FILESYSTEMS:
+        return ""
+    number = os.stat(share).st_dev
+    device = os.path.realpath("/dev/block/%d:%d" % (os.major(number), os.minor(number)))
+    features = re.search(r"(?m)^Filesystem features:(.*)", output_of(["tune2fs", "-l", device]))
+    safe = os.path.basename(device).startswith("drbd") or (
+        features and "mmp" in features.group(1).split())
+    return "" if safe else device
+
+
+def mounts_at_boot(share):
+    """Return the mount points above the share that one node alone may use, but fstab(5) mounts."""
+    entries = [line.split() for line in read_text("/etc/fstab").splitlines()]
+    return [unescaped(point) for _, point, fstype, options in (
+        entry[:4] for entry in entries if len(entry) > 3 and entry[0][0] != "#")
+        if fstype in BLOCK_FILESYSTEMS and "noauto" not in options.split(",")
+        and point != "/" and lies_in(share, unescaped(point))]
+
+
 def state_file(share, *names):
     """The path of a file of xcatha's own state on the share."""
     return os.path.join(share, ".xcatha", *names)
@@ -3352,6 +3376,24 @@ def check_share(opts):
                "mount -o remount,rw %s" % mount)
 
 
+def check_mount(opts):
+    """The share is mounted, and may be entered, as a database needs it."""
+    share = opts.path
+    mount, _, options = mount_of(share)
+    soft = [option for option in options if option in ("soft", "softerr")]
+    if soft:
+        refuse("%s is mounted %s: a write that takes too long would be lost" % (share, soft[0]),
+               "mount options of %s" % mount, "write `hard` instead in /etc/fstab, then: "
+               "umount {0}; mount {0}".format(mount))
+    if not os.stat(share).st_mode & stat.S_IXOTH:
+        refuse("only root may enter %s" % share, "its mode is %o" % stat.S_IMODE(
+            os.stat(share).st_mode), "database, web and tftp server must: chmod o+x %s" % share)
+    device = unprotected_device(share)
+    if device:
+        warn("nothing keeps the other node from mounting %s as well, which would ruin the data: "
+             "see the README, Which storage, mounted by whom" % device)
+
+
 def check_root_may_write(opts):
     """Root's files on the share are root's: an NFS server must not squash root."""
     if RUN.dryrun:
@@ -3543,7 +3585,7 @@ def check_finished(opts):
 LOCAL_CHECKS = [check_nic, check_tools, check_share, check_passwords]
 SETUP_CHECKS = [check_record, check_directories, check_engine, check_setup_elsewhere,
                 check_old_nodes, check_copies, check_cfgloc, check_alike, check_installer,
-                check_root_may_write]
+                check_mount, check_root_may_write]
 ACTIVATE_CHECKS = [check_record, check_finished, check_directories, check_cfgloc,
                    check_old_nodes]
 
@@ -4178,6 +4220,9 @@ def problems(view):
         yield from (active_problems if is_named_active(view) else standby_problems)(view)
         yield from share_problems(view)
         yield from version_problems(view)
+    for point in mounts_at_boot(view["share"]["path"]):
+        yield "/etc/fstab mounts %s at boot, be it in use on the other node" % point, (
+            "sed -i -E 's|^([^#]\\S*\\s+%s\\s+\\S+\\s+)|\\1noauto,|' /etc/fstab" % point)
     for unit, state in view["services"].items():
         if state["enabled"]:
             yield "%s starts at boot" % short_name(unit), "systemctl disable " + unit
@@ -4194,7 +4239,9 @@ def active_problems(view):
             again if record["finished"] else line_to_paste(view, "-s"))
         return
     if not view["lease"]["held_here"]:
-        yield "the record says active, but the lease is not held", again
+        yield "the record says active, but the lease is not held: %s (see %s)" % (
+            "it was lost" if view["lease"].get("boot") == boot_id() else
+            "this node has started again since", LOG_FILE), again
     if not view["vip"]["nic"]:
         yield "the VIP %s is not here" % record["vip"], again
     elif "nic" in view["nodes"].get(view["host"], {}):
@@ -4391,6 +4438,10 @@ def notes(view):
         for older in backups_of(path)[:-1 if needed else None]:
             yield "%s is left over from an earlier run; look into it" % older, put_aside(older)
     share = view["share"]["path"]
+    device = view["share"]["answers"] and unprotected_device(share)
+    if device:
+        yield "nothing keeps the other node from mounting %s as well" % device, (
+            "see the README, Which storage, mounted by whom")
     for path in all_directories() if view["share"]["answers"] else []:
         for older in backups_of(partial_name(share, path), ".old"):
             yield "%s is left over from an earlier setup" % older, "look into it, then remove it"

@@ -3382,7 +3382,7 @@ def check_mount(opts):
     mount, _, options = mount_of(share)
     soft = [option for option in options if option in ("soft", "softerr")]
     if soft:
-        refuse("%s is mounted %s: a write that takes too long would be lost" % (share, soft[0]),
+        refuse("%s is mounted %s, which loses writes" % (share, soft[0]),
                "mount options of %s" % mount, "write `hard` instead in /etc/fstab, then: "
                "umount {0}; mount {0}".format(mount))
     if not os.stat(share).st_mode & stat.S_IXOTH:

@@ -84,6 +84,7 @@ FENCE_UNIT_FILE = "/run/systemd/system/" + FENCE_UNIT
 FENCE_SOCKET = RUN_DIR + "/fence"
 # What the lease's holder keeps here, and what the fence has to end with the lease.
 KEPT, ARMED = RUN_DIR + "/kept", RUN_DIR + "/armed"
+KEPT_OPTIONS = ("vip", "nic", "netmask", "host_name")
 RB_AUTOBOOT = 0x01234567  # reboot(2)
 GO_XCAT = ("https://raw.githubusercontent.com/xcat2/xcat-core/master/"
            "xCAT-server/share/xcat/tools/go-xcat")
@@ -2057,7 +2058,7 @@ def hold_lease(share):
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
         expect(wait_until(lambda: channel.connect_ex(FENCE_SOCKET) == 0, ASK_LIMIT),
                "%s does not answer" % FENCE_UNIT)
-        channel.sendmsg([text.encode()], descriptors_to_pass([descriptor]))
+        send_message(channel, text, descriptor)
         notify_systemd("FDSTORE=1\nFDNAME=lease", descriptor)
         notify_systemd("READY=1")
         beside(repeat, limit * RENEW, keep_address)
@@ -2067,7 +2068,7 @@ def hold_lease(share):
             time.sleep(max(0, last + limit * RENEW - time.monotonic()))
             last, limit = time.monotonic(), lease_time(share)
             whose = renew_lease(share, descriptor, life)
-            channel.send(json.dumps({"last": last, "limit": limit, "whose": whose}).encode())
+            send_message(channel, json.dumps({"last": last, "limit": limit, "whose": whose}))
             notify_systemd("WATCHDOG=1")
         signal.pause()  # the fence kills the services first, then this process
 
@@ -2144,37 +2145,28 @@ def repeat(pause, action, *args):
 
 
 def keep_address():
-    """The active node has its VIP and its host name, whoever took them away.
+    """Set VIP and host name of the active node again, whoever took them away.
 
     Not during a run of xcatha.py, which may be about to take them away itself.
     """
     with open(RUN_LOCK, "a") as lock:
-        kept = parse_object(read_text(KEPT), ["vip", "nic", "netmask", "host_name"])
+        kept = parse_object(read_text(KEPT), KEPT_OPTIONS)
         if not kept or lock_file(lock.fileno()) != "ours":
             return
-        opts = argparse.Namespace(**kept)
+        opts = argparse.Namespace(command="activate", **kept)
         if host_name() != opts.host_name:
-            say("host name set again: " + set_host_name(opts.host_name))
-        other = "" if vip_here(opts.vip) else who_answers(opts.vip, opts.nic)
-        if other:
-            say("the VIP %s is not here, and %s answers for it" % (opts.vip, other), sys.stderr)
+            say("the host name was taken away; now " + set_host_name(opts.host_name))
+        if (opts.nic, opts.vip, opts.netmask) in addresses():
             return
-        outcome = add_vip(opts)
-        if not outcome.startswith("already"):
-            say("the VIP was taken off this node: " + outcome)
+        other = "" if vip_here(opts.vip) else who_answers(opts.vip, opts.nic)
+        say("the VIP was taken away; " + ("left so: %s answers for it" % other if other else
+                                          "now " + add_vip(opts)))
 
 
 def remember_address(opts):
-    """From now on, the lease's holder keeps VIP and host name here."""
+    """Let the lease's holder keep VIP and host name from now on (keep_address)."""
     make_directory(RUN_DIR, 0o700)
-    restore_file(KEPT, json.dumps({name: getattr(opts, name) for name in (
-        "vip", "nic", "netmask", "host_name")}) + "\n")
-
-
-def forget_address():
-    """The lease's holder no longer keeps VIP and host name here."""
-    if exists(KEPT):
-        remove_file(KEPT)
+    restore_file(KEPT, json.dumps({name: getattr(opts, name) for name in KEPT_OPTIONS}) + "\n")
 
 
 def fence():
@@ -2256,7 +2248,7 @@ def end_service(lease, reason, libc):
     beside(repeat, 1, look)
     if vip:
         beside(repeat, 1, remove_vip, vip)
-    wait_until(lambda: whose, max(0, min(moment(ANSWER), started + SHARE_LIMIT) - started))
+    wait_until(lambda: whose, (ANSWER - GIVE_UP) * lease["limit"])
     in_order = whose[:1] == ["ours"]
     if in_order:
         kill(lease["holder"])
@@ -2340,16 +2332,16 @@ def stop_guarded():
 def notify_systemd(message, *descriptors):
     """Tell the service manager, if it listens, and hand it descriptors to keep (sd_notify(3))."""
     address = os.environ.get("NOTIFY_SOCKET", "").replace("@", "\0", 1)
-    if not address:
-        return
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
-        channel.sendmsg([message.encode()], descriptors_to_pass(descriptors), 0, address)
+        if address:
+            channel.connect(address)
+            send_message(channel, message, *descriptors)
 
 
-def descriptors_to_pass(descriptors):
-    """Return what sendmsg(2) takes along with a message to pass descriptors."""
-    return [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))
-            ] if descriptors else []
+def send_message(channel, message, *descriptors):
+    """Send a message through a local socket, and descriptors with it (unix(7))."""
+    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))]
+    channel.sendmsg([message.encode()], rights if descriptors else [])
 
 
 def guard_file(unit):
@@ -4072,7 +4064,8 @@ def stand_by(opts, state):
     where it is silent, nothing but this host is touched.
     """
     failed, started = [], time.monotonic()
-    step("Kept address", forget_address, failed=failed, books=True)
+    if exists(KEPT):
+        step("Kept address", remove_file, KEPT, failed=failed, books=True)
 
     # What the node that takes over needs to know.
     if state == "answers":

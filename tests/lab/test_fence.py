@@ -15,7 +15,7 @@ import pytest
 from tests.lab import judge
 from tests.lab.hanging import HangingLab
 from tests.lab.image import wait_for
-from tests.lab.pair import ACTIVATE, Pair, pair_lab
+from tests.lab.pair import ACTIVATE, VIP, Pair, pair_lab
 from tests.shortened import shortened
 
 L = 30
@@ -157,6 +157,38 @@ def test_share_that_is_back_before_the_reboot_leaves_a_host_that_its_status_brin
     line = said.partition("the lease is not held")[2].partition("mend: ")[2].splitlines()[0]
     duo.active.succeed("sh", "-c", line)
     assert duo.serves()
+
+
+# ---- What the holder keeps ---------------------------------------------------------------------
+
+def places(host):
+    return [address for address in judge.addresses(host) if address[1] == VIP]
+
+
+def test_vip_and_host_name_that_are_taken_away_are_back_within_a_heartbeat(duo):
+    before, invocations = places(duo.active), judge.invocations(duo.active)
+    duo.active.succeed("ip", "address", "del", f"{VIP}/8", "dev", "eth0")
+    duo.active.succeed("hostname", duo.active.name)
+    wait_for(lambda: places(duo.active) == before and judge.host_name(duo.active) == "hamn",
+             L / 9 + SLACK, "VIP and name")
+    duo.active.succeed("ip", "address", "del", f"{VIP}/8", "dev", "eth0")
+    duo.active.succeed("ip", "address", "add", f"{VIP}/32", "dev", "lo")
+    wait_for(lambda: places(duo.active) == before, L / 9 + SLACK, "VIP on its NIC")
+    said = duo.active.succeed("journalctl", "--unit", UNIT)
+    assert "the VIP was taken away; now 10.5.106.50/8 added to eth0:0" in said
+    assert "the host name was taken away; now hamn" in said
+    assert judge.invocations(duo.active) == invocations
+
+
+def test_vip_that_another_machine_answers_for_is_not_taken_back(duo):
+    duo.standby.succeed("ip", "address", "add", f"{VIP}/8", "dev", "eth0")
+    duo.active.succeed("ip", "address", "del", f"{VIP}/8", "dev", "eth0")
+    wait_for(lambda: "left so" in duo.active.succeed("journalctl", "--unit", UNIT),
+             L / 9 + SLACK, "a line in the journal")
+    duo.wait_for_heartbeats(2, L)
+    assert places(duo.active) == []
+    duo.standby.succeed("ip", "address", "del", f"{VIP}/8", "dev", "eth0")
+    wait_for(lambda: places(duo.active), L / 9 + SLACK, "VIP")
 
 
 # ---- A share that is lost ----------------------------------------------------------------------

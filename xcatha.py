@@ -3145,7 +3145,7 @@ def originals(argv):
         backup, own = path + ".xcatbak", "-kept" if argv[0] == "makedhcp" else ""
         if not exists(backup + own):
             pairs = [(path, backup + own)] + ([(backup, backup + own + "-older")] if own else [])
-            yield from [pair for pair in pairs if exists(pair[0])]
+            yield from [pair for pair in pairs if os.path.isfile(pair[0])]  # no dangling link
 
 
 def running_units(kind):

@@ -256,5 +256,11 @@ def test_older_backup_of_dhcpd_is_kept_as_well(maker):
     assert maker.path.with_name("file.conf.xcatbak-kept-older").read_text() == "older"
 
 
+def test_link_that_leads_nowhere_is_no_original(maker):
+    maker.path.unlink()
+    maker.path.symlink_to("../missing.conf")
+    assert maker("makedns -n") == []
+
+
 def test_maker_without_a_file_of_its_own_keeps_nothing(maker):
     assert list(xcatha.originals(["makedhcp", "-a"])) == []

@@ -2062,7 +2062,7 @@ def hold_lease(share):
         notify_systemd("FDSTORE=1\nFDNAME=lease", descriptor)
         notify_systemd("READY=1")
         beside(repeat, limit * RENEW, keep_address)
-        beside(repeat, limit * RENEW, save_hosts, share)
+        beside(repeat, limit * RENEW, lambda: is_idle() and save_hosts(share))
         whose = "ours"
         while whose == "ours":
             time.sleep(max(0, last + limit * RENEW - time.monotonic()))
@@ -2142,6 +2142,12 @@ def repeat(pause, action, *args):
         if error:
             say("%s (%s)" % (error.what, error.evidence), sys.stderr)
         time.sleep(pause)
+
+
+def is_idle():
+    """True if no run of xcatha.py is at work on this node, which may write the same files."""
+    with open(RUN_LOCK, "a") as lock:
+        return lock_file(lock.fileno()) == "ours"
 
 
 def keep_address():

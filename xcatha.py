@@ -2159,7 +2159,7 @@ def keep_address():
         kept = parse_object(read_text(KEPT), KEPT_OPTIONS)
         if not kept or lock_file(lock.fileno()) != "ours":
             return
-        opts = argparse.Namespace(command="activate", **kept)
+        opts = argparse.Namespace(**kept)
         if host_name() != opts.host_name:
             say("the host name was taken away; now " + set_host_name(opts.host_name))
         if (opts.nic, opts.vip, opts.netmask) in addresses():

@@ -3132,10 +3132,15 @@ def node_facts(opts):
 
 # ---- Optional services: DNS, DHCP, console -------------------------------------------------
 
-def run_maker(argv):
-    """Run one of xCAT's configuration makers; its failure is an HAError with its last line."""
+def run_maker(argv, *addition):
+    """Run one of xCAT's configuration makers; its failure is an HAError with its last line.
+
+    An addition is a file and what it says before that, which the maker is known to keep.
+    """
     for original, kept in originals(argv):
         write_file(kept, read_text(original), os.stat(original).st_mode & 0o777)
+    if addition:
+        change_file(*addition)
     status, out, err = do(argv, INSTALL_LIMIT, may_fail=True)
     if status:
         raise HAError("%s failed" % " ".join(argv), "exit %d, %s" % (status, last_line(out, err)),
@@ -3219,10 +3224,10 @@ def start_console(opts, fresh, dns=None):
         return "running: " + short_name(unit)
     if dns:
         dns.result()
-    run_maker(["makeconservercf"])
-    trust_pair(opts, unit)
-    error = error_of(start_unit, unit)
     made, debian = MAKER_FILES["makeconservercf"]
+    run_maker(["makeconservercf"], *[made, with_trusted(read_text(made), opts.vip, [
+        node["address"] for node in read_nodes(opts.path).values()])] if opts.path else [])
+    error = error_of(start_unit, unit)
     elsewhere = exists(made) and read_text(made) != read_text(debian, read_text(made))
     if error and elsewhere and not used:
         return "skipped: nobody used it, and %s reads %s, not xCAT's %s: ln -sf %s %s" % (
@@ -3231,30 +3236,15 @@ def start_console(opts, fresh, dns=None):
     return "running: " + short_name(unit)
 
 
-def trust_pair(opts, unit):
-    """conserver.cf trusts the VIP and both nodes, not only the addresses of this one.
+def with_trusted(text, vip, hosts):
+    """A conserver.cf(5) by which the server at the VIP trusts these hosts, too.
 
-    makeconservercf has an option for that, but only beside a noderange, and where its parser
-    does not know it, it does nothing and exits 0.
+    xCAT's own access block trusts the addresses of the node that it is made on; conserver adds
+    up all blocks that are about it, and makeconservercf leaves this one alone.
     """
-    path = next(filter(exists, MAKER_FILES["makeconservercf"]), "/etc/conserver.cf")
-    if RUN.dryrun:
-        announce("write", path, "unless it trusts both nodes")
-        announce("run", "systemctl restart " + unit, "unless it trusts both nodes")
-        return
-    nodes = read_nodes(opts.path).values() if opts.path else []
-    if change_file(path, with_trusted(read_text(path), [
-            opts.vip, *(node["address"] for node in nodes)])) and is_running(unit):
-        do(["systemctl", "restart", unit], SERVICE_LIMIT, may_fail=True)
-
-
-def with_trusted(text, hosts):
-    """A conserver.cf(5) whose access block for every server trusts these hosts, too."""
-    block = re.search(r"^access \*\s*\{[^}]*", text, re.M)
-    missing = [host for host in hosts if block and host and host not in re.split(
-        r"[\s,;]+", block.group())]
-    return text if not missing else text.replace(
-        block.group(), "%s  trusted %s;\n" % (block.group(), ",".join(missing)))
+    block = "access %s {\n  trusted %s;\n}\n" % (vip, ",".join(sorted(hosts)))
+    other = re.sub(r"^access %s \{[^}]*\}\n" % re.escape(vip), "", text, flags=re.M)
+    return text if block in text else other + block
 
 
 def start_optional(opts, site, fresh):
@@ -3267,10 +3257,10 @@ def start_optional(opts, site, fresh):
                 for _, kept in originals(maker.split()):
                     announce("write", kept, "if xCAT's tables ask for it")
                 announce("run", maker, "if xCAT's tables ask for it")
+                if maker == "makeconservercf":
+                    announce("write", MAKER_FILES[maker][0], "if it does not trust both nodes")
             for unit in units_of(kind):
                 announce("run", "systemctl start " + unit, "if it is down then")
-                if unit.startswith("conserver"):
-                    trust_pair(opts, unit)
         return down
     with concurrent.futures.ThreadPoolExecutor(1 if RUN.dryrun else 3) as pool:
         dns = pool.submit(step, "DNS", start_server, "DNS", site, fresh, failed=down)

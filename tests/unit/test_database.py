@@ -174,22 +174,23 @@ def test_network_on_another_nic_or_of_ipv6_does_not_follow_the_vip(opts, net, ni
 
 # ---- conserver.cf ------------------------------------------------------------------------------
 
-MADE = "access * {\n  trusted 127.0.0.1;\n  trusted 10.5.106.50,10.5.106.4;\n}\nconsole a {\n}\n"
+MADE = "access * {\n  trusted 127.0.0.1;\n}\nconsole a {\n}\n"
+BOTH = "access 10.5.106.50 {\n  trusted 10.5.106.4,10.5.106.5;\n}\n"
 
 
-def test_conserver_trusts_the_other_node_as_well():
-    text = xcatha.with_trusted(MADE, ["10.5.106.50", "10.5.106.4", "10.5.106.5"])
-    assert text == MADE.replace("106.4;\n", "106.4;\n  trusted 10.5.106.5;\n")
-    assert xcatha.with_trusted(text, ["10.5.106.5"]) == text
+def test_conserver_trusts_both_nodes_by_a_block_of_its_own():
+    text = xcatha.with_trusted(MADE, "10.5.106.50", ["10.5.106.5", "10.5.106.4"])
+    assert text == MADE + BOTH
 
 
-def test_address_that_another_one_begins_with_is_not_trusted_yet():
-    assert "trusted 10.5.106.5;" in xcatha.with_trusted(
-        "access * {\n trusted 10.5.106.50;\n}\n", ["10.5.106.5"])
+def test_block_that_is_right_stays_where_it_is():
+    text = BOTH + MADE
+    assert xcatha.with_trusted(text, "10.5.106.50", ["10.5.106.4", "10.5.106.5"]) == text
 
 
-def test_conserver_file_without_xcats_block_stays():
-    assert xcatha.with_trusted("console a {\n}\n", ["10.5.106.5"]) == "console a {\n}\n"
+def test_block_of_a_former_node_is_replaced():
+    text = xcatha.with_trusted(BOTH + MADE, "10.5.106.50", ["10.5.106.4", "10.5.106.6"])
+    assert text == MADE + BOTH.replace(".5;", ".6;")
 
 
 # ---- Grants ------------------------------------------------------------------------------------

@@ -4283,7 +4283,7 @@ def table_problems(opts, site, running):
     places, networks = places_of_nodes(opts, site), table("networks")
     rows = [("site", "clustersite", site)] + [
         ("network", row["netname"], row) for row in networks] + [
-            ("node", row["node"], row) for row in table("noderes")]
+            ("node", row["node"], row) for row in table("noderes") + table("nodehm")]
     wrong = {(kind, name, attribute): ("%s, " % value, with_vip(value, places, opts.vip))
              for kind, name, row in rows for attribute, value in row.items()
              if value and attribute not in NEVER_SERVERS}
@@ -4292,6 +4292,8 @@ def table_problems(opts, site, running):
     anew = " && makedhcp -n && makedhcp -a" if "DHCP" in running else ""
     for (kind, name, attribute), (value, right) in wrong.items():
         if right:
+            if attribute == "forwarders":  # a name server that asks itself asks for ever
+                right = ",".join(word for word in right.split(",") if word != opts.vip)
             kind = "group" if kind == "node" and is_group(name) else kind
             yield "%s of %s is %snot the VIP" % (attribute, name, value), pasted(
                 ["chdef", "-t", kind, "-o", name, "%s=%s" % (attribute, right)]) + (

@@ -83,7 +83,7 @@ def test_active_node_names_nothing_but_the_servers_that_are_not_set(active):
 
 @pytest.mark.parametrize("kind, name, attribute, value, right", [
     ("site", "clustersite", "extntpservers", "10.5.106.4,ntp.test", f"{VIP},ntp.test"),
-    ("site", "clustersite", "forwarders", "10.5.106.5", VIP),
+    ("site", "clustersite", "forwarders", "10.5.106.5,10.1.1.1", "10.1.1.1"),
     ("site", "clustersite", "logservers", "host2.cluster.test", VIP),
     ("network", NETWORK, "dhcpserver", "host1", VIP),
     ("network", NETWORK, "nameservers", "10.5.106.4", VIP),
@@ -91,13 +91,13 @@ def test_active_node_names_nothing_but_the_servers_that_are_not_set(active):
     ("network", NETWORK, "tftpserver", "<xcatmaster>", VIP),
     ("node", "cn1", "monserver", "host1,10.5.106.4", VIP),
     ("node", "cn1", "nfsserver", "host1.cluster.test", VIP),
+    ("node", "cn1", "conserver", "10.5.106.4", VIP),
 ])
 def test_attribute_that_names_one_node_is_shown_with_the_line_that_changes_it(
         active, kind, name, attribute, value, right):
     xcat(active, "chdef", "-t", kind, "-o", name, f"{attribute}={value}")
     follow_problem(active, f"{attribute} of {name} is ")
     assert f"{attribute}={right}" in xcat(active, "lsdef", "-t", kind, "-o", name).split()
-    xcat(active, "chdef", "-t", kind, "-o", name, f"{attribute}={VIP}")
 
 
 @pytest.mark.parametrize("kind, name, setting", [

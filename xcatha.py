@@ -3076,16 +3076,16 @@ def wrong_masters(opts, site=None):
              if opts.vip not in site.get(name, "").split(",")]
     return wrong + [("network", row["netname"], "tftpserver", opts.vip)
                     for row in table("networks") if row["tftpserver"] in places or (
-                        row["tftpserver"] in UNSET and asks_here(row, opts))]
+                        row["tftpserver"] in UNSET and asks_here(row, opts.nic))]
 
 
-def asks_here(network, opts):
-    """True if the nodes of a row of xCAT's networks can be told to ask the VIP.
+def asks_here(network, nic):
+    """True if the nodes of a row of xCAT's networks can be told to ask the VIP on this NIC.
 
     A network on another NIC may have no route to it; an address of IPv6 it is not.
     """
-    nic = device_of(network["mgtifname"].replace("!remote!", ""))
-    return ":" not in network["net"] and nic in ("", device_of(opts.nic))
+    device = device_of(network["mgtifname"].replace("!remote!", ""))
+    return ":" not in network["net"] and device in ("", device_of(nic))
 
 
 def places_of_nodes(opts, site):
@@ -3687,7 +3687,7 @@ def is_active(opts):
     """True if this node is the active one and nothing is left to do."""
     record = read_record(opts.path)
     return (is_active_record(record) and lease_held_here(opts.path) and is_serving(opts)
-            and host_name() == opts.host_name and xcat_is_complete(opts, record)
+            and host_name() == opts.host_name and attempt(left_to_do, opts, record) == ([], None)
             and not vip_amiss(opts.vip, opts.nic, opts.netmask)
             and set(directories_to_link(opts, record)) <= set(linked_into(opts.path))
             and not unguarded_units(opts.dbtype)
@@ -3702,12 +3702,10 @@ def optional_down(record, site):
     return down + ([] if unused else [short_name(console)])
 
 
-def xcat_is_complete(opts, record):
-    """True if xcatd answers, its tables name the VIP and all services that the site uses are up."""
-    with contextlib.suppress(HAError):
-        site = site_attributes()
-        return not optional_down(record, site) and not wrong_masters(opts, site)
-    return False
+def left_to_do(opts, record):
+    """What the services that the site uses and xCAT's tables still lack."""
+    site = site_attributes()
+    return optional_down(record, site) + wrong_masters(opts, site)
 
 
 def picture(opts):
@@ -4446,22 +4444,21 @@ def notes(view):
     if is_named_active(view) and view["vip"]["nic"]:
         yield from delivery_notes(view["vip"]["address"])
         if os.geteuid() == 0 and is_running("xcatd.service"):
-            found, _ = attempt(list, dhcp_notes(argparse.Namespace(
-                vip=view["vip"]["address"], nic=view["vip"]["nic"])))
+            found, _ = attempt(list, dhcp_notes(view["vip"]["address"], view["vip"]["nic"]))
             yield from found or ()  # the problems tell what xCAT has against it
 
 
-def dhcp_notes(opts):
+def dhcp_notes(vip, nic):
     """Networks whose nodes are told this node's own address for logs and time."""
     site = {row["key"]: row["value"] for row in table("site")}
     for row in table("networks") if not why_not("DHCP", site) else []:
-        unset = [name for name in ("logservers", "ntpservers")
-                 if row.get(name) in UNSET and site.get(name, "") in UNSET]
-        if unset and asks_here(row, opts):
+        unset = [name for name in ("logservers", "ntpservers") if asks_here(row, nic)
+                 and row.get(name) in UNSET and site.get(name, "") in UNSET]
+        if unset:
             yield "DHCP names this node's own address as %s of %s" % (
                 " and ".join(unset), row["netname"]), (
                     "chdef -t network -o %s %s && makedhcp -n && makedhcp -a" % (
-                        row["netname"], " ".join("%s=%s" % (name, opts.vip) for name in unset)))
+                        row["netname"], " ".join("%s=%s" % (name, vip) for name in unset)))
 
 
 def delivery_notes(vip):

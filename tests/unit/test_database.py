@@ -168,8 +168,8 @@ def test_what_names_one_node_of_the_pair_gets_the_vip_instead(value, wanted):
         ("fd00::", "eth0", False),
     ],
 )
-def test_network_on_another_nic_or_of_ipv6_does_not_follow_the_vip(opts, net, nic, here):
-    assert xcatha.asks_here({"net": net, "mgtifname": nic}, opts) == here
+def test_network_on_another_nic_or_of_ipv6_does_not_follow_the_vip(net, nic, here):
+    assert xcatha.asks_here({"net": net, "mgtifname": nic}, "eth0:0") == here
 
 
 # ---- conserver.cf ------------------------------------------------------------------------------

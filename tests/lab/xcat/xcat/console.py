@@ -36,11 +36,12 @@ def makeconservercf(db, reply, args):
 
 def head(master):
     """The console client is let in from the master's and this host's addresses."""
-    local = dict.fromkeys(str(address.ip) for _, address in system.interfaces())
+    local = [str(address.ip) for _, address in system.interfaces()]
+    others = [ip for ip in dict.fromkeys(local) if ip != master]
     return f"""access * {{
   trusted 127.0.0.1;
   trusted {master};
-  trusted {','.join(ip for ip in local if ip != master)};
+{f"  trusted {','.join(others)};" if others else ""}
 }}
 default * {{
   logfile /var/log/conserver/&.log;

@@ -10,7 +10,7 @@ from tests.lab.test_broken_states import ACTIVE, STATUS, follow_note, follow_pro
 ACTIVATE_LINE = ACTIVATE.format(path="/HA", engine="postgresql").split()
 NETWORK = "10_0_0_0-255_0_0_0"
 NAMED, DHCPD, CONSERVER = "/etc/bind/named.conf", "/etc/dhcp/dhcpd.conf", "/etc/conserver.cf"
-MADE_BY_HAND = {NAMED: "// by hand\n", DHCPD: "# by hand\n",
+MADE_BY_HAND = {NAMED: "// by hand\r\n", DHCPD: "# by hand\n",
                 CONSERVER: "console mine {\n  type exec;\n  exec cat;\n}\n"}
 
 

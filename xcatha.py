@@ -168,6 +168,8 @@ SERVICES = {
     "database": [unit for engine in ENGINES.values() for unit in engine["units"]],
 }
 STARTS_AT_BOOT = ("enabled", "enabled-runtime")
+# What rsync says of an ACL or attribute that a filesystem cannot store.
+UNSTORABLE = r"rsync: (\[\w+\] )?(set_acl|rsync_xal_set): .*: Operation not supported \(95\)$"
 # ActiveState; a unit between them is on its way up or down.
 UP, DOWN = ("active", "reloading"), ("inactive", "failed")
 GUARDED = ("database", "xcatd", "DHCP")
@@ -214,7 +216,8 @@ def refuse(what, evidence, hint):
 # Threads add to `pretended`: whoever goes through it takes a copy.
 RUN = argparse.Namespace(dryrun=False, changed=False, undoing=False, undo_failed=False,
                          undo=[], children=[], threads=[], secrets=[], pretended={}, signal=None,
-                         by_pacemaker=False, tidied=False, asked={}, patience=None, unanswered=[])
+                         by_pacemaker=False, tidied=False, asked={}, patience=None, unanswered=[],
+                         engine="", cluster=None)
 
 log = logging.getLogger("xcatha")
 log.addHandler(logging.NullHandler())  # until there is a file to write to
@@ -575,6 +578,14 @@ def through_links(path):
 
     What the share lacks would be a copy of what is here.
     """
+    moved = [(name, origin) for (kind, name), origin in list(RUN.pretended.items())
+             if kind == "moved"]
+    really = path
+    for name, origin in reversed(moved):
+        if lies_in(really, name):
+            really = origin + really[len(name):]
+    if really != path:
+        return really
     for (kind, link), target in list(RUN.pretended.items()):
         if kind == "link" and target and lies_in(path, link):
             there = target + path[len(link):]
@@ -584,7 +595,7 @@ def through_links(path):
 
 def lies_in(path, place):
     """True if the path is this place or below it, by name alone."""
-    return (path + "/").startswith(place + "/")
+    return (path + "/").startswith(place.rstrip("/") + "/")
 
 
 def sync_directory(path):
@@ -675,6 +686,7 @@ def rename(source, target):
     """Rename, durably; an existing target is never replaced."""
     if RUN.dryrun:
         announce("rename", "%s -> %s" % (source, target))
+        pretend("moved", target, source)
         pretend("exists", source, False)
         pretend("exists", target, True)
         return
@@ -1248,7 +1260,7 @@ def set_nameserver(vip, wanted):
 def look_at_units(names):
     """{unit: its systemctl(1) properties} of those that are installed, by their real names.
 
-    In a dry run also of those that would be installed by then.
+    In a dry run as the announced changes would have made them, planned ones included.
     """
     if not names:
         return {}
@@ -1258,37 +1270,24 @@ def look_at_units(names):
     if status:
         raise HAError("systemd does not answer", last_line(out, err), "see `systemctl status`")
     planned = [unit for (kind, _), unit in list(RUN.pretended.items()) if kind == "planned"]
-    found = {}
-    for block in out.split("\n\n"):
-        properties = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
-        if (properties.get("LoadState", "not-found") != "not-found"
-                or properties.get("Id") in planned):
-            found[properties["Id"]] = properties
+    blocks = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+              for block in out.split("\n\n")]
+    found = {shown["Id"]: shown for shown in blocks if shown.get("Id") in planned
+             or shown.get("LoadState", "not-found") != "not-found"}
+    for unit, shown in found.items():
+        shown["ActiveState"] = RUN.pretended.get(("state", unit), shown["ActiveState"])
     return found
 
 
 def look_at_kinds(*kinds):
-    """look_at_units of these kinds of service; Debian's instances come before their wrapper."""
-    names = [name for kind in kinds for name in SERVICES[kind]]
-    if "postgresql" in names:
-        names.append("postgresql@*.service")
-    shown = look_at_units(names)
-    instances = [unit for unit in shown if "@" in unit]
-    units = [unit for unit in shown if unit not in instances]
-    if instances:
-        place = units.index("postgresql.service")
-        units[place:place] = instances
-    return {unit: shown[unit] for unit in units}
+    """look_at_units of these kinds of service, of database servers the pair's alone."""
+    return look_at_units([name for kind in kinds for name in (
+        database_names() if kind == "database" else SERVICES[kind])])
 
 
 def units_of(*kinds):
     """The installed units of these kinds of service."""
     return list(look_at_kinds(*kinds))
-
-
-def managed_units():
-    """Every installed unit that belongs to the active node only."""
-    return units_of(*SERVICES)
 
 
 def kind_of(unit):
@@ -1313,34 +1312,27 @@ def is_stopped(unit):
     return active_state(unit) in DOWN
 
 
-def states_of(shown):
-    """{unit: (running, enabled)} of units that were looked at; an instance is never enabled.
+def unit_states(*kinds, units=()):
+    """{unit: (running, enabled)} of these units, of these kinds, or of all that are managed.
 
-    One question for all of them, and one more for each init script.
+    An instance is never enabled. `systemctl show` remembers old times, `is-enabled` looks at the
+    files: one question for all of them, and one more for each init script.
     """
+    shown = look_at_units(units) if units else look_at_kinds(*(kinds or SERVICES))
     scripts = [unit for unit in shown if shown[unit]["UnitFileState"] == "generated"]
     files = [unit for unit in shown if unit not in scripts and "@" not in unit]
-    boot = dict(pair for group in [files] + [[unit] for unit in scripts] if group
-                for pair in boot_states(group))
-    return {unit: (state_in(shown, unit) not in DOWN,
+    boot = {}
+    for group in ([files] if files else []) + [[unit] for unit in scripts]:
+        status, out, err = ask(["systemctl", "is-enabled"] + group)
+        if status > 4:  # less is an answer, such as "disabled"
+            raise HAError("systemd does not answer", last_line(out, err), "see `systemctl status`")
+        answers = out.split()
+        if len(answers) != len(group):
+            answers = [ask(["systemctl", "is-enabled", unit])[1].strip() for unit in group]
+        boot.update(zip(group, answers))
+    return {unit: (shown[unit]["ActiveState"] not in DOWN,
                    seen("enabled", unit, lambda name: boot.get(name) in STARTS_AT_BOOT))
             for unit in shown}
-
-
-def boot_states(units):
-    """(unit, what systemctl(1) finds in the file system): `systemctl show` remembers old times."""
-    status, out, err = ask(["systemctl", "is-enabled"] + units)
-    answers = out.split()
-    if status > 4:  # less is an answer, such as "disabled"
-        raise HAError("systemd does not answer", last_line(out, err), "see `systemctl status`")
-    if len(answers) == len(units):
-        return list(zip(units, answers))
-    return [(unit, ask(["systemctl", "is-enabled", unit])[1].strip()) for unit in units]
-
-
-def state_in(shown, unit):
-    """The ActiveState of one of the units that were looked at."""
-    return seen("state", unit, lambda name: shown[name]["ActiveState"])
 
 
 def journal_of(unit):
@@ -1368,25 +1360,22 @@ def stop_unit(unit, limit=SERVICE_LIMIT):
     """The unit is down. True if it had to be stopped."""
     if is_stopped(unit):
         return False
-    end_unit(unit, limit)
-    return True
-
-
-def end_unit(unit, limit=SERVICE_LIMIT):
-    """A unit that is up is down."""
     do(["systemctl", "stop", unit], limit, may_fail=True)
     pretend("state", unit, "inactive")
     expect(wait_until(lambda: RUN.dryrun or is_stopped(unit), ASK_LIMIT),
            "%s does not stop" % unit, lambda: journal_of(unit), "see `systemctl status %s`" % unit)
+    return True
 
 
 def set_boot(wanted, units):
-    """These units, of which it was the other way round, start at boot or do not."""
-    if units:
+    """Let these units start at boot or not."""
+    if [unit for unit in units if RUN.pretended.get(("enabled", unit)) == "perhaps"]:
+        announce("run", "systemctl disable " + " ".join(units), "if its setup tool enables it")
+    elif units:
         do(["systemctl", "enable" if wanted else "disable"] + units, may_fail=True)
     for unit in units:
         pretend("enabled", unit, wanted)
-    for unit, (_, enabled) in states_of(look_at_units(units)).items():
+    for unit, (_, enabled) in (unit_states(units=units) if units else {}).items():
         expect(enabled == wanted, "%s is still %s at boot" % (
             unit, "disabled" if wanted else "enabled"), hint="see `systemctl status %s`" % unit)
 
@@ -1399,32 +1388,26 @@ def stop_services(kind, seen_before=None):
     """
     looked = unit_states(kind) if seen_before is None else seen_before
     states = {unit: state for unit, state in looked.items() if kind_of(unit) == kind}
-    errors = [error_of(end_unit, unit) for unit, (running, _) in states.items() if running]
+    errors = [error_of(stop_unit, unit) for unit, (running, _) in states.items() if running]
     errors += [error_of(set_boot, False, [unit])
                for unit, (_, enabled) in states.items() if enabled]
     errors.append(error_of(stop_strays, kind))
     raise_all(errors)
-    announce_stop(kind)
+    if ("planned", "xcatd") in RUN.pretended and not (
+            {("planned", kind), ("stopped", kind)} & set(RUN.pretended)):
+        for verb in ("stop", "disable"):
+            announce("run", "systemctl %s UNIT" % verb,
+                     "for a %s server that the installation starts" % kind)
+        pretend("stopped", kind, True)
     if not states:
         return "not installed"
     stopped = [unit for unit, state in states.items() if any(state)]
     return "stopped: " + short_names(stopped) if stopped else "already stopped"
 
 
-def announce_stop(kind):
-    """In a dry run, stop_services for what an installation would bring or enable."""
-    known = {("planned", kind), ("stopped", kind)} & set(RUN.pretended)
-    if ("planned", "xcatd") in RUN.pretended and not known:
-        for verb in ("stop", "disable"):
-            announce("run", "systemctl %s UNIT" % verb,
-                     "for a %s server that the installation starts" % kind)
-        pretend("stopped", kind, True)
-
-
 def stop_strays(kind):
     """No process of this kind runs outside its unit; restartxcatd, for one, leaves such behind."""
-    if RUN.dryrun and any(unit["ActiveState"] != "inactive"
-                          for unit in look_at_units(SERVICES[kind]).values()):
+    if RUN.dryrun and any(("state", unit) in RUN.pretended for unit in look_at_kinds(kind)):
         return  # the processes of a unit that would be stopped
     wait_until(lambda: not processes_of(kind), LAST_BREATH, 0.02)
     left = processes_of(kind)
@@ -1440,20 +1423,25 @@ def stop_strays(kind):
 
 
 def processes_of(kind):
-    """The servers of a kind that run on this host, containers left out, by unit or not.
+    """{server of a kind that runs on this host, containers left out: where it works}.
 
-    Of databases only those that work in an engine's directories.
+    Of databases only the pair's: those that work in its directories, be they links or local.
     """
-    return [process for process in psutil.process_iter()
-            if is_process_of(kind, process) and is_own_namespace(process.pid)
-            and (kind != "database" or works_in_place(process))]
+    places = [link_target(path) or path for engine in pair_engines()
+              for path in database_directories(engine)] if kind == "database" else ["/"]
+    return {process: directory for process, directory in servers(kind).items()
+            if any(lies_in(directory, place) for place in places)}
 
 
-def is_process_of(kind, process):
-    """True if the process is a server of this kind, by its name."""
-    with contextlib.suppress(psutil.Error):
-        return bool(re.match(r"(?:%s)\b" % PROCESSES[kind], process.name()))
-    return False
+def servers(kind):
+    """{process: its working directory} of all servers of a kind on this host, by their names."""
+    found = {}
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if re.match(r"(?:%s)\b" % PROCESSES[kind], process.name()) and (
+                    is_own_namespace(process.pid)):
+                found[process] = process.cwd()
+    return found
 
 
 def is_own_namespace(pid):
@@ -1481,14 +1469,6 @@ def disable_services():
     if RUN.dryrun:
         announce("run", "systemctl disable UNITS", "for what was enabled meanwhile")
     return "disabled: " + short_names(changed) if changed else "already disabled"
-
-
-def unit_states(*kinds):
-    """{unit: (running, enabled)} of the managed units of these kinds, or of all.
-
-    restore_units can restore them.
-    """
-    return states_of(look_at_kinds(*(kinds or SERVICES)))
 
 
 def restore_units(states):
@@ -2311,7 +2291,8 @@ def needing_lease(share):
         place = "/proc/%s/" % pid
         with contextlib.suppress(OSError):
             name, groups = read_text(place + "comm"), read_text(place + "cgroup")
-            needs = (units & {re.sub(r"@.*\.", "@.", part) for part in re.split(r"[/\n]", groups)}
+            parts = re.split(r"[/\n]", groups)
+            needs = (units & {*parts, *(re.sub(r"@.*\.", "@.", part) for part in parts)}
                      or any(re.match(r"(?:%s)\b" % PROCESSES[kind], name) for kind in kinds)
                      or re.match(r"(?:%s)\b" % PROCESSES["database"], name)
                      and lies_in(os.readlink(place + "cwd"), share))
@@ -2351,33 +2332,34 @@ def send_message(channel, message, *descriptors):
 
 
 def guard_file(unit):
-    """The drop-in that binds a unit to the lease."""
-    return "/etc/systemd/system/%s.d/xcatha.conf" % re.sub(r"@.*\.", "@.", unit)
+    """The drop-in that binds a unit to the lease; one for all instances, if all are the pair's."""
+    if "@" in unit and not pair_cluster():
+        unit = re.sub(r"@.*\.", "@.", unit)
+    return "/etc/systemd/system/%s.d/xcatha.conf" % unit
 
 
-def guarded_units(engine):
+def guarded_units():
     """The units of a member that must not run without the lease."""
     shown = units_of(*GUARDED)
-    units = sorted(unit for unit in shown if "@" not in unit and (
-        kind_of(unit) != "database" or short_name(unit) in ENGINES[engine]["units"]))
-    if engine == "postgresql" and any("@" in unit for unit in shown):
-        units.append("postgresql@.service")
+    units = sorted(unit for unit in shown if "@" not in unit)
+    if any("@" in unit for unit in shown):
+        units.append("postgresql@%s.service" % pair_cluster())
     return units
 
 
-def unguarded_units(engine):
+def unguarded_units():
     """Those of guarded_units that are not bound to the lease."""
-    return [unit for unit in guarded_units(engine) if not read_text(guard_file(unit))]
+    return [unit for unit in guarded_units() if not read_text(guard_file(unit))]
 
 
-def guard_services(share, engine):
+def guard_services(share):
     """Database, xcatd and DHCP cannot start without the lease, whoever asks.
 
     They are not ordered among themselves: a unit that never stops must not hold up the others.
     """
     text = "".join("%s\n" % line for line in (
         "[Unit]", "BindsTo=" + LEASE_UNIT, "After=" + LEASE_UNIT, "RequiresMountsFor=" + share))
-    missing = [unit for unit in guarded_units(engine) if read_text(guard_file(unit)) != text]
+    missing = [unit for unit in guarded_units() if read_text(guard_file(unit)) != text]
     on_failure(do, ["systemctl", "daemon-reload"])  # first, so that it comes last in the undo
     if ("planned", "xcatd") in RUN.pretended:
         for verb, path in (("make", os.path.dirname(guard_file("UNIT"))),
@@ -2394,23 +2376,52 @@ def guard_services(share, engine):
 # ---- Linked directories --------------------------------------------------------------------
 
 def all_directories():
-    """Every directory that may be a link, whatever the engine."""
-    return XCAT_DIRECTORIES + [path for engine in ENGINES.values()
-                               for path in engine["directories"]]
+    """Every directory that may be a link, whatever the engine.
+
+    A PostgreSQL cluster is one of its own where others lie beside it.
+    """
+    tops = (("/var/lib/pgsql", "data*"), ("/var/lib/postgresql", "*/*"))
+    clusters = [path for top, below in tops if not link_target(top)
+                for path in glob.glob(os.path.join(top, below)) + [
+                    link for kind, link in list(RUN.pretended) if kind == "link"]
+                if lies_in(path, top) and path != top]
+    return list(dict.fromkeys(
+        XCAT_DIRECTORIES + [path for engine in ENGINES.values() for path in engine["directories"]]
+        + [re.sub(r"\.xcat.*", "", path) for path in clusters]))
 
 
 def database_directories(engine):
-    """The engine's directories on this distribution: PostgreSQL has EL's layout or Debian's."""
+    """The directories of the engine's server here: PostgreSQL has EL's layout or Debian's.
+
+    Where other clusters lie beside the pair's, its own data alone.
+    """
     if engine != "postgresql":
         return ENGINES[engine]["directories"]
-    redhat = exists("/var/lib/pgsql") or not is_debian()
-    return ENGINES[engine]["directories"][:1] if redhat else ENGINES[engine]["directories"][1:]
+    if pair_cluster():
+        return ["/var/lib/postgresql/" + pair_cluster().replace("-", "/", 1)]
+    top, *debian = ENGINES[engine]["directories"]
+    if has_debian_layout():
+        return debian
+    data = top + "/data"
+    if link_target(top) or not link_target(data) and (  # no look through links: a share may hang
+            set(glob.glob(top + "/*/PG_VERSION")) <= {data + "/PG_VERSION"}):
+        return [top]
+    return [data]
 
 
 def directories_to_link(opts, record):
     """The directories that are links on the active node: as recorded, else by engine."""
     chosen = record.get("directories") or XCAT_DIRECTORIES + database_directories(opts.dbtype)
-    return [path for path in chosen if path not in opts.exclude and not is_shared_mount(path)]
+    return [path for path in as_here(chosen)
+            if path not in opts.exclude and not is_shared_mount(path)]
+
+
+def as_here(directories):
+    """Directories to link, less what is not the pair's on this node: other PostgreSQL clusters."""
+    whole, own = ENGINES["postgresql"]["directories"], database_directories("postgresql")
+    if set(whole) & set(own) or not set(whole) & set(directories):
+        return directories
+    return [path for path in directories if path not in whole] + own
 
 
 def leads_to(share, path):
@@ -2439,11 +2450,49 @@ def link_directory(share, path):
         return False
     expect(os.path.isdir(target), "%s is missing on the share" % target,
            hint="restore it from a backup, or copy %s of a standby there" % path)
+    if os.path.ismount(path):
+        unmount(path)
     on_failure(unlink_directory, share, path)
     if exists(path):
         move_aside(path, ".xcatbak")
     make_link(path, target)
     return True
+
+
+def unmount(path):
+    """No filesystem is mounted there; its files stay reachable in RUN_DIR until the next boot."""
+    kept = RUN_DIR + "/mounted" + path
+    withdraw_exports("")  # an exported filesystem is busy
+    on_failure(export_directories)
+    make_directory(kept)
+    if not os.path.ismount(kept) or not os.path.samefile(kept, path):
+        on_failure(do, ["umount", kept])
+        do(["mount", "--bind", path, kept])
+    on_failure(lambda: os.path.ismount(path) or do(["mount", "--bind", kept, path]))
+    _, out, err = do(["umount", path], may_fail=True)
+    expect(not os.path.ismount(path), "%s cannot be unmounted" % path, last_line(out, err),
+           "end what uses it (fuser -vm %s), then run the same command again" % path)
+    warn("%s is unmounted; until the next boot its files are in %s, too" % (path, kept))
+
+
+def mounts_over_links(directories):
+    """(the line, what to do) of fstab's lines that would mount something over a link."""
+    for number, line in enumerate(read_text("/etc/fstab").splitlines(), 1):
+        _, place, fstype, options, *_ = line.split("#")[0].split() + [""] * 4
+        if place in directories and "noauto" not in options and (
+                fstype not in SHARED_LOCKS + ("nfs",)):
+            yield "%s is mounted at boot: /etc/fstab:%d has `%s`" % (place, number, line), (
+                "sed -i '%ds/^/#/' /etc/fstab && systemctl daemon-reload" % number)
+
+
+def expect_data(path):
+    """Refuse an empty directory in place of the data: a filesystem that is not mounted, perhaps."""
+    kept = RUN_DIR + "/mounted" + path
+    if path in ("/install", "/etc/xcat") and not link_target(path) and (
+            not os.path.isdir(path) or set(os.listdir(path)) <= {"lost+found"}):
+        refuse("%s is empty" % path, "xCAT is installed, so its data must be elsewhere",
+               "mount --bind %s %s" % (kept, path) if os.path.ismount(kept) else
+               "mount it or restore it: mount %s" % path)
 
 
 def unlink_directory(share, path):
@@ -2460,16 +2509,10 @@ def unlink_directory(share, path):
            "end that server, then run xcatha.py -d")
     if target:
         remove_file(path)
-    return restore_directory(path) or bool(target)
-
-
-def restore_directory(path):
-    """A directory that is missing gets its newest backup back. True if it was changed."""
-    backups = backups_of(path)
-    if exists(path) or not backups:
-        return False
-    rename(backups[-1], path)
-    return True
+    missing, backups = not exists(path), backups_of(path)
+    if missing and backups:
+        rename(backups[-1], path)
+    return bool(target or missing and backups)
 
 
 def link_all(share, directories):
@@ -2483,7 +2526,8 @@ def link_all(share, directories):
 def unlink_all(share):
     """No directory is a link into the share, except one in which a database still works."""
     mounted = mount_points()
-    before = {path: link_target(path) for path in all_directories() if path not in mounted}
+    before = {path: link_target(path) for path in all_directories()
+              if path not in mounted or link_target(path)}
     errors = [error_of(unlink_directory, share, path) for path in before]
     changed = [path for path, target in before.items() if link_target(path) != target]
     if "/etc/postgresql" in changed:
@@ -2497,18 +2541,6 @@ def partial_name(share, path):
     return share + path + ".xcatha-partial"
 
 
-def start_copies(share, directories):
-    """No copy on the share bears its final name, and those that must start empty do."""
-    expect_lease(share)
-    for path in directories:
-        take_name_back(share, path)
-        if path not in COPIED_WHILE_RUNNING and exists(partial_name(share, path)):
-            move_aside(partial_name(share, path), ".old")
-        make_directory(share + os.path.dirname(path),
-                       stat.S_IMODE(os.stat(os.path.dirname(path)).st_mode))
-        make_directory(partial_name(share, path))
-
-
 def copy_directory(share, path, running=False):
     """The partial copy equals the directory, links, ACLs, attributes and holes included.
 
@@ -2519,14 +2551,15 @@ def copy_directory(share, path, running=False):
     expect_lease(share)
     status, out, err = do(rsync_line(share, path), COPY_LIMIT, may_fail=True,
                           show=sys.stdout.isatty())
-    lacking = refused_attributes(err) if status == 23 else []
-    if lacking:
+    complaints = [line for line in err.splitlines() if line.startswith("rsync: ")]
+    # NFS has neither file capabilities nor POSIX ACLs; rsync has copied the contents even so.
+    worse = [line for line in complaints if not re.match(UNSTORABLE, line)]
+    if status == 23 and complaints and not worse:
         warn("the share cannot store %d ACLs or extended attributes of %s: its copy lacks them "
-             "(the first: %s)" % (len(lacking), path, lacking[0]))
+             "(the first: %s)" % (len(complaints), path, complaints[0]))
     elif status and not (running and status == 24):
-        causes = [line for line in complaints_in(err) if not is_harmless(line)]
         raise HAError("copying %s to the share failed" % path, "rsync: exit %d, %s" % (
-            status, causes[0] if causes else last_line(out, err)),
+            status, worse[0] if worse else last_line(out, err)),
                       "mend the cause, then run setup again")
 
 
@@ -2539,29 +2572,21 @@ def rsync_line(share, path):
             + progress + [path + "/", partial_name(share, path) + "/"])
 
 
-def refused_attributes(err):
-    """rsync's complaints, if none of them is worse than a filesystem without ACLs or attributes.
-
-    NFS has neither file capabilities nor POSIX ACLs, and rsync has copied the contents even so.
-    """
-    complaints = complaints_in(err)
-    return complaints if all(map(is_harmless, complaints)) else []
-
-
-def complaints_in(err):
-    """The lines in which rsync names a file and what is wrong with it."""
-    return [line for line in err.splitlines() if line.startswith("rsync: ")]
-
-
-def is_harmless(complaint):
-    """True if only an ACL or an extended attribute could not be stored."""
-    pattern = r"rsync: (\[\w+\] )?(set_acl|rsync_xal_set): .*: Operation not supported \(95\)$"
-    return bool(re.match(pattern, complaint))
-
-
 def copy_while_running(share, directories):
-    """The bulk is copied while the services still run; copy_all makes it complete."""
-    start_copies(share, directories)
+    """The bulk is copied while the services still run; copy_all makes it complete.
+
+    No copy bears its final name, and those that must start empty do.
+    """
+    expect_lease(share)
+    for path in directories:
+        take_name_back(share, path)
+        if not RUN.dryrun:
+            expect_data(path)
+        if path not in COPIED_WHILE_RUNNING and exists(partial_name(share, path)):
+            move_aside(partial_name(share, path), ".old")
+        make_directory(share + os.path.dirname(path),
+                       stat.S_IMODE(os.stat(os.path.dirname(path)).st_mode))
+        make_directory(partial_name(share, path))
     first = [path for path in directories if path in COPIED_WHILE_RUNNING]
     for path in first:
         copy_directory(share, path, running=True)
@@ -2571,7 +2596,7 @@ def copy_while_running(share, directories):
 def copy_all(share, directories, since):
     """Every directory is on the share, complete and durable, before any gets its final name.
 
-    Since that moment (see clocks) some are being copied; those that did not change are complete.
+    Some are being copied since that moment (see has_changed); the unchanged ones are complete.
     """
     for path in directories:
         if RUN.dryrun and path in COPIED_WHILE_RUNNING:
@@ -2585,13 +2610,8 @@ def copy_all(share, directories, since):
     return "complete: " + " ".join(directories)
 
 
-def clocks():
-    """This moment: (seconds since the epoch, seconds of the clock that nobody can set)."""
-    return time.time(), time.monotonic()
-
-
 def has_changed(path, since):
-    """False if surely nothing in a directory was changed since a moment of the clocks.
+    """False if surely nothing in a directory was changed since a moment of both clocks.
 
     By the change times of its inodes (inode(7)), which only the clock can falsify: where it was
     set, the earlier of both moments counts. A look costs a tenth of what another rsync would.
@@ -2619,6 +2639,39 @@ def read_cfgloc(share=""):
     return (read_text(share + "/etc/xcat/cfgloc").splitlines() or [""])[0].strip()
 
 
+def wrong_cfgloc():
+    """This node's own cfgloc, if it leads to the pair's database; else "".
+
+    It counts while /etc/xcat is no link: xCAT past its daemon (XCATBYPASS, xcatconfig of a
+    package) would work on the active node's tables.
+    """
+    homes = backups_of("/etc/xcat")[-1:] if link_target("/etc/xcat") else (
+        [] if os.path.ismount("/etc/xcat") else ["/etc/xcat"])
+    path = "".join(homes) + "/cfgloc"
+    if {("switched", ""), ("own cfgloc", "")} & set(RUN.pretended):
+        return "" if ("own cfgloc", "") in RUN.pretended else path
+    readable = homes and os.access(through_links(path), os.R_OK)
+    engine = engine_named_in(read_text(path)) if readable else ""
+    return path if engine in set(pair_engines()) - {"sqlite"} else ""
+
+
+def put_cfgloc_right():
+    """This node's own cfgloc says what it said before setup switched the database.
+
+    Where it has led to the pair's from the start it is moved aside: xCAT then has its SQLite files.
+    """
+    path, earlier = wrong_cfgloc(), read_text(STATE_DIR + "/cfgloc")
+    if not path:
+        return "already leads elsewhere"
+    pretend("own cfgloc", "", "right")
+    if earlier and engine_named_in(earlier) not in pair_engines():
+        on_failure(restore_file, path, read_text(path))
+        write_file(path, earlier)
+        return "says what it said before"
+    on_failure(rename, move_aside(path, ".xcatbak"), path)
+    return "moved aside, xCAT has its SQLite files here"
+
+
 def engine_named_in(cfgloc):
     """The engine of a database string, "" for one that xcatha does not know."""
     return next((engine for engine, facts in ENGINES.items()
@@ -2635,34 +2688,69 @@ def current_engine():
     return engine
 
 
-def database_working_directories():
-    """Where the database servers of this host work."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if is_process_of("database", process) and is_own_namespace(process.pid):
-                found.append(process.cwd())
-    return found
+def pair_engines():
+    """The engines whose servers are the pair's; all others are left alone, unmentioned.
+
+    That of this run, those whose directories are links into the share or whose units are bound to
+    the lease; on a node that is no member the one that its xCAT uses.
+    """
+    share, bound = share_from_links(), guarded_here()
+    found = [engine for engine, facts in ENGINES.items() if engine == RUN.engine
+             or share and any(link_target(path) == share + path for path in facts["directories"])
+             or any(re.split("[@.]", unit)[0] in facts["units"] for unit in bound)]
+    if found or share:  # behind the link, cfgloc may hang
+        return found
+    return list(filter(None, [engine_named_in(read_cfgloc())]))
+
+
+def database_names():
+    """The pair's database units, Debian's instances before their wrapper, installed or not."""
+    units = [unit for engine in pair_engines() for unit in ENGINES[engine]["units"]]
+    if "postgresql" in units and has_debian_layout():
+        units.insert(0, "postgresql@%s.service" % (pair_cluster() or "*"))
+        if pair_cluster():  # the wrapper starts and stops all clusters
+            units.remove("postgresql")
+    return units
+
+
+def has_debian_layout():
+    """True where PostgreSQL's clusters lie in /var/lib/postgresql; else EL's /var/lib/pgsql."""
+    return is_debian() and not exists("/var/lib/pgsql")
+
+
+def debian_clusters():
+    """{cluster: its port} of this node's own PostgreSQL on Debian, `15-main` for one."""
+    if not has_debian_layout() or link_target("/etc/postgresql") or not have("pg_lsclusters"):
+        return {}
+    lines = map(str.split, output_of(["pg_lsclusters", "--no-header"]).splitlines())
+    return {"%s-%s" % (version, name): port for version, name, port, *_ in lines}
+
+
+def pair_cluster(cfgloc=None):
+    """The pair's cluster where this node has others too, which must not be touched; else "".
+
+    It is the one that is bound to the lease, or that xCAT's database string leads to by its port.
+    """
+    bound = re.findall(r"^postgresql@(.+)\.service$", "\n".join(guarded_here()), re.MULTILINE)
+    if not bound and (cfgloc is not None or RUN.cluster is None):
+        found, RUN.cluster = debian_clusters(), ""
+        if len(found) > 1:
+            port = (re.findall(r"port=(\d+)", cfgloc or read_cfgloc()) + ["5432"])[0]
+            RUN.cluster = next((name for name in found if found[name] == port), "")
+    return bound[0] if bound else RUN.cluster
 
 
 def works_on(place):
-    """The working directories of database servers that lie in this place, "" matches none."""
-    return [directory for directory in database_working_directories()
+    """Where database servers of any engine work in this place; "" is no place."""
+    return [directory for directory in servers("database").values()
             if place and lies_in(directory, place)]
-
-
-def works_in_place(process):
-    """True if a server works in one of the engines' directories, be they links or local."""
-    with contextlib.suppress(psutil.Error):
-        return any(lies_in(process.cwd(), link_target(path) or path)
-                   for engine in ENGINES.values() for path in engine["directories"])
-    return False
 
 
 def database_unit(engine):
     """The unit that starts the engine's server, "" for sqlite or where none is installed."""
-    units = ENGINES[engine]["units"]
-    return next(iter(look_at_units(units)), "")
+    cluster = pair_cluster() if engine == "postgresql" else ""
+    return next(iter(look_at_units(["postgresql@" + cluster] if cluster else
+                                   ENGINES[engine]["units"])), "")
 
 
 def start_database(share, engine):
@@ -2676,7 +2764,7 @@ def start_database(share, engine):
     started = start_unit(unit)
     expect(RUN.dryrun or wait_until(lambda: works_on(share), ASK_LIMIT),
            "%s does not work on the share" % unit,
-           "working directories: %s" % ", ".join(database_working_directories()),
+           "working directories: %s" % ", ".join(works_on("/")),
            "see its data directory setting")
     return "%s %s" % (short_name(unit), "started" if started else "already running")
 
@@ -2700,7 +2788,7 @@ def first_version(text):
 
 def postgres_settings():
     """The directory of this node's pg_hba.conf and postgresql.conf."""
-    debian = glob.glob("/etc/postgresql/*/main")
+    debian = glob.glob("/etc/postgresql/" + (pair_cluster().replace("-", "/", 1) or "*/*"))
     debian.sort(key=lambda path: [int(part) for part in re.findall(r"\d+", path)], reverse=True)
     places = ["/var/lib/pgsql/data"] + debian
     return next((path for path in places if os.path.exists(path + "/pg_hba.conf")), places[0])
@@ -2787,17 +2875,23 @@ def switch_database(opts):
     before = current_engine()
     if before == opts.dbtype:
         return "already " + before
-    if opts.dbtype == "sqlite":
-        refuse("xCAT already uses %s on this node" % before, read_cfgloc().split("|")[0],
-               "run setup with -t %s" % before)
+    say("  switching the database takes minutes; xcatd is down meanwhile")
     if exists("/root/xcat-dbback"):  # the tools dump all tables there, having emptied it
         move_aside("/root/xcat-dbback", ".xcatbak")
+    earlier = read_text("/etc/xcat/cfgloc", None)
     on_failure(stop_unit, "xcatd.service")  # last, so that it starts anew on the old database
-    on_failure(restore_file, "/etc/xcat/cfgloc", read_text("/etc/xcat/cfgloc", None))
+    on_failure(restore_file, "/etc/xcat/cfgloc", earlier)
+    if earlier:
+        make_directory(STATE_DIR, 0o700)
+        on_failure(restore_file, STATE_DIR + "/cfgloc", read_text(STATE_DIR + "/cfgloc", None))
+        write_file(STATE_DIR + "/cfgloc", earlier, 0o600)
     switch = {"postgresql": switch_to_postgresql, "mysql": switch_to_mysql}[opts.dbtype]
     switch(opts)
     pretend("switched", "", True)
-    pretend("enabled", database_unit(opts.dbtype), True)
+    unit = database_unit(opts.dbtype)
+    if opts.dbtype == "postgresql" or not unit_states("database")[unit][1]:
+        # mysqlsetup does so by chkconfig or update-rc.d, which not every distribution has.
+        pretend("enabled", unit, True if opts.dbtype == "postgresql" else "perhaps")
     expect(current_engine() == opts.dbtype, "the switch to %s did not happen" % opts.dbtype,
            "/etc/xcat/cfgloc still names %s" % before, "the log has the tool's output")
     return "%s -> %s" % (before, opts.dbtype)
@@ -2815,23 +2909,18 @@ def name_vip_in_cfgloc(opts):
     return "cfgloc now names the VIP" if changed else "cfgloc names the VIP already"
 
 
-def as_postgres(argv):
-    """Run a command as the database's own user."""
-    return do(["runuser", "-u", "postgres", "--"] + argv)
-
-
 def switch_to_postgresql(opts):
     """A server on the default directory, then xCAT's own pgsqlsetup.
 
     PostgreSQL 15 took CREATE on schema public away from everyone (its release notes, E.1);
     pgsqlsetup needs it and does not notice, so the template of new databases grants it first.
     """
-    data = "/var/lib/pgsql/data"
+    data, as_postgres = "/var/lib/pgsql/data", ["runuser", "-u", "postgres", "--"]
     if data == postgres_settings() and not os.path.exists(data + "/PG_VERSION"):
-        as_postgres(["initdb", "-D", data, "-E", "UTF8"])
+        do(as_postgres + ["initdb", "-D", data, "-E", "UTF8"])
     start_unit(database_unit("postgresql"))
-    as_postgres(["psql", "-X", "-q", "-d", "template1", "-c",
-                 "GRANT ALL ON SCHEMA public TO PUBLIC"])
+    do(as_postgres + ["psql", "-X", "-q", "-d", "template1", "-c",
+                      "GRANT ALL ON SCHEMA public TO PUBLIC"])
     do(["pgsqlsetup", "-i", "-V", "-a", opts.vip, "-a", physical_address(opts)], INSTALL_LIMIT,
        env={"XCATPGPW": password("XCATPGPW")})
 
@@ -2973,7 +3062,7 @@ def known_site(share):
 
 def site_attributes():
     """The site table's attributes that matter here, as {name: value}; unset ones are absent."""
-    names = "domain,master,nameservers,externaldns,externaldhcpservers"
+    names = "domain,master,nameservers,externaldns,externaldhcpservers,installdir,tftpdir"
     out = xcat(["lsdef", "-t", "site", "-o", "clustersite", "-i", names, "-c"])
     pairs = re.findall(r"^clustersite: (\w+)=(.*)", out, re.M)
     return {name: value for name, value in pairs if value}
@@ -3008,7 +3097,8 @@ def verify_xcat(opts):
            "xCAT's database is not at the VIP", "lsxcatd -a: dbhost=%s" % shown.get("dbhost"),
            "see /etc/xcat/cfgloc")
     expect(site_attributes().get("master"), "xCAT's tables are empty",
-           "lsdef -t site shows no master", "restore a dump, as in /root/xcat-dbback")
+           "lsdef -t site shows no master", "restore a dump, a nightly one or that of the tool "
+           "that switched the database: restorexCATdb -p /root/xcat-dbback")
     return "lsxcatd shows %s%s" % (engine, "" if opts.dbtype == "sqlite" else " at " + opts.vip)
 
 
@@ -3162,7 +3252,7 @@ def originals(argv):
 def running_units(kind):
     """The running units of a kind of service."""
     shown = look_at_kinds(kind)
-    return [unit for unit in shown if state_in(shown, unit) in UP]
+    return [unit for unit in shown if shown[unit]["ActiveState"] in UP]
 
 
 def why_not(kind, site):
@@ -3373,9 +3463,13 @@ def check_mount(opts):
         refuse("%s is mounted %s, which loses writes" % (share, soft[0]),
                "mount options of %s" % mount, "write `hard` instead in /etc/fstab, then: "
                "umount {0}; mount {0}".format(mount))
-    if not os.stat(share).st_mode & stat.S_IXOTH:
-        refuse("only root may enter %s" % share, "its mode is %o" % stat.S_IMODE(
-            os.stat(share).st_mode), "database, web and tftp server must: chmod o+x %s" % share)
+    parts = share.split("/")
+    above = ["/".join(parts[:number]) or "/" for number in range(1, len(parts) + 1)]
+    closed = [path for path in above if not os.stat(path).st_mode & stat.S_IXOTH]
+    if closed:
+        refuse("only root may enter %s" % closed[0], "its mode is %o" % stat.S_IMODE(
+            os.stat(closed[0]).st_mode), "database, web and tftp server must: chmod o+x %s" %
+            " ".join(closed))
     device = unprotected_device(share)
     if device:
         warn("nothing keeps the other node from mounting %s as well, which would ruin the data: "
@@ -3419,31 +3513,74 @@ def check_recorded(share, option, given, recorded):
 
 
 def check_directories(opts):
-    """Every directory to be linked can be: no foreign link, no mount of this node's own."""
+    """No directory to be linked is a link elsewhere."""
     for path in directories_to_link(opts, read_record(opts.path)):
         target = link_target(path)
         if target and not leads_to(opts.path, path):
             refuse("%s is a link to %s" % (path, target), "it should point to " + opts.path + path,
                    "remove that link, or leave the directory out with --exclude " + path)
-        if not target and os.path.ismount(path):
-            refuse("%s is a mount point of its own" % path, "it cannot be replaced by a link",
-                   "unmount it, or leave it out with --exclude " + path)
 
 
 def check_engine(opts):
-    """xCAT's database, where there is one, is known and can be switched."""
+    """xCAT's database, where there is one, is known, on this node, and can be switched."""
     engine = current_engine()
-    if engine == opts.dbtype or share_has_data(opts.path):
+    if share_has_data(opts.path):
+        return
+    if engine == opts.dbtype:
+        host = (re.findall(r"host=([^|;\s]+)", read_cfgloc()) + [opts.vip])[0]
+        found = output_of(["getent", "ahostsv4", host], SHARE_LIMIT).split()
+        here = {address for _, address, _ in addresses()} | {opts.vip}
+        if found and not here & set(found):
+            refuse("xCAT's database is on another host", "/etc/xcat/cfgloc: host=" + host,
+                   "move it to a server on this node first; xcatha shares a server's directory")
         return
     if opts.dbtype == "sqlite":
         refuse("xCAT already uses %s on this node" % engine, read_cfgloc().split("|")[0],
                "run setup with -t %s" % engine)
-    if opts.dbtype == "postgresql" and is_debian() and not (
-            exists("/var/lib/pgsql") or os.path.exists("/usr/lib/postgresql/9.1/bin/initdb")):
+    if opts.dbtype == "postgresql" and has_debian_layout() and not os.path.exists(
+            "/usr/lib/postgresql/9.1/bin/initdb"):
         refuse("xCAT's pgsqlsetup cannot work on this distribution",
                "it looks for PostgreSQL 9.1 in /usr/lib/postgresql/9.1/bin",
                "switch xCAT to PostgreSQL by hand first (a Pg: line in /etc/xcat/cfgloc), or use "
                "-t mysql or -t sqlite")
+
+
+def check_server(opts):
+    """The distribution's database server can work on the share, beside what else runs here."""
+    pgdg = [path for place in ("/usr/lib", "/lib", "/etc")
+            for path in glob.glob(place + "/systemd/system/postgresql-[0-9]*.service")]
+    if opts.dbtype == "postgresql" and pgdg:
+        refuse("PGDG's PostgreSQL is installed", pgdg[0] + " works in /var/lib/pgsql/VERSION/data, "
+               "where neither xCAT's pgsqlsetup nor xcatha looks",
+               "move its databases to the distribution's postgresql.service and remove PGDG's "
+               "packages, or use -t mysql or -t sqlite")
+    clusters = debian_clusters() if opts.dbtype == "postgresql" else {}
+    if len(clusters) > 1 and not pair_cluster():
+        refuse("no PostgreSQL cluster is that of xCAT's database string",
+               "pg_lsclusters: " + ", ".join("%s at port %s" % pair for pair in clusters.items()),
+               "make one at port 5432: pg_createcluster --port 5432 VERSION NAME")
+    rules = "\n".join(map(read_text, glob.glob("/etc/apparmor.d/**/*sbin.m*d", recursive=True)))
+    denied = re.search(r"^(\S*/(mysqld|mariadbd)) \(enforce\)", read_text(
+        "/sys/kernel/security/apparmor/profiles"), re.MULTILINE)
+    if opts.dbtype == "mysql" and denied and not re.search(
+            r"^\s*\"?%s/" % re.escape(opts.path), rules, re.MULTILINE):
+        name = denied.group(1)[1:].replace("/", ".")
+        refuse("AppArmor keeps the database server out of the share",
+               "%s is enforced, and no rule names %s" % (denied.group(1), opts.path),
+               "echo '{0}/var/lib/mysql/ r, {0}/var/lib/mysql/** rwk,' >>/etc/apparmor.d/local/{1} "
+               "&& apparmor_parser -r /etc/apparmor.d/{1}".format(opts.path, name))
+
+
+def check_site_directories(opts):
+    """xCAT's own data is where the links will be, as far as xCAT can be asked now."""
+    if share_has_data(opts.path) or not xcat_installed() or not is_running("xcatd.service"):
+        return
+    site = site_attributes()
+    for name, usual in (("installdir", "/install"), ("tftpdir", "/tftpboot")):
+        if site.get(name, usual).rstrip("/") != usual:
+            refuse("xCAT's %s is %s" % (name, site[name]), "xcatha shares %s" % usual,
+                   "move its files to {1}, then chdef -t site -o clustersite {0}={1}".format(
+                       name, usual))
 
 
 def check_installer(opts):
@@ -3486,6 +3623,8 @@ def check_copies(opts):
     if share_has_data(opts.path):
         return
     for path in directories_to_link(opts, {}):
+        if xcat_installed():
+            expect_data(path)
         if exists(opts.path + path) and not read_record(opts.path):
             refuse("%s is in the way" % (opts.path + path), "the share holds no complete set",
                    "move it away")
@@ -3571,7 +3710,8 @@ def check_finished(opts):
 
 
 LOCAL_CHECKS = [check_nic, check_tools, check_share, check_passwords]
-SETUP_CHECKS = [check_record, check_directories, check_engine, check_setup_elsewhere,
+SETUP_CHECKS = [check_record, check_directories, check_engine, check_server,
+                check_site_directories, check_setup_elsewhere,
                 check_old_nodes, check_copies, check_cfgloc, check_alike, check_installer,
                 check_mount, check_root_may_write]
 ACTIVATE_CHECKS = [check_record, check_finished, check_directories, check_cfgloc,
@@ -3597,6 +3737,8 @@ def fill_in_from_share(opts):
     if not opts.dbtype:
         opts.dbtype = (record.get("dbtype") or engine_named_in(read_cfgloc(opts.path))
                        or ("sqlite" if share_has_data(opts.path) else "postgresql"))
+    RUN.engine = opts.dbtype
+    pair_cluster(read_cfgloc(opts.path))
     known = [names[0] for address, names in parse_hosts(read_text("/etc/hosts"))
              if address == opts.vip]
     opts.host_name = opts.host_name or record.get("host_name") or next(iter(known), None)
@@ -3666,9 +3808,9 @@ def leave_hint(share):
 
 def is_set_up(opts):
     """True if this node is a member and stands by."""
-    unguarded = unguarded_units(opts.dbtype)
+    unguarded = unguarded_units()
     return (bool(read_record(opts.path)) and physical_host_name() in read_nodes(opts.path)
-            and xcat_installed() and not unguarded
+            and xcat_installed() and not unguarded and not wrong_cfgloc()
             and not share_from_links() and not vip_here(opts.vip)
             and host_name() == physical_host_name() and not is_running(LEASE_UNIT)
             and active_node(opts.path) != physical_host_name()
@@ -3690,7 +3832,7 @@ def is_active(opts):
             and host_name() == opts.host_name and attempt(left_to_do, opts, record) == ([], None)
             and not vip_amiss(opts.vip, opts.nic, opts.netmask)
             and set(directories_to_link(opts, record)) <= set(linked_into(opts.path))
-            and not unguarded_units(opts.dbtype)
+            and not unguarded_units() and not wrong_cfgloc()
             and not any(enabled for _, enabled in unit_states().values()))
 
 
@@ -3711,7 +3853,7 @@ def left_to_do(opts, record):
 def picture(opts):
     """What activate and deactivate change, as [(what, how it is now)]; it never fails."""
     share, me = opts.path, physical_host_name()
-    working = sorted(set(database_working_directories()))
+    working = sorted(set(processes_of("database").values()))
     rows = [("VIP", vip_here(opts.vip) or "not here"), ("host name", host_name()),
             ("links", str(len(linked_into(share)))), ("database in", " ".join(working) or "-")]
     shown = attempt(look_at_kinds, *SERVICES)[0]
@@ -3833,6 +3975,8 @@ def finish_standby(failed):
 def finish_setup(opts, failed):
     """The closing lines of setup: what is left for the administrator comes last; exit code."""
     code = finish_standby(failed)
+    for line, change in mounts_over_links(directories_to_link(opts, read_record(opts.path))):
+        warn("%s; change it: %s" % (line, change))
     for place, line, change in persistent_vip(opts.vip):
         warn("the VIP %s would come up at boot: %s has `%s`; %s" % (
             opts.vip, place, line, change))
@@ -3907,7 +4051,7 @@ def setup(opts):
     step("Database packages", install_database, opts.dbtype)
     if first:
         step("Database switch", switch_database, opts)
-        directories, since = directories_to_link(opts, {}), clocks()
+        directories, since = directories_to_link(opts, {}), (time.time(), time.monotonic())
         step("Copy while running", copy_while_running, share, directories)
     else:
         check_alike(opts)
@@ -3930,9 +4074,10 @@ def setup(opts):
         step("Master and nameservers", set_master, opts)
 
     # A member is bound to the lease and known on the share.
-    step("Guard", guard_services, share, opts.dbtype)
+    step("Guard", guard_services, share)
     step("Node record", write_node, opts, books=True)
     step("Hint", leave_hint, share, books=True)
+    step("Own cfgloc", put_cfgloc_right, books=True)
     if joining:
         step("Saved hosts file", take_saved_hosts, share, books=True)
         point_of_no_return()
@@ -4009,9 +4154,10 @@ def activate(opts):
     step("Boot", disable_services, failed=down, books=True)
 
     # Only a node that works is recorded as active.
-    step("Guard", guard_services, share, opts.dbtype, books=True)
+    step("Guard", guard_services, share, books=True)
     step("Node record", write_node, opts, facts.result(), books=True)
     step("Hint", leave_hint, share, books=True)
+    step("Own cfgloc", put_cfgloc_right, failed=down, books=True)
     expect_lease(share)
     since = record["active"]["since"] if repair else now()
     write_record(share, active={"host": me, "since": since, "state": "active"},
@@ -4073,6 +4219,8 @@ def stand_by(opts, state):
     # Exports keep the share busy. A directory in which a database still works stays linked.
     if state != "silent":
         step("NFS exports", withdraw_exports, opts.path, failed=failed)
+        if is_member():
+            step("Own cfgloc", put_cfgloc_right, failed=failed, books=True)
         step("Linked directories", unlink_all, opts.path, failed=failed)
 
     # The VIP late: until here it still led administrators and clients to this node.
@@ -4105,7 +4253,8 @@ def look_around(opts):
             "share": {"path": share, "answers": False},
             "host_name": {"running": host_name(), "physical": physical_host_name()},
             "links": {path: link_target(path) for path in all_directories() if link_target(path)},
-            "database": {"working_directories": sorted(set(database_working_directories()))}}
+            "database": {"working_directories":
+                         sorted(set(processes_of("database").values()))}}
     with concurrent.futures.ThreadPoolExecutor(3) as pool:  # silence is waited for once
         services, pacemaker = pool.submit(unit_states), pool.submit(managed_resource)
         look_at_share(view, share)
@@ -4120,12 +4269,16 @@ def look_around(opts):
         view["unseen"].append("the services: %s (%s)" % (error.what, error.evidence))
     view["vip"] = {"address": vip, "nic": vip_here(vip) if vip else "",
                    "answered_by": answer.result() if answer else ""}
-    view["problems"] += [{"problem": problem, "mend": mend} for problem, mend in problems(view)]
+    view["member"] = is_member() or view["host"] in view["nodes"] or is_named_active(view)
+    if view["member"]:
+        view["problems"] += [{"problem": problem, "mend": mend}
+                             for problem, mend in problems(view)]
     view["notes"] = [{"note": note, "mend": mend} for note, mend in notes(view)]
     view["unseen"] += ["%s: only root may read it" % path for path, _ in network_settings()
                        if not os.access(path, os.R_OK)]
     view["unseen"] += ["no answer in time: " + line for line in RUN.unanswered]
-    known = view["share"]["answers"] and view["record"] and view["services"]
+    known = (view["share"]["answers"] and view["record"] and view["services"]
+             and view["member"])
     view["role"] = ("unknown" if not known else "inconsistent" if view["problems"] else
                     "unknown" if RUN.unanswered else
                     "active" if is_named_active(view) else "standby")
@@ -4207,6 +4360,10 @@ def problems(view):
         yield from (active_problems if is_named_active(view) else standby_problems)(view)
         yield from share_problems(view)
         yield from version_problems(view)
+        if view["record"]["finished"] and wrong_cfgloc():
+            yield "%s of this node's own leads to the pair's database" % wrong_cfgloc(), (
+                line_to_paste(view, "-a" if is_named_active(view) else "-d"))
+        yield from mounts_over_links(as_here(view["record"].get("directories", [])))
     for point in mounts_at_boot(view["share"]["path"]):
         yield "/etc/fstab mounts %s at boot, be it in use on the other node" % point, (
             "sed -i -E 's|^([^#]\\S*\\s+%s\\s+\\S+\\s+)|\\1noauto,|' /etc/fstab" % point)
@@ -4240,7 +4397,7 @@ def active_problems(view):
     if view["host_name"]["running"] != record["host_name"]:
         yield "the host name is %s, not %s" % (view["host_name"]["running"],
                                                record["host_name"]), again
-    lost = [path for path in record["directories"] if path not in view["links"]]
+    lost = [path for path in as_here(record["directories"]) if path not in view["links"]]
     if lost:
         yield "not linked into the share: " + " ".join(lost), again
     running = {state["kind"] for state in view["services"].values() if state["running"]}
@@ -4389,7 +4546,7 @@ def share_problems(view):
     if view["host"] not in view["nodes"]:
         yield "this node is not set up", join
     elif record.get("finished"):
-        for unit in unguarded_units(record["dbtype"]):
+        for unit in unguarded_units():
             yield "%s is not bound to the lease" % short_name(unit), join
     if view["share"]["free_percent"] < 5:
         yield "the share is nearly full: %d MB free" % (view["share"]["free_bytes"] >> 20), (
@@ -4576,6 +4733,8 @@ def status_lines(view):
         lines += ["PROBLEM: " + item["problem"] for item in items] + ["  mend: " + mend]
     for item in view["notes"]:
         lines += ["note: " + item["note"], "  mend: " + item["mend"]]
+    if not view["member"]:
+        lines.append("This node is no member of a pair; xcatha.py -s makes it one.")
     return lines + ["%s: %s" % (view["host"], view["role"])]
 
 
@@ -4622,7 +4781,7 @@ def guide(opts):
         say("This node has no record of a pair: VIP and mounts are yours to move.")
         say("  addresses here: " + ", ".join(address for _, address, _ in addresses()))
         say("  mounted or linked: " + (" ".join(shared) or "none"))
-        units = managed_units()
+        units = units_of(*SERVICES)
         if opts.command == "activate":
             say("Is the VIP up and the shared data mounted? Services to be started:")
             units = units[::-1]

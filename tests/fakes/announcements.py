@@ -19,7 +19,8 @@ LOOKS = [line.split() for line in """
     systemctl show
 """.strip().splitlines()]
 LOOKING_TOOLS = """
-    crm_mon dpkg-query du find journalctl lsdef lsxcatd openssl perl ping psql rpm ssh-keygen stat
+    crm_mon dpkg-query du find getent journalctl lsdef lsxcatd openssl perl pg_lsclusters ping psql
+    rpm ssh-keygen stat
     tabdump
 """.split()
 

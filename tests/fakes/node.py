@@ -34,6 +34,7 @@ OWN_DIRECTORIES = """
 """.split()
 LACKING = """
     etc/debian_version etc/postgresql etc/xcat install tftpboot usr/bin/apt-get usr/bin/perl
+    usr/bin/pg_lsclusters
     usr/bin/psql var/lib/mysql var/lib/pgsql var/lib/postgresql var/lib/xcatha
 """.split()
 # Real tools, called through the recording stand-in so that faults reach them too.

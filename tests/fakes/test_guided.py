@@ -215,3 +215,30 @@ def test_progress_of_the_copy_is_shown_on_a_terminal_alone(node):
     assert code == 0 and re.search(r"\d+% .*\(xfr#\d+, to-chk=", said)
     calls = [call for call in node.calls() if call[0] == "rsync"]
     assert calls and all("--info=progress2" in call for call in calls)
+
+
+# ---- Servers of others -------------------------------------------------------------------------
+
+OTHER_SERVER = """\
+[Unit]
+Description=The accounting system's database
+[Service]
+WorkingDirectory=/var/lib/mysql
+ExecStart=/usr/local/lib/fakes/mariadbd infinity
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def test_server_of_another_engine_is_neither_listed_nor_stopped_by_hand(node):
+    node.succeed("sh", "/root/go-xcat", "--yes", "install")
+    node.succeed("mkdir", "-p", "/var/lib/mysql")
+    node.succeed("ln", "-s", "/bin/sleep", "/usr/local/lib/fakes/mariadbd")
+    node.succeed("tee", "/usr/lib/systemd/system/mariadb.service", input=OTHER_SERVER)
+    node.succeed("systemctl", "enable", "--now", "mariadb", "xcatd")
+    pid = node.succeed("systemctl", "show", "-P", "MainPID", "mariadb")
+    for line in (["-d", "--yes"], ["-a", "--yes"]):
+        said = node.xcatha(*line)
+        assert "maria" not in said.stdout + said.stderr and "xcatd" in said.stdout
+    assert node.succeed("systemctl", "show", "-P", "MainPID", "mariadb") == pid
+    assert node.succeed("systemctl", "is-enabled", "mariadb") == "enabled\n"

@@ -80,12 +80,6 @@ def test_directory_that_is_a_foreign_link(node):
     assert "remove that link, or leave the directory out with --exclude /install" in said
 
 
-def test_directory_that_is_a_mount_point_of_this_node(node):
-    node.succeed("mkdir", "/install")
-    node.succeed("mount", "-t", "tmpfs", "tmpfs", "/install")
-    assert "--exclude /install" in refused(node, *SETUP)
-
-
 def test_filesystem_mounted_below_a_directory(node):
     node.succeed("mkdir", "-p", "/install/iso")
     node.succeed("mount", "-t", "tmpfs", "tmpfs", "/install/iso")

@@ -45,6 +45,17 @@ def test_status_is_given_as_json(active):
     assert view["role"] == "active"
 
 
+@pytest.mark.parametrize("options", [[], ["-p", "/HA"]])
+def test_plain_management_node_is_no_member_and_has_no_problem(node, options):
+    node.succeed("sh", "/root/go-xcat", "--yes", "install")
+    node.succeed("systemctl", "enable", "--now", "xcatd", "named")
+    said = node.xcatha("--status", *options, code=UNKNOWN).stdout
+    assert "This node is no member of a pair; xcatha.py -s makes it one." in said
+    assert "PROBLEM" not in said and "disable" not in said
+    view = json.loads(node.xcatha("--status", "--json", *options, code=UNKNOWN).stdout)
+    assert view["member"] is False and view["problems"] == []
+
+
 # ---- Advice ------------------------------------------------------------------------------------
 
 

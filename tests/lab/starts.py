@@ -87,6 +87,14 @@ def existing_in_postgresql(lab):
     lab.host1.succeed("systemctl", "stop", "xcatd")
 
 
+def existing_in_mysql(lab):
+    """The node is known by its other address; its data are in MariaDB."""
+    make_existing(lab, f"{OLD} host1")
+    lab.host1.succeed("systemctl", "start", "mariadb")
+    lab.host1.xcat("sh", "-c", "XCATMYSQLADMIN_PW=cluster XCATMYSQLROOT_PW=cluster "
+                   "mysqlsetup -i -V")
+
+
 EXISTING = {"sqlite": existing_in_sqlite, "postgresql": existing_in_postgresql}
 
 

@@ -5,10 +5,14 @@ from tests.fakes.announcements import announced, compare, misplaced
 from tests.lab import judge
 from tests.lab.lab import Lab, frozen
 from tests.lab.pair import ACTIVATE, DEACTIVATE, SETUP, VIP, Pair
-from tests.lab.starts import EXISTING
+from tests.lab.starts import EXISTING, existing_in_mysql
 
 LOG = "/var/log/xcatha.log"
-ENGINES = ["postgresql", pytest.param("mysql", marks=pytest.mark.long)]
+# (engine, layout of the distribution): mysqlsetup enables the server on EL and not on Debian.
+ENGINES = [("postgresql", "el"), ("mysql", "debian"), ("sqlite", "el"),
+           pytest.param(("mysql", "el"), marks=pytest.mark.long)]
+SWITCHES = [("sqlite", "postgresql"), ("postgresql", "postgresql"), ("sqlite", "mysql"),
+            ("sqlite", "sqlite"), ("mysql", "mysql"), ("mysql", "postgresql")]
 STAGES = {"first setup": ("host1", SETUP), "second setup": ("host2", SETUP),
           "activate": ("host1", ACTIVATE), "setup again": ("host2", SETUP),
           "activate again": ("host1", ACTIVATE), "deactivate": ("host1", DEACTIVATE),
@@ -32,11 +36,12 @@ class Stage:
         return host.run("cat", LOG).stdout
 
 
-@pytest.fixture(scope="module", params=ENGINES)
+@pytest.fixture(scope="module", params=ENGINES, ids="-".join)
 def stages(request):
     """Every stage of a pair's life."""
-    with Lab() as lab:
-        pair = Pair(lab, request.param)
+    engine, flavour = request.param
+    with Lab(flavour=flavour) as lab:
+        pair = Pair(lab, engine)
         yield {name: Stage(pair, getattr(lab, host), command)
                for name, (host, command) in STAGES.items()}
 
@@ -60,11 +65,13 @@ def test_what_is_right_already_is_left_out(stages, name):
 
 # ---- A node that serves already, whose own first address becomes the VIP -----------------------
 
-@pytest.fixture(scope="module", params=EXISTING)
+@pytest.fixture(scope="module", params=SWITCHES, ids="-to-".join)
 def existing(request):
-    """The setup of such a node."""
-    with frozen(f"existing-{request.param}", EXISTING[request.param]) as lab:
-        yield Stage(Pair(lab, "postgresql"), lab.host1, SETUP)
+    """The setup of such a node, from the engine that it has to the pair's."""
+    before, engine = request.param
+    start = EXISTING.get(before, existing_in_mysql)
+    with frozen(f"existing-{before}", start) as lab:
+        yield Stage(Pair(lab, engine), lab.host1, SETUP)
 
 
 def test_dry_run_on_an_existing_node_changes_nothing(existing):

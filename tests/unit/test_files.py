@@ -124,7 +124,7 @@ def test_newest_backup_returns(path):
     for text in ("first", "second"):
         write(path, text)
         xcatha.move_aside(path, ".xcatbak")
-    assert xcatha.restore_directory(path)
+    assert xcatha.unlink_directory("/HA", path)
     assert read(path) == "second" and read(path + ".xcatbak") == "first"
 
 
@@ -132,7 +132,7 @@ def test_backup_does_not_replace_what_is_there(path):
     write(path, "old")
     xcatha.move_aside(path, ".xcatbak")
     write(path, "new")
-    assert not xcatha.restore_directory(path)
+    assert not xcatha.unlink_directory("/HA", path)
     assert read(path) == "new"
 
 
@@ -182,13 +182,30 @@ WORSE = [
 END = "rsync error: some files/attrs were not transferred (see previous errors) (code 23)"
 
 
-def test_filesystem_without_acls_and_attributes_is_told_from_worse():
-    assert xcatha.refused_attributes("\n".join(UNSUPPORTED + [END])) == UNSUPPORTED
+@pytest.fixture
+def copy(tmp_path, monkeypatch):
+    """Copies a directory with an rsync that ends with 23 and these complaints."""
+
+    def run(complaints):
+        answer = 23, "", "\n".join(complaints + [END])
+        monkeypatch.setattr(xcatha, "do", lambda argv, *args, **kwargs: answer)
+        monkeypatch.setattr(xcatha, "expect_lease", lambda share: None)
+        xcatha.copy_directory("/HA", str(tmp_path))
+
+    return run
+
+
+def test_acls_and_attributes_that_the_share_cannot_store_are_a_warning(copy, capsys):
+    copy(UNSUPPORTED)
+    warning = capsys.readouterr().err
+    assert "cannot store 2 ACLs or extended attributes" in warning and UNSUPPORTED[0] in warning
 
 
 @pytest.mark.parametrize("complaint", WORSE)
-def test_worse_complaint_of_rsync_counts(complaint):
-    assert xcatha.refused_attributes("\n".join(UNSUPPORTED + [complaint, END])) == []
+def test_worse_complaint_of_rsync_is_an_error_that_names_it(copy, complaint):
+    with pytest.raises(xcatha.HAError) as error:
+        copy(UNSUPPORTED + [complaint])
+    assert complaint in error.value.evidence
 
 
 # ---- What a web server can deliver -------------------------------------------------------------

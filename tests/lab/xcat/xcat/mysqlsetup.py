@@ -2,7 +2,7 @@
 
 It says that it will not initialise a running server's database and then does, admits nobody but
 the master and localhost, leaves the passwords in the client's history, and enables the server at
-boot with a tool that fails on Debian.
+boot with a tool that fails on Debian, where it stays as it was.
 """
 import argparse
 import os
@@ -100,7 +100,8 @@ def initialise():
     if system.is_debian():
         print("update-rc.d mysql defaults failed. MySQL will not restart on reboot.",
               file=sys.stderr)
-    subprocess.call(["systemctl", "enable", "mariadb"])
+    else:
+        subprocess.call(["systemctl", "enable", "mariadb"])
 
 
 def free_bind_address():

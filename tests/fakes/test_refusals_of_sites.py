@@ -1,0 +1,100 @@
+"""Exit 3: sites whose data or database the pair cannot take over; each remedy is carried out."""
+
+import re
+
+import pytest
+
+from tests.fakes.lines import SETUP
+from tests.fakes.test_refusals import changed, refused
+from tests.fakes.test_refusals_of_state import write_cfgloc
+
+MYSQL = changed(SETUP, "-t", "mysql")
+SQLITE = changed(SETUP, "-t", "sqlite")
+
+
+def next_line(said):
+    """What the refusal tells to do next."""
+    return re.search(r"  next: (.*)", said)[1]
+
+
+def install(node):
+    node.succeed("sh", "/root/go-xcat", "--yes", "install")
+
+
+def test_database_on_another_host(node):
+    install(node)
+    write_cfgloc(node, "Pg:dbname=xcatdb;host=10.9.9.9|xcatadm|secret\n")
+    said = refused(node, *SETUP)
+    assert "xCAT's database is on another host" in said and "host=10.9.9.9" in said
+    assert "secret" not in said and "move it to a server on this node first" in said
+
+
+@pytest.mark.parametrize("host", ["10.5.106.4", "10.5.106.50", "localhost", "host1"])
+def test_database_of_this_host_is_not_refused(node, host):
+    install(node)
+    write_cfgloc(node, f"Pg:dbname=xcatdb;host={host}|xcatadm|secret\n")
+    assert "on another host" not in node.run(*node.script(*SETUP, "--dryrun")).stderr
+
+
+def test_postgresql_of_pgdg(node):
+    unit = "/usr/lib/systemd/system/postgresql-15.service"
+    node.succeed("tee", unit, input="[Service]\nExecStart=/bin/true\n")
+    said = refused(node, *SETUP)
+    assert "PGDG's PostgreSQL is installed" in said and unit in said
+    assert "remove PGDG's packages, or use -t mysql or -t sqlite" in next_line(said)
+    assert "PGDG" not in node.xcatha(*SQLITE, "--dryrun").stderr
+    node.succeed("mv", unit, "/root")
+    node.xcatha(*SETUP, "--dryrun")
+
+
+def test_mysql_that_apparmor_keeps_out_of_the_share(node):
+    node.succeed("mount", "-t", "tmpfs", "tmpfs", "/sys/kernel")
+    node.succeed("mkdir", "-p", "/sys/kernel/security/apparmor", "/etc/apparmor.d/local",
+                 "/usr/local/bin")
+    node.succeed("tee", "/sys/kernel/security/apparmor/profiles",
+                 input="/usr/bin/man (enforce)\n/usr/sbin/mysqld (enforce)\n")
+    node.succeed("tee", "/etc/apparmor.d/usr.sbin.mysqld",
+                 input="/usr/sbin/mysqld {\n  /var/lib/mysql/** rwk,\n}\n")
+    node.succeed("ln", "-s", "/bin/true", "/usr/local/bin/apparmor_parser")
+    said = refused(node, *MYSQL)
+    assert "AppArmor keeps the database server out of the share" in said
+    assert "/usr/sbin/mysqld is enforced, and no rule names /HA" in said
+    node.succeed("sh", "-c", next_line(said))
+    assert node.succeed("cat", "/etc/apparmor.d/local/usr.sbin.mysqld") == (
+        "/HA/var/lib/mysql/ r, /HA/var/lib/mysql/** rwk,\n")
+    assert "AppArmor" not in node.run(*node.script(*MYSQL, "--dryrun")).stderr
+
+
+@pytest.mark.parametrize("name, usual", [("installdir", "/install"), ("tftpdir", "/tftpboot")])
+def test_data_of_xcat_in_another_directory(node, name, usual):
+    install(node)
+    node.succeed("systemctl", "start", "xcatd")
+    chdef = "/opt/xcat/bin/chdef"
+    node.succeed(chdef, "-t", "site", "-o", "clustersite", f"{name}=/data{usual}")
+    said = refused(node, *SETUP)
+    assert f"xCAT's {name} is /data{usual}" in said and f"move its files to {usual}" in said
+    node.succeed("sh", "-c", "PATH=/opt/xcat/bin:$PATH; " + next_line(said).partition("then ")[2])
+    node.xcatha(*SETUP, "--dryrun")
+
+
+@pytest.mark.parametrize("path", ["/install", "/etc/xcat"])
+def test_empty_directory_in_place_of_the_data(node, path):
+    install(node)
+    node.succeed("mkdir", "-p", path)
+    node.succeed("mv", path, "/root/away")
+    node.succeed("mkdir", "-p", path + "/lost+found")
+    said = refused(node, *SETUP)
+    assert f"{path} is empty" in said and f"mount {path}" in next_line(said)
+    node.succeed("mount", "--bind", "/root/away", path)
+    assert "is empty" not in node.run(*node.script(*SETUP, "--dryrun")).stderr
+
+
+def test_share_whose_parent_only_root_may_enter(node):
+    node.succeed("mkdir", "-p", "/srv/deep/HA")
+    node.succeed("mount", "--bind", "/HA", "/srv/deep/HA")
+    node.succeed("chmod", "700", "/srv/deep")
+    line = changed(SETUP, "-p", "/srv/deep/HA")
+    said = refused(node, *line)
+    assert "only root may enter /srv/deep\n" in said
+    node.succeed("sh", "-c", next_line(said).partition(": ")[2])
+    node.xcatha(*line, "--dryrun")

@@ -3575,7 +3575,7 @@ def check_site_directories(opts):
     """xCAT's own data is where the links will be, as far as xCAT can be asked now."""
     if share_has_data(opts.path) or not xcat_installed() or not is_running("xcatd.service"):
         return
-    site = site_attributes()
+    site = attempt(site_attributes)[0] or {}  # where xCAT cannot answer now, it is not known
     for name, usual in (("installdir", "/install"), ("tftpdir", "/tftpboot")):
         if site.get(name, usual).rstrip("/") != usual:
             refuse("xCAT's %s is %s" % (name, site[name]), "xcatha shares %s" % usual,

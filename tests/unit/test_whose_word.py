@@ -2,6 +2,8 @@
 
 import json
 import os
+import pathlib
+import tempfile
 
 import pytest
 
@@ -11,13 +13,20 @@ ME, OTHER = "host2", "host1"
 
 
 @pytest.fixture
-def share(tmp_path, monkeypatch):
-    (tmp_path / ".xcatha" / "nodes").mkdir(parents=True)
+def share(monkeypatch):
+    """A share in a place that everybody may enter, as pytest's own directories are not."""
+    with tempfile.TemporaryDirectory() as place:
+        yield fill(pathlib.Path(place), monkeypatch)
+
+
+def fill(place, monkeypatch):
+    """The path of the share, with a record of the other node."""
+    (place / ".xcatha" / "nodes").mkdir(parents=True)
     monkeypatch.setattr(xcatha, "physical_host_name", lambda: ME)
     text = json.dumps(dict.fromkeys(xcatha.NODE_KEYS, ""))
     node = dict(json.loads(text), address="10.5.106.4")
-    (tmp_path / ".xcatha" / "nodes" / "host1.json").write_text(json.dumps(node))
-    return str(tmp_path)
+    (place / ".xcatha" / "nodes" / "host1.json").write_text(json.dumps(node))
+    return str(place)
 
 
 @pytest.fixture

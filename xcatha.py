@@ -4600,7 +4600,7 @@ def notes(view):
     yield from key_notes(view)
     if is_named_active(view) and view["vip"]["nic"]:
         yield from delivery_notes(view["vip"]["address"])
-        if os.geteuid() == 0 and is_running("xcatd.service"):
+        if os.geteuid() == 0 and view["services"].get("xcatd.service", {}).get("running"):
             found, _ = attempt(list, dhcp_notes(view["vip"]["address"], view["vip"]["nic"]))
             yield from found or ()  # the problems tell what xCAT has against it
 

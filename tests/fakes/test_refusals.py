@@ -50,7 +50,7 @@ def test_nic_that_is_down(node):
 
 def test_vip_that_is_the_only_address_of_the_nic(node):
     said = refused(node, *changed(SETUP, "-v", ADDRESSES["host1"]))
-    assert "eth0:0 has no address of its own" in said and "its only address is the VIP" in said
+    assert "eth0 has no address of its own" in said and "its only address is the VIP" in said
     assert "give the node another address on that NIC" in said
 
 

@@ -34,7 +34,7 @@ def replace_tool(node, name, text):
 
 def test_nic_without_an_address(node):
     node.succeed(IP, "address", "flush", "dev", "eth0")
-    assert "give the node its own address" in refused(node, *SETUP)
+    assert "give the node another address on that NIC" in refused(node, *SETUP)
 
 
 def test_tool_that_is_missing(node):

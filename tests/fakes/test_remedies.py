@@ -14,7 +14,7 @@ from tests.fakes.lines import ACTIVATE, DEACTIVATE, SETUP
 from tests.fakes.node import ADDRESSES, cluster
 from tests.fakes.test_refusals import IP, changed
 
-LIMITS = {"SHARE_LIMIT": 2, "COUNTER_WATCH": 1}
+LIMITS = {"SHARE_LIMIT": 2}
 PAIR = ("host1", "host2")
 ON_SQLITE = changed(SETUP, "-t", "sqlite")
 GO_XCAT = "/usr/local/lib/fakes/go-xcat"
@@ -63,11 +63,12 @@ FRESH = {
         f"{IP} link set eth0 down", SETUP, "the NIC eth0 is down", "{remedy}"),
     "a NIC without an address": Case(
         f"{IP} address flush dev eth0", SETUP,
-        "eth0 has no IPv4 address\n.*\n.*next: give the node its own address on that NIC",
+        "eth0 has no address of its own\n.*\n.*next: give the node another address on that NIC",
         f"{IP} address add 10.5.106.4/8 broadcast + dev eth0"),
     "a VIP that is the only address": Case(
         "", changed(SETUP, "-v", ADDRESSES["host1"]),
-        "eth0:0 has no address of its own\n.*\n.*next: give the node another address on that NIC",
+        "eth0 has no address of its own\n.*its only address is the VIP\n.*next: give the node "
+        "another address on that NIC",
         f"{IP} address add 10.5.106.6/8 dev eth0"),
     "a tool that is missing": Case(
         HIDE.format("rsync"), SETUP, "not installed: rsync\n.*\n.*next: dnf install rsync",
@@ -273,7 +274,8 @@ def test_node_without_xcat_is_mended_by_setup(members):
 def test_setup_that_is_not_finished_elsewhere(pair, moment, remedy):
     """Of the host that was at it, or of its heir if it is dead."""
     host1, host2 = pair
-    host2.shorten(**LIMITS)
+    for host in pair:
+        host.shorten(LEASE_TIME=20)
     host1.plan("SIGKILL_ON", moment)
     host1.run(*host1.script(*SETUP))
     host1.heal()

@@ -1787,8 +1787,9 @@ def is_loopback(address):
 #   ANSWER   by then, the share must tell the fence that the lease is this node's, if the services
 #            are to end in order (the holder died, nothing else); they may until
 #   KILL     after which they get SIGKILL; so they do at once where the share does not tell
-#   REBOOT   unless it has told meanwhile and nothing is left: the node reboots. Nothing weaker is
-#            safe: what a killed server wrote is still in the kernel, which sends it when it can
+#   REBOOT   unless it has told meanwhile, nothing is left, and what the killed had written is on
+#            the share: the node reboots. Nothing weaker is safe: the kernel still has the rest, and
+#            sends it when it can
 #   1        the filesystem gives the lock to another node, or its watch of the counter ends
 #
 # A holder that is killed counts as silent at once. Where the fence is killed, systemd ends the
@@ -2227,15 +2228,20 @@ def end_service(lease, reason, libc):
             renew_lease(share, lease["descriptor"], lease["life"]) if "descriptor" in lease else
             {lease["life"]["nonce"]: "ours", None: "unknown"}.get(
                 read_lease(share).get("nonce"), "another's"))
+
+    def flush():
+        """Send what killed processes left in the kernel, while the lease is this node's."""
+        place = lease["descriptor"] if "descriptor" in lease else os.open(share, os.O_RDONLY)
+        flushed.append(libc.syncfs(place) == 0 or not lease["reboots"])
     share, vip = lease["share"], vip_of_lease_unit() or lease["vip"]
-    whose, started = [], time.monotonic()
+    whose, flushed, started = [], [], time.monotonic()
     if needing_lease(share) or vip and vip_here(vip):
         tell("the lease is lost: %s; VIP and services end here" % reason)
     beside(repeat, 1, look)
     if vip:
         beside(repeat, 1, remove_vip, vip)
     wait_until(lambda: whose, (ANSWER - GIVE_UP) * lease["limit"])
-    in_order = whose[:1] == ["ours"]
+    in_order, flushing = whose[:1] == ["ours"], None
     if in_order:
         kill(lease["holder"])
         beside(stop_guarded)
@@ -2245,10 +2251,13 @@ def end_service(lease, reason, libc):
         if not in_order or now_is > min(moment(KILL), started + ORDERLY_LIMIT):
             kill(*left)
             kill(lease["holder"])  # not before: systemd then stops its dependents, which may hang
-            lease["holder"] = None
-        if not left and not (vip and vip_here(vip)) and (
-                whose[-1:] == ["ours"] or not lease["reboots"]):
-            return
+            lease["holder"], in_order = None, in_order and not left
+        if not left and not (vip and vip_here(vip)):
+            ours = whose[-1:] == ["ours"]
+            if ours and not in_order and not flushing:
+                flushing = beside(flush)
+            if (in_order or flushed == [True]) if ours else not lease["reboots"]:
+                return
         if lease["reboots"] and (now_is > moment(REBOOT) or whose[-1:] == ["another's"]):
             tell("the lease is lost: %s; this node reboots and syncs nothing" % reason)
             libc.reboot(RB_AUTOBOOT)

@@ -20,8 +20,7 @@ LOOKS = [line.split() for line in """
 """.strip().splitlines()]
 LOOKING_TOOLS = """
     crm_mon dpkg-query du find getent journalctl lsdef lsxcatd openssl perl pg_lsclusters ping psql
-    rpm ssh-keygen stat
-    tabdump
+    rpm ssh-keygen stat tabdump tune2fs
 """.split()
 
 VERBS = {"wrote": "write", "made": "make", "renamed": "rename", "linked": "link"}

@@ -2243,15 +2243,16 @@ def end_service(lease, reason, libc):
     wait_until(lambda: whose, (ANSWER - GIVE_UP) * lease["limit"])
     in_order, flushing = whose[:1] == ["ours"], None
     if in_order:
-        kill(lease["holder"])
+        kill(lease.pop("holder"))
         beside(stop_guarded)
     while True:
         notify_systemd("WATCHDOG=1")
         left, now_is = needing_lease(share), time.monotonic()
         if not in_order or now_is > min(moment(KILL), started + ORDERLY_LIMIT):
             kill(*left)
-            kill(lease["holder"])  # not before: systemd then stops its dependents, which may hang
-            lease["holder"], in_order = None, in_order and not left
+            in_order = in_order and not left
+            # Not before: systemd then stops what depends on the holder, which may hang.
+            kill(lease.pop("holder", None))
         if not left and not (vip and vip_here(vip)):
             ours = whose[-1:] == ["ours"]
             if ours and not in_order and not flushing:

@@ -2899,6 +2899,7 @@ def switch_database(opts):
     switch(opts)
     pretend("switched", "", True)
     unit = database_unit(opts.dbtype)
+    pretend("state", unit, "active")
     if opts.dbtype == "postgresql" or not unit_states("database")[unit][1]:
         # mysqlsetup does so by chkconfig or update-rc.d, which not every distribution has.
         pretend("enabled", unit, True if opts.dbtype == "postgresql" else "perhaps")

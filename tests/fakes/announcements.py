@@ -14,6 +14,7 @@ LOOKS = [line.split() for line in """
     ip -4 route show
     ip -json
     mysql --host=10.5.106.50
+    mysql --version
     systemctl is-enabled
     systemctl list-units
     systemctl show

@@ -2745,9 +2745,14 @@ def pair_cluster(cfgloc=None):
     if not bound and (cfgloc is not None or RUN.cluster is None):
         found, RUN.cluster = debian_clusters(), ""
         if len(found) > 1:
-            port = (re.findall(r"port=(\d+)", cfgloc or read_cfgloc()) + ["5432"])[0]
+            port = port_of(cfgloc or read_cfgloc())
             RUN.cluster = next((name for name in found if found[name] == port), "")
     return bound[0] if bound else RUN.cluster
+
+
+def port_of(cfgloc):
+    """The port of PostgreSQL that a database string names."""
+    return (re.findall(r"port=(\d+)", cfgloc) + ["5432"])[0]
 
 
 def works_on(place):
@@ -3569,7 +3574,8 @@ def check_server(opts):
     if len(clusters) > 1 and not pair_cluster():
         refuse("no PostgreSQL cluster is that of xCAT's database string",
                "pg_lsclusters: " + ", ".join("%s at port %s" % pair for pair in clusters.items()),
-               "make one at port 5432: pg_createcluster --port 5432 VERSION NAME")
+               "make one at its port: pg_createcluster --port %s VERSION NAME" % port_of(
+                   read_cfgloc(opts.path) or read_cfgloc()))
     rules = "\n".join(map(read_text, glob.glob("/etc/apparmor.d/**/*sbin.m*d", recursive=True)))
     denied = re.search(r"^(\S*/(mysqld|mariadbd)) \(enforce\)", read_text(
         "/sys/kernel/security/apparmor/profiles"), re.MULTILINE)

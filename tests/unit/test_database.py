@@ -109,6 +109,64 @@ def test_settings_are_those_of_the_newest_version_by_number(monkeypatch):
     assert xcatha.postgres_settings() == new
 
 
+# ---- What is the pair's ------------------------------------------------------------------------
+
+CLUSTERS = {"13-old": "5433", "15-main": "5432", "15-my-own": "5434"}
+
+
+@pytest.fixture
+def clusters(monkeypatch):
+    """Lets a test say which PostgreSQL clusters this node has, and which units have a guard."""
+
+    def look(found, bound=()):
+        monkeypatch.setattr(xcatha, "debian_clusters", lambda: found)
+        monkeypatch.setattr(xcatha, "guarded_here", lambda: list(bound))
+        monkeypatch.setattr(xcatha, "has_debian_layout", lambda: True)
+
+    return look
+
+
+@pytest.mark.parametrize("source, cluster", [
+    ("host=10.5.106.50", "15-main"),
+    ("host=10.5.106.50;port=5434", "15-my-own"),
+    ("host=10.5.106.50;port=5999", ""),
+])
+def test_pairs_cluster_is_the_one_at_the_port_of_cfgloc(clusters, source, cluster):
+    clusters(CLUSTERS)
+    assert xcatha.pair_cluster("Pg:dbname=xcatdb;%s|xcatadm|pw" % source) == cluster
+
+
+def test_only_cluster_of_a_node_is_treated_as_a_whole(clusters):
+    clusters({"15-main": "5432"})
+    assert xcatha.pair_cluster("Pg:dbname=xcatdb;host=10.5.106.50|xcatadm|pw") == ""
+
+
+def test_cluster_that_is_bound_to_the_lease_is_the_pairs_whatever_cfgloc_says(clusters):
+    clusters(CLUSTERS, ["xcatd.service", "postgresql@13-old.service"])
+    assert xcatha.pair_cluster("Pg:dbname=xcatdb;host=10.5.106.50|xcatadm|pw") == "13-old"
+
+
+def test_units_and_directories_are_those_of_the_pairs_cluster_alone(clusters, run_state):
+    clusters(CLUSTERS)
+    run_state.engine = "postgresql"
+    xcatha.pair_cluster("Pg:dbname=xcatdb;host=h;port=5434|xcatadm|pw")
+    assert xcatha.database_names() == ["postgresql@15-my-own.service"]
+    assert xcatha.database_directories("postgresql") == ["/var/lib/postgresql/15/my-own"]
+    whole = ["/install", "/var/lib/postgresql", "/etc/postgresql"]
+    assert xcatha.as_here(whole) == ["/install", "/var/lib/postgresql/15/my-own"]
+
+
+def test_cfgloc_that_leads_to_no_cluster_is_refused_until_one_is_made(clusters, opts, run_state):
+    clusters(CLUSTERS)
+    run_state.pretended[("text", "/etc/xcat/cfgloc")] = "Pg:dbname=xcatdb;host=h;port=5999|u|pw"
+    refusal = xcatha.error_of(xcatha.check_server, opts)
+    assert "15-main at port 5432" in refusal.evidence and "pw" not in "".join(refusal.lines())
+    assert refusal.hint == "make one at its port: pg_createcluster --port 5999 VERSION NAME"
+    clusters(dict(CLUSTERS, **{"15-new": "5999"}))
+    run_state.cluster = None
+    assert xcatha.error_of(xcatha.check_server, opts) is None
+
+
 # ---- What should name the VIP ------------------------------------------------------------------
 
 

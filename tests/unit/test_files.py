@@ -242,9 +242,12 @@ def maker(monkeypatch, tmp_path):
     path = tmp_path / "file.conf"
     path.write_text("by hand")
 
-    def run(command):
+    def originals(command):
         monkeypatch.setattr(xcatha, "MAKER_FILES", {command: [str(path)]})
-        kept = [(source, target) for source, target in xcatha.originals(command.split())]
+        return xcatha.originals(command.split())
+
+    def run(command):
+        kept = list(originals(command))
         for source, target in kept:
             with open(source) as original, open(target, "w") as copy:
                 copy.write(original.read())
@@ -253,7 +256,7 @@ def maker(monkeypatch, tmp_path):
         path.write_text("by xCAT")
         return [target[len(str(path)):] for _, target in kept]
 
-    run.path = path
+    run.path, run.originals = path, originals
     return run
 
 
@@ -277,6 +280,12 @@ def test_link_that_leads_nowhere_is_no_original(maker):
     maker.path.unlink()
     maker.path.symlink_to("../missing.conf")
     assert maker("makedns -n") == []
+
+
+def test_link_that_leads_nowhere_yet_is_nothing_to_keep(maker):
+    maker.path.unlink()
+    maker.path.symlink_to("missing")
+    assert list(maker.originals("makedns -n")) == []
 
 
 def test_maker_without_a_file_of_its_own_keeps_nothing(maker):

@@ -3336,8 +3336,8 @@ def start_console(opts, fresh, dns=None):
     error = error_of(start_unit, unit)
     elsewhere = exists(made) and read_text(made) != read_text(debian, read_text(made))
     if error and elsewhere and not used:
-        return "skipped: nobody used it, and %s reads %s, not xCAT's %s: ln -sf %s %s" % (
-            short_name(unit), debian, made, made, debian)
+        return ("skipped: nobody used it, and {0} reads {2}, not xCAT's {1}: ln -sf {1} {2} && "
+                "systemctl start {0}").format(short_name(unit), made, debian)
     raise_all([error])
     return "running: " + short_name(unit)
 

@@ -142,6 +142,25 @@ def test_every_function_stands_in_a_titled_section(functions, lines):
     assert [f.name for f in functions if section_of(lines, f.lineno) is None] == []
 
 
+def sentences(tree):
+    """{the longest fixed part of what a refusal or an error says first: the line it stands in}."""
+    found = {}
+    for call in calls(tree):
+        if name_of(call.func) in ("refuse", "HAError") and not isinstance(call.args[0], ast.Name):
+            texts = [n.value for n in ast.walk(call.args[0]) if isinstance(n, ast.Constant)]
+            parts = [part for text in texts for part in re.split("%[sd]", str(text))]
+            found[max(parts, key=len).strip()] = call.lineno
+    return found
+
+
+def test_every_refusal_and_every_error_is_met_by_a_test(tree):
+    joint = re.compile(r'"\s+f?"')  # of a sentence that goes on in the next line
+    tests = "".join(joint.sub("", path.read_text()) for path in sorted(
+        REPOSITORY.glob("tests/*/*.py")))
+    assert len(sentences(tree)) > 50
+    assert {part: line for part, line in sentences(tree).items() if part not in tests} == {}
+
+
 def test_nothing_is_put_under_tmp(tree):
     literals = [node for node in ast.walk(tree) if isinstance(node, ast.Constant)]
     assert [n.lineno for n in literals if str(n.value).startswith("/tmp")] == []

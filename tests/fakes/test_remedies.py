@@ -226,6 +226,24 @@ def test_version_recorded_falsely_is_set_right_by_the_line_that_the_refusal_name
     assert losses.is_standby(host1)
 
 
+LEASE = '{"host": "host2", "boot": "b", "counter": %s}\n'
+COUNTS = f"for n in $(seq 200); do printf {LEASE!r} $n >/HA/.xcatha/lease; sleep 0.3; done"
+
+
+def test_peer_whose_counter_moves_is_not_off(members):
+    """It does not answer, and its lock is not seen: only its counter tells."""
+    host1, host2 = members
+    host2.power_off()
+    host1.shorten(LEASE_TIME=20)
+    host1.succeed("tee", "/root/counts", input=COUNTS)
+    host1.succeed("sh", "-c", "setsid -f sh /root/counts >/dev/null 2>&1")
+    said = host1.xcatha(*ACTIVATE, "--peer-is-off", code=3).stderr
+    assert "--peer-is-off refused: the other node is not off" in said
+    assert "its counter on the share moves" in said and "power it off first" in said
+    host1.succeed("pkill", "-f", "/root/counts")
+    host1.xcatha(*ACTIVATE, "--peer-is-off")
+
+
 def status_lines(node, code):
     return node.xcatha("--status", code=code).stdout.splitlines()
 

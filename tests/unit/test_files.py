@@ -94,8 +94,9 @@ def test_made_directories_have_the_mode_whatever_the_umask(tmp_path):
 def test_rename_never_replaces(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    with pytest.raises(xcatha.HAError):
+    with pytest.raises(xcatha.HAError) as error:
         xcatha.rename(str(tmp_path / "a"), str(tmp_path / "b"))
+    assert " is in the way of " in error.value.what and error.value.hint == "move it away"
     assert (tmp_path / "a").exists()
 
 

@@ -270,3 +270,43 @@ def test_lease_is_not_held_without_the_ticket_of_an_activate(share, monkeypatch,
     monkeypatch.setattr(xcatha, "RUN_DIR", str(tmp_path))
     with pytest.raises(xcatha.HAError, match="the lease is taken by xcatha.py -a only"):
         xcatha.hold_lease(str(share))
+
+
+# ---- Messages of the lease ---------------------------------------------------------------------
+
+
+def test_lease_that_another_process_holds_cannot_be_locked(monkeypatch, tmp_path):
+    (tmp_path / ".xcatha").mkdir()
+    monkeypatch.setattr(xcatha, "wait_until", lambda *_: False)
+    monkeypatch.setattr(xcatha, "lock_file", lambda _: "held")
+    with pytest.raises(xcatha.HAError) as error:
+        xcatha.lock_lease(str(tmp_path))
+    assert error.value.what == "the lease %s/.xcatha/lease cannot be locked" % tmp_path
+
+
+def test_node_gives_way_to_another_that_takes_the_lease_at_the_same_moment(monkeypatch):
+    monkeypatch.setattr(xcatha, "signs_of_others", lambda _: ({}, {"host": "host2"}))
+    with pytest.raises(xcatha.HAError) as error:
+        xcatha.expect_no_rival("/HA", {}, [{}])
+    assert error.value.what == "another node is taking the lease, too"
+    assert "host2" in error.value.evidence
+
+
+@pytest.mark.parametrize("option", ["soft", "softerr"])
+def test_mount_that_gives_up_is_refused_with_the_lines_that_change_it(opts, mounts, option):
+    mounts(("/HA", "nfs4", "rw,%s" % option))
+    with pytest.raises(xcatha.HAError) as error:
+        xcatha.check_mount(opts)
+    assert error.value.what == "/HA is mounted %s, which loses writes" % option
+    assert error.value.hint.endswith("umount /HA; mount /HA")
+
+
+def test_postgresql_clusters_of_others_are_none_of_the_pairs(monkeypatch, opts, mounts):
+    opts.path = "/"
+    monkeypatch.setattr(xcatha, "debian_clusters", lambda: {"15-a": 5433, "15-b": 5434})
+    monkeypatch.setattr(xcatha, "pair_cluster", lambda: "")
+    with pytest.raises(xcatha.HAError) as error:
+        xcatha.check_server(opts)
+    assert error.value.what == "no PostgreSQL cluster is that of xCAT's database string"
+    assert error.value.evidence == "pg_lsclusters: 15-a at port 5433, 15-b at port 5434"
+    assert "pg_createcluster --port 5432" in error.value.hint

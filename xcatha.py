@@ -607,17 +607,24 @@ def sync_directory(path):
         os.close(descriptor)
 
 
+def is_real(verb, what, outcome):
+    """True if a change is to be made now; a dry run announces it and remembers its outcome."""
+    if RUN.dryrun:
+        announce(verb, what)
+        RUN.pretended.update(outcome)
+        return False
+    RUN.changed = True
+    log.info("%s %s", verb, what)
+    return True
+
+
 def write_file(path, text, mode=0o644):
     """Replace a file in one instant and durably; an existing one keeps owner, mode and labels."""
     path = os.path.realpath(path) if os.path.islink(path) else path
-    if RUN.dryrun:
-        announce("write", path)
-        pretend("text", path, text)
-        pretend("exists", path, True)
+    if not is_real("write", path, {("text", path): text, ("exists", path): True}):
         return
-    RUN.changed, aside = True, path + ".xcatha-new"
+    aside, flags = path + ".xcatha-new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
     try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
         with open(os.open(aside, flags, 0o600), "w", encoding="utf-8",
                   errors="surrogateescape", newline="") as stream:
             os.fchmod(stream.fileno(), mode)
@@ -634,7 +641,6 @@ def write_file(path, text, mode=0o644):
             os.unlink(aside)
         raise
     sync_directory(os.path.dirname(path))
-    log.info("wrote %s", path)
 
 
 def change_file(path, text):
@@ -662,14 +668,9 @@ def make_directory(path, mode=0o755):
     if seen("exists", path, os.path.isdir):
         return
     make_directory(os.path.dirname(path))
-    if RUN.dryrun:
-        announce("make", path)
-        pretend("exists", path, True)
-        return
-    RUN.changed = True
-    os.mkdir(path)
-    os.chmod(path, mode)
-    log.info("made %s", path)
+    if is_real("make", path, {("exists", path): True}):
+        os.mkdir(path)
+        os.chmod(path, mode)
 
 
 @contextlib.contextmanager
@@ -684,46 +685,28 @@ def private_directory():
 
 def rename(source, target):
     """Rename, durably; an existing target is never replaced."""
-    if RUN.dryrun:
-        announce("rename", "%s -> %s" % (source, target))
-        pretend("moved", target, source)
-        pretend("exists", source, False)
-        pretend("exists", target, True)
-        return
-    if os.path.lexists(target):
+    if not RUN.dryrun and os.path.lexists(target):
         raise HAError("%s is in the way of %s" % (target, source), hint="move it away")
-    RUN.changed = True
-    os.rename(source, target)
-    sync_directory(os.path.dirname(target))
-    if os.path.dirname(source) != os.path.dirname(target):
-        sync_directory(os.path.dirname(source))
-    log.info("renamed %s to %s", source, target)
+    if is_real("rename", "%s -> %s" % (source, target), {
+            ("moved", target): source, ("exists", source): False, ("exists", target): True}):
+        os.rename(source, target)
+        for directory in {os.path.dirname(source), os.path.dirname(target)}:
+            sync_directory(directory)
 
 
 def make_link(path, target):
     """Make a symbolic link."""
-    if RUN.dryrun:
-        announce("link", "%s -> %s" % (path, target))
-    else:
-        RUN.changed = True
+    if is_real("link", "%s -> %s" % (path, target), {
+            ("link", path): target, ("exists", path): True}):
         os.symlink(target, path)
         sync_directory(os.path.dirname(path))
-        log.info("linked %s to %s", path, target)
-    pretend("link", path, target)
-    pretend("exists", path, True)
 
 
 def remove_file(path):
     """Remove a link or a file that is this tool's own."""
-    if RUN.dryrun:
-        announce("remove", path)
-    else:
-        RUN.changed = True
+    if is_real("remove", path, {("link", path): "", ("exists", path): False}):
         os.unlink(path)
         sync_directory(os.path.dirname(path))
-        log.info("removed %s", path)
-    pretend("link", path, "")
-    pretend("exists", path, False)
 
 
 def exists(path):
@@ -3030,8 +3013,7 @@ def fetch_go_xcat(source, directory):
     if not source.startswith("https://"):
         return os.path.abspath(source)
     target = os.path.join(directory, "go-xcat")
-    if RUN.dryrun:
-        announce("download", source)
+    if not is_real("download", source, {}):
         return target
     import urllib.request  # here, because it would take a fifth of each start
     try:
@@ -3042,7 +3024,6 @@ def fetch_go_xcat(source, directory):
                       "give a local copy with --go-xcat FILE") from error
     with open(target, "wb") as stream:
         stream.write(body)
-    log.info("downloaded %s", source)
     return target
 
 
@@ -3972,16 +3953,11 @@ def let_lease_go(share):
     return release_lease()
 
 
-def finish_dry_run():
-    """The closing line of a dry run; exit code."""
-    say("Dry run: nothing was changed.")
-    return DONE
-
-
 def finish_standby(failed):
     """The closing lines of setup and deactivate; exit code."""
     if RUN.dryrun:
-        return finish_dry_run()
+        say("Dry run: nothing was changed.")
+        return DONE
     if failed:
         raise HAError("this node is not a clean standby yet: %s" % ", ".join(failed),
                       "see the errors above", "mend them, then run: xcatha.py -d", INCOMPLETE)
@@ -4003,7 +3979,8 @@ def finish_setup(opts, failed):
 def finish_active(opts, down):
     """The closing lines of activate; exit code."""
     if RUN.dryrun:
-        return finish_dry_run()
+        say("Dry run: nothing was changed.")
+        return DONE
     for note, mend in delivery_notes(opts.vip) if opts.path else ():
         say("note: %s\n  mend: %s" % (note, mend))
     if down:

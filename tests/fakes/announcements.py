@@ -24,11 +24,10 @@ LOOKING_TOOLS = """
     rpm ssh-keygen stat tabdump tune2fs
 """.split()
 
-VERBS = {"wrote": "write", "made": "make", "renamed": "rename", "linked": "link"}
-VERBS.update({"removed": "remove", "downloaded": "download"})
-ANNOUNCED = re.compile(r"^  would (run|write|make|rename|link|remove|download)(, [^:]+)?: (.+)$")
+VERBS = "write|make|rename|link|remove|download"
+ANNOUNCED = re.compile(r"^  would (run|" + VERBS + r")(, [^:]+)?: (.+)$")
 LOGGED_CALL = re.compile(r" - INFO - (.+) \(\d+\.\d+ s\) \[(Passed|Failed, OK to ignore)\]$")
-LOGGED_FILE = re.compile(r" - INFO - (" + "|".join(VERBS) + r") (.+?)(?: to (.+))?$")
+LOGGED_FILE = re.compile(r" - INFO - ((?:" + VERBS + r") .+)$")
 PLACEHOLDER = re.compile(r"\b(DIRECTORY|NETWORK|PRIORITY|UNITS|UNIT)\b")
 VARIES = {"UNITS": r"\S+( \S+)*"}
 
@@ -75,8 +74,7 @@ def logged(log):
         if call and not looks_only(shlex.split(call[1])):
             found.append("run " + call[1])
         elif file:
-            verb, what, target = VERBS[file[1]], file[2], file[3]
-            found.append(f"{verb} {what}" + (f" -> {target}" if target else ""))
+            found.append(file[1])
     return list(map(plain, found))
 
 

@@ -171,7 +171,7 @@ def test_server_that_runs_outside_its_unit_is_ended_by_deactivate(members):
 
 def test_comparison_finds_what_was_kept_back_or_made_up():
     said = "  would run: hostname hamn\n  would run, if needed: systemctl stop UNIT\n"
-    log = "t - INFO - systemctl stop a (0.1 s) [Passed]\nt - INFO - wrote /etc/hosts\n"
+    log = "t - INFO - systemctl stop a (0.1 s) [Passed]\nt - INFO - write /etc/hosts\n"
     assert compare(said, log) == (["run hostname hamn"], ["write /etc/hosts"])
     turned = "  would write: /etc/hosts\n  would run: systemctl stop a\n"
     assert misplaced(turned, log) == ["run systemctl stop a"]

@@ -36,7 +36,6 @@ import ctypes
 import datetime
 import errno
 import fcntl
-import functools
 import glob
 import ipaddress
 import itertools
@@ -961,8 +960,8 @@ def add_vip(opts, as_found=False):
         on_failure(restore_vip, opts.vip, vip_places(opts.vip), routes_from(opts.vip))
         remove_vip(opts.vip)
     network = network_of(opts.vip, opts.netmask)
-    broadcast, label = str(network.broadcast_address), (
-        ["label", opts.nic] if ":" in opts.nic else [])
+    broadcast = str(network.broadcast_address)
+    label = ["label", opts.nic] if ":" in opts.nic else []
     on_failure(remove_vip, opts.vip)
     if have("ip"):
         do(["ip", "address", "add", "%s/%d" % (opts.vip, network.prefixlen), "broadcast",
@@ -1737,7 +1736,6 @@ def take_saved_hosts(share):
             "the share's changes taken over" if changed else "already complete")
 
 
-@functools.lru_cache(None)
 def is_loopback(address):
     """True for addresses that mean this host, and for what is no address."""
     try:

@@ -1995,9 +1995,7 @@ def hold_lease(share):
     it until nothing needs it any more. No heartbeat opens a file or waits for what does: a
     restarted NFS server refuses opens for 90 s, while it reads and writes what is open.
     """
-    for path in (KEPT, ARMED):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
+    forget_lease()
     ticket = RUN_DIR + "/ticket"
     expect(exists(ticket), "the lease is taken by xcatha.py -a only", "%s is missing" % ticket)
     record, lease = json.loads(read_text(ticket))
@@ -2169,8 +2167,8 @@ def fence():
         elif lease["whose"] != "ours":
             reason = "the file %s is %s" % (state_file(lease["share"], "lease"), lease["whose"])
     end_service(lease, reason, libc)
+    forget_lease()
     os.close(lease["descriptor"])
-    os.unlink(ARMED)
     os._exit(DONE)  # whatever its threads are doing
 
 
@@ -2191,7 +2189,14 @@ def lose_lease():
         lease = json.loads(read_text(ARMED))
         lease.update(holder=None, last=time.monotonic() - lease["limit"] * GIVE_UP)
         end_service(lease, "its holder and its fence have ended", ctypes.CDLL(None))
-        os.unlink(ARMED)
+        forget_lease()
+
+
+def forget_lease():
+    """Leave nothing here of a lease that has ended."""
+    for path in (ARMED, KEPT):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
 
 
 def end_service(lease, reason, libc):

@@ -224,6 +224,9 @@ def test_host_whose_lease_file_is_gone_stops_serving(duo, lose):
     duo.wait_for_end_of_service(duo.active)
     assert "ready to accept connections" in duo.said_in(run)
     assert "database system is shut down" not in duo.said_in(run)
+    if lose is remove_lease:  # which promised when its holder would be off
+        assert "may still be active" in duo.activate(duo.standby, code=3).stderr
+        duo.pair.deactivate(duo.active)
     duo.assert_takes_over(duo.standby)
 
 

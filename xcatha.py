@@ -2866,7 +2866,7 @@ def install_database(engine):
                           may_fail=True)
     plan("database", ENGINES[engine]["units"][0], database_directories(engine), is_debian())
     expect(complete(), "%s could not be installed" % engine,
-           "%s: exit %d, %s" % (pasted(line), status, last_line(out, err)),
+           "%s: exit %d, %s" % (pasted(line), status, last_lines(out, err)),
            install_command(names) + ", then run this again")
     return "installed: " + " ".join(names)
 

@@ -23,6 +23,29 @@ mkdir -p /srv/half
 cp /srv/el/postgresql-server-*.rpm /srv/half
 createrepo_c -q /srv/half
 """
+# Two streams of which neither is the default: which version, that is the administrator's to say.
+MODULES = """
+cp -r /srv/el /srv/modular
+for stream in 15 16; do
+    cat <<END
+---
+document: modulemd
+version: 2
+data:
+  name: postgresql
+  stream: "$stream"
+  version: 1
+  context: context$stream
+  arch: noarch
+  summary: PostgreSQL
+  description: PostgreSQL
+  license: {module: [MIT]}
+  artifacts: {rpms: ["postgresql-server-0:$stream.9-1.noarch"]}
+...
+END
+done >/srv/modules.yaml
+modifyrepo_c --mdtype=modules /srv/modules.yaml /srv/modular/repodata
+"""
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +70,11 @@ def install(host, engine="postgresql", code=0):
     return result.stderr.splitlines() if code else result.stdout.strip()
 
 
+def follow(host, hint):
+    """Type the hint's command, and yes; zypper wants a terminal for that."""
+    host.succeed("sh", "-c", 'yes | script -qec "$0" /dev/null', hint.partition(",")[0])
+
+
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)
 def test_database_packages_are_installed_once(host, distribution):
     manager = become(host, distribution)
@@ -67,7 +95,7 @@ def test_repository_that_does_not_answer_is_an_error_whose_remedy_works(host, di
     assert hint == f"{manager} install {' '.join(sorted(names.split()))}, then run this again"
 
     become(host, distribution)
-    host.succeed(*hint.partition(",")[0].split(), input="y\n")
+    follow(host, hint)
     assert install(host) == "already installed"
 
 
@@ -80,6 +108,19 @@ def test_package_that_no_repository_has_is_named(host, distribution):
     assert evidence.endswith(("Unable to find a match: perl-DBD-Pg",
                               "No provider of 'perl-DBD-Pg' found."))
     host.fail("rpm", "-q", "postgresql-server")
+
+
+def test_module_without_a_default_stream_is_named_as_the_reason(host):
+    become(host, "EL 8")
+    host.succeed("sh", "-ec", MODULES)
+    lead_to(host, modular="file:///srv/modular")
+    _, evidence, hint = install(host, code=1)
+    assert "filtered out by modular filtering for argument: postgresql-server" in evidence
+
+    host.succeed("dnf", "module", "enable", "-y", "postgresql:15")
+    follow(host, hint)
+    assert install(host) == "already installed"
+    host.succeed("dnf", "module", "reset", "-y", "postgresql")
 
 
 def test_zypper_that_skips_a_repository_has_installed_all_the_same(host):

@@ -17,12 +17,15 @@ def packages(request):
 
 @pytest.fixture
 def pair(packages):
-    """A pair from packages whose host1 is active; the repositories have the new version."""
+    """A pair from packages whose host2 is active; the repositories have the new version.
+
+    The standby is the node whose tables were moved to the database server.
+    """
     with packaged_lab(packages) as lab:
         pair = Pair(lab, packages.engine)
         for host in lab.hosts:
             packages.release(host)
-        pair.activate(lab.host1)
+        pair.activate(lab.host2)
         yield pair
 
 
@@ -55,38 +58,39 @@ def upgraded_by(host):
 
 
 def test_active_node_first_upgrades_shared_files_and_tables_once(packages, pair):
-    host1, host2 = pair.lab.hosts
-    upgrade(packages, host1)
-    pair.activate(host1)
-    assert version_of(host1, POSTSCRIPT) == NEW and upgraded_by(host1) == f"{NEW} on hamn"
-    problem, = status(host1)[1]["problems"]
-    assert problem["problem"] == "xcat differs: 2.20 here, 2.19 on host2"
+    standby, active = pair.lab.hosts
+    upgrade(packages, active)
+    pair.activate(active)
+    assert version_of(active, POSTSCRIPT) == NEW and upgraded_by(active) == f"{NEW} on hamn"
+    problem, = status(active)[1]["problems"]
+    assert problem["problem"] == "xcat differs: 2.20 here, 2.19 on host1"
     assert problem["mend"].startswith("upgrade the older node")
 
     before = shared_files(pair)
-    upgrade(packages, host2)
-    pair.setup(host2)
-    assert shared_files(pair) == before and upgraded_by(host1) == f"{NEW} on hamn"
-    assert status(host2)[1]["problems"] == []
+    upgrade(packages, standby)
+    pair.setup(standby)
+    assert shared_files(pair) == before and upgraded_by(active) == f"{NEW} on hamn"
+    code, view = status(standby)
+    assert (code, view["problems"]) == (3, [])
 
-    pair.deactivate(host1)
-    pair.activate(host2)
-    code, view = status(host2)
+    pair.deactivate(active)
+    pair.activate(standby)
+    code, view = status(standby)
     assert (code, view["problems"], package_notes(view)) == (0, [], [])
-    assert version_of(host2, POSTSCRIPT) == NEW
+    assert version_of(standby, POSTSCRIPT) == NEW
 
 
 def test_standby_first_leaves_shared_files_old_and_status_names_the_remedy(packages, pair):
-    host1, host2 = pair.lab.hosts
-    upgrade(packages, host2)
-    pair.deactivate(host1)
-    pair.activate(host2)
-    assert version_of(host2, POSTSCRIPT) == OLD
-    note, = package_notes(status(host2)[1])
+    upgraded, other = pair.lab.hosts
+    upgrade(packages, upgraded)
+    pair.deactivate(other)
+    pair.activate(upgraded)
+    assert version_of(upgraded, POSTSCRIPT) == OLD
+    note, = package_notes(status(upgraded)[1])
     assert note["note"].startswith("/install/p") and "mknb" in note["mend"]
 
-    host2.succeed("bash", "-lc", note["mend"])
-    assert package_notes(status(host2)[1]) == []
-    assert {version_of(host2, path) for path in (
+    upgraded.succeed("bash", "-lc", note["mend"])
+    assert package_notes(status(upgraded)[1]) == []
+    assert {version_of(upgraded, path) for path in (
         POSTSCRIPT, "/install/prescripts/sample", "/tftpboot/xcat/genesis.fs.x86_64")} == {NEW}
-    assert upgraded_by(host2) == f"{NEW} on hamn"
+    assert upgraded_by(upgraded) == f"{NEW} on hamn"

@@ -13,6 +13,16 @@ DISTRIBUTIONS = {
 DNF_CONF = "[main]\ngpgcheck=1\nbest=True\nskip_if_unavailable=False\n"
 RPM_GO_XCAT = "#!/bin/sh\nexec {} install -y xCAT xCAT-server\n"
 
+# iputils 20190709 exits 1 where nobody answers a duplicate probe.
+ARPING = """\
+#!/bin/sh
+out=$(/usr/bin/arping "$@")
+status=$?
+echo "$out"
+case $1,$out in -D,*"Received 0 response"*) exit 1 ;; esac
+exit $status
+"""
+
 OLD, NEW = "2.19.0", "2.20.0"
 DEB_GO_XCAT = "#!/bin/sh\nexec apt-get install -y xcat\n"
 
@@ -94,6 +104,8 @@ class Rpm:
     @staticmethod
     def prepare(host):
         become(host, "EL 9")
+        write(host, "usr/local/bin/arping", ARPING)
+        (host.root / "usr/local/bin/arping").chmod(0o755)
 
     @staticmethod
     def release(host):

@@ -54,7 +54,7 @@ BROUGHT = {
 EL_8 = 239
 # EL 8's own source (src/core/load-fragment-gperf.gperf.m4) knows all of the above but this one.
 # Without it the watchdog sends SIGABRT, which ends a program that has no handler for it, but not
-# one that is stopped or waits for a share: tests/lab/test_el.py shows what holds there.
+# one that is stopped or waits for a share: tests/lab/test_lease.py shows what holds there.
 IGNORED_ON_EL_8 = {"WatchdogSignal"}
 
 

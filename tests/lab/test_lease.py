@@ -122,7 +122,7 @@ def reexecute_systemd_and_kill_holder(duo):
 
 
 def freeze_holder_under_systemd_239(duo):
-    """EL 8 knows no WatchdogSignal=: its watchdog sends SIGABRT, which a frozen process never gets."""
+    """EL 8 has no WatchdogSignal=: its watchdog sends SIGABRT, which waits for a frozen process."""
     for unit in (UNIT, "xcatha-fence"):
         place = f"/run/systemd/system/{unit}.service.d"
         duo.active.succeed("mkdir", "-p", place)

@@ -123,6 +123,17 @@ def test_module_without_a_default_stream_is_named_as_the_reason(host):
     host.succeed("dnf", "module", "reset", "-y", "postgresql")
 
 
+def test_host_without_its_package_manager_gets_the_packages_by_hand(host):
+    become(host, "EL 9")
+    host.succeed("mv", "/usr/bin/dnf", "/usr/bin/dnf.away")
+    what, evidence, hint = install(host, code=1)
+    assert (what, evidence) == ("postgresql is not installed", "no known package manager")
+    assert hint == "install its server and Perl's DBD::Pg"
+    host.succeed("sh", "-c", "cd /srv/el; rpm -i --force-debian postgresql-server-* perl-DBD-Pg-*")
+    assert install(host) == "already installed"
+    host.succeed("mv", "/usr/bin/dnf.away", "/usr/bin/dnf")
+
+
 def test_zypper_that_skips_a_repository_has_installed_all_the_same(host):
     """Its exit status is 106 then, and that of dnf, which installs nothing, 1."""
     become(host, "SLES 15")

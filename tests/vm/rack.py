@@ -116,6 +116,7 @@ class Rack(Lab):
         self.boot()
         self.store.succeed("sh", "-ec", SERVER_LEASE, str(self.lease))
         for node in self.nodes:
+            node.write("/root/xcatha.py", lab.PRODUCT.read_text())
             options = self.mounts[node.name]
             node.succeed("sh", "-ec", MOUNT, f"{STORE}:{disks.SHARE} /HA nfs "
                          f"{OPTIONS.get(options, options)},_netdev,nofail,retry=60 0 0")

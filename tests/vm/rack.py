@@ -44,7 +44,7 @@ cat >/etc/hosts <<'END'
 echo '# no name server yet' >/etc/resolv.conf
 """
 # Of a lab host's changes, those that are the machine's own or of no use on another.
-OWN = ("etc/machine-id", "etc/network", "run", "tmp", "var/log/journal", "var/lib/systemd",
+OWN = ("HA", "etc/machine-id", "etc/network", "run", "tmp", "var/log/journal", "var/lib/systemd",
        "var/tmp")
 
 

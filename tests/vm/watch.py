@@ -3,7 +3,7 @@
     python -m tests.vm.watch (agents|client)
 
 agents: what the virtual machines say of themselves (agent.py); client: whether database and xcatd
-answer at the VIP, twice a second.
+answer at the VIP, every two seconds.
 """
 import contextlib
 import json
@@ -17,7 +17,7 @@ from tests.lab.image import in_cgroup, wait_for
 from tests.lab.pair import VIP
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
-INTERVAL, PATIENCE = 0.5, 2
+INTERVAL, PATIENCE = 2, 2  # each look costs an emulated processor a new server process
 SSL_REQUEST = b"\0\0\0\x08\x04\xd2\x16\x2f"
 
 

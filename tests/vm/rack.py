@@ -122,28 +122,30 @@ class Rack(Lab):
                          f"{OPTIONS.get(options, options)},_netdev,nofail,retry=60 0 0")
 
     def set_up(self):
-        """Make the nodes what those of the lab are after setup has run on both."""
-        source = pair_lab(flavour=FLAVOUR)
-        state = source.state_directory(SET_UP)
-        self.locks.append(claim(state, fcntl.LOCK_SH))
-        self.mount()
-        self.store.unpack(["tar", "-C", state / "share", "-cz", "."], disks.SHARE)
-        for node in self.nodes:
-            changed, renamed, removed = changes(state / node.name)
-            node.succeed("sh", "-ec", 'cd / && rm -rf -- "$@"', "sh", *renamed, *removed)
-            with self.showing(source.lowers(node.name)) as root:
-                node.unpack(["tar", "-C", root, "-cz", "--no-recursion", *changed, "--recursion",
-                             *renamed], "/")
-            node.succeed("systemctl", "daemon-reload")
+        """Make the nodes what those of the lab are after the present setup has run on both."""
+        if not self.kept("pair").exists():
+            source = pair_lab(flavour=FLAVOUR)
+            state = source.state_directory(SET_UP)
+            self.locks.append(claim(state, fcntl.LOCK_SH))
+            self.mount()
+            self.store.unpack(["tar", "-C", state / "share", "-cz", "."], disks.SHARE)
+            for node in self.nodes:
+                changed, renamed, removed = changes(state / node.name)
+                node.succeed("sh", "-ec", 'cd / && rm -rf -- "$@"', "sh", *renamed, *removed)
+                with self.showing(source.lowers(node.name)) as root:
+                    node.unpack(["tar", "-C", root, "-cz", "--no-recursion", *changed,
+                                 "--recursion", *renamed], "/")
+                node.succeed("systemctl", "daemon-reload")
+            self.save(self.kept("pair"))
+        self.resume(self.kept("pair"), self.booted())
 
     def activate(self):
         """Have host1 activated by the present xcatha.py, which is done first if need be."""
-        if not self.activated().exists():
+        if not self.kept("active").exists():
             self.set_up()
             self.pair.activate(self.host1)
-            self.save(self.activated())
-        self.keep(self.booted())
-        self.resume(self.activated())
+            self.save(self.kept("active"))
+        self.resume(self.kept("active"), self.kept("pair"), self.booted())
 
     # ---- What is kept ------------------------------------------------------------------------
 
@@ -167,12 +169,12 @@ class Rack(Lab):
         return self.place("booted", *(str(disk) for found in self.first_disks.values()
                                       for disk in found))
 
-    def activated(self):
-        """Where the machines are kept of which host1 is active."""
+    def kept(self, state):
+        """Where the machines of a state that depends on xcatha.py are kept."""
         source = Lab(SET_UP, flavour=FLAVOUR)
         source.find_images()
         mounts = [str(self.mounts[name]) for name in ADDRESSES]
-        return self.place(f"active-{image.digest(self.lease, *mounts)}", self.booted().name, MOUNT,
+        return self.place(f"{state}-{image.digest(self.lease, *mounts)}", self.booted().name, MOUNT,
                           SERVER_LEASE, source.state_directory(SET_UP).name)
 
     def place(self, stem, *parts):
@@ -195,9 +197,10 @@ class Rack(Lab):
         place.parent.mkdir(exist_ok=True)
         aside.rename(place)
 
-    def resume(self, place):
-        """Let machines go on from where they were kept."""
-        self.keep(place)
+    def resume(self, place, *below):
+        """Let machines go on from where they were kept; `below` are the states that led there."""
+        for directory in (place, *below):
+            self.keep(directory)
         for machine in self.hosts:
             kept = place / machine.name
             machine.insert(sorted(kept.glob("disk*.qcow2")))

@@ -4247,6 +4247,7 @@ def look_around(opts):
     share = find_share(opts)
     view = {"format": 1, "host": physical_host_name(), "time": now(), "unseen": [],
             "record": {}, "nodes": {}, "history": [], "lease": {"held_here": False}, "problems": [],
+            "notes": [],
             "share": {"path": share, "answers": False},
             "host_name": {"running": host_name(), "physical": physical_host_name()},
             "links": {path: link_target(path) for path in all_directories() if link_target(path)},
@@ -4267,10 +4268,11 @@ def look_around(opts):
     view["vip"] = {"address": vip, "nic": vip_here(vip) if vip else "",
                    "answered_by": answer.result() if answer else ""}
     view["member"] = is_member() or view["host"] in view["nodes"] or is_named_active(view)
-    if view["member"]:
-        view["problems"] += [{"problem": problem, "mend": mend}
-                             for problem, mend in problems(view)]
-    view["notes"] = [{"note": note, "mend": mend} for note, mend in notes(view)]
+    for name, look in (("problem", problems), ("note", notes)):
+        found, error = attempt(list, look(view) if view["member"] or look is notes else ())
+        if error and not RUN.unanswered:  # else it follows from what is listed as unseen
+            raise error
+        view[name + "s"] += [{name: text, "mend": mend} for text, mend in found or ()]
     view["unseen"] += ["%s: only root may read it" % path for path, _ in network_settings()
                        if not os.access(path, os.R_OK)]
     view["unseen"] += ["no answer in time: " + line for line in RUN.unanswered]

@@ -60,6 +60,10 @@ def test_xcat_is_not_asked_on_a_standby(members):
     host1.fail("timeout", "2", "lsxcatd", "-v", code=124, env={
         "XCATBYPASS": "1", "PATH": "/opt/xcat/bin:/usr/bin:/bin"})
     before = len(host1.calls())
+    host1.xcatha("--status", code=1)
+    assert not [call for call in host1.calls()[before:] if call[0] in XCAT_COMMANDS]
+    host1.xcatha(*SETUP)  # puts cfgloc right
+    before = len(host1.calls())
     for line, code in ((["--status"], 3), (SETUP, 0), (DEACTIVATE, 0)):
         host1.xcatha(*line, code=code)
     assert not [call for call in host1.calls()[before:] if call[0] in XCAT_COMMANDS]

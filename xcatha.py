@@ -2024,10 +2024,14 @@ def hold_lease(share):
         beside(repeat, limit * RENEW, keep_address)
         beside(repeat, limit * RENEW, lambda: is_idle() and save_hosts(share))
         whose = "ours"
-        while whose == "ours":
+        while whose in ("ours", "full"):
             time.sleep(max(0, last + limit * RENEW - time.monotonic()))
-            last, limit = time.monotonic(), lease_time(share)
+            began, limit = time.monotonic(), lease_time(share)
             whose = renew_lease(share, descriptor, life)
+            if whose == "full":  # a heartbeat missed; after some of them the fence gives up
+                time.sleep(1)
+                continue
+            last = began
             send_message(channel, json.dumps({"last": last, "limit": limit, "whose": whose}))
             notify_systemd("WATCHDOG=1")
         signal.pause()  # the fence kills the services first, then this process
@@ -2055,7 +2059,8 @@ def write_heartbeat(descriptor, life, counter):
 def renew_lease(share, descriptor, life):
     """Write a heartbeat if the lease is "ours"; else it is "another's", or "unknown" whose.
 
-    Cached pages are dropped first, so that it is the server that answers.
+    It is "full" where it is ours and the share has no room for the heartbeat. Cached pages are
+    dropped first, so that it is the server that answers.
     """
     path = state_file(share, "lease")
     try:
@@ -2068,7 +2073,7 @@ def renew_lease(share, descriptor, life):
             return "ours"
     except OSError as error:
         say("%s: %s" % (path, error), sys.stderr)
-        return "unknown"
+        return "full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "unknown"
     return "another's" if lease else "unknown"
 
 

@@ -1,5 +1,8 @@
 """The deadline of a lease's holder: it no longer writes before another node may."""
 
+import errno
+import json
+import os
 import re
 
 import pytest
@@ -98,3 +101,19 @@ def test_lease_time_is_what_the_kernel_tells_of_the_mount(
 def test_only_a_filesystem_that_other_machines_see_is_worth_a_reboot(mounts, fstype, seen):
     mounts(("/HA", fstype, "rw"))
     assert xcatha.is_seen_by_others("/HA") is seen
+
+
+@pytest.mark.parametrize("error, whose", [
+    (errno.ENOSPC, "full"), (errno.EDQUOT, "full"), (errno.EIO, "unknown"), (None, "ours"),
+])
+def test_heartbeat_without_room_is_missed_and_any_other_error_ends_the_lease(
+        tmp_path, monkeypatch, error, whose):
+    def write(*_):
+        if error:
+            raise OSError(error, os.strerror(error))
+
+    (tmp_path / ".xcatha").mkdir()
+    (tmp_path / ".xcatha/lease").write_text(json.dumps({"nonce": "n", "counter": 1}))
+    monkeypatch.setattr(xcatha, "write_heartbeat", write)
+    with open(str(tmp_path / ".xcatha/lease"), "r+") as lease:
+        assert xcatha.renew_lease(str(tmp_path), lease.fileno(), {"nonce": "n"}) == whose

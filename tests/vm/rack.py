@@ -172,7 +172,7 @@ class Rack(Lab):
     def kept(self, state):
         """Where the machines of a state that depends on xcatha.py are kept."""
         source = Lab(SET_UP, flavour=FLAVOUR)
-        source.find_images()
+        source.base, source.host_layer = self.base, self.host_layer
         mounts = [str(self.mounts[name]) for name in ADDRESSES]
         return self.place(f"{state}-{image.digest(self.lease, *mounts)}", self.booted().name, MOUNT,
                           SERVER_LEASE, source.state_directory(SET_UP).name)

@@ -1953,6 +1953,8 @@ def take_lease(share, opts, vip):
                  or all(read_text(path) == text for path, text in units.items())):
         return "already held by this node"
     if not held:
+        if is_lease_of_this_boot(share):  # this node's own fence may still be ending its services
+            wait_until(lambda: is_stopped(FENCE_UNIT), SERVICE_LIMIT)
         if opts.peer_is_off:
             replace_lease(share, opts)
         signs = signs_of_others(share)

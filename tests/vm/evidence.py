@@ -125,6 +125,7 @@ class Dirtier(Script):
     def __init__(self, node, mark):
         super().__init__(node, DIRTIER, mark)
         self.wait_for_lines(1)
+        assert self.lines == ["ready"], self.lines
 
     def dirty(self):
         """Write the pages; they stay in the kernel of the node where the share does not answer."""
@@ -151,7 +152,7 @@ def insert(node, number):
 def check_database(node):
     """Every table can be dumped, and pg_amcheck finds nothing in tables and indexes."""
     dump = as_postgres(node, "pg_dumpall")
-    assert dump.rstrip().endswith("-- PostgreSQL database cluster dump complete")
+    assert "\n-- PostgreSQL database cluster dump complete\n" in dump[-100:]
     as_postgres(node, "pg_amcheck", "--all", "--install-missing", "--heapallindexed")
     return dump
 

@@ -142,7 +142,8 @@ class Virtual(host.Machine):
     def wait_up(self, timeout=BOOT):
         """Wait until systemd has started what starts at boot."""
         def up():
-            self.connect()
+            if not self.is_connected():
+                return False
             state = self.run("systemctl", "is-system-running").stdout.strip()
             return state in ("running", "degraded")
         wait_for(lambda: attempt(up), timeout, f"{self.name}: boot", 2)
@@ -198,18 +199,21 @@ class Virtual(host.Machine):
                                         self.directory / "ssh", *options,
                                         f"root@{self.without_prefix('control')}")
 
-    def connect(self):
+    def connect(self, timeout=300):
         """Make the connection that all commands go over, unless it is there."""
+        wait_for(lambda: attempt(self.is_connected), timeout, f"{self.name}: ssh", 1)
+
+    def is_connected(self):
+        """True once the connection is there; one try."""
         if self.master and self.master.poll() is None:
-            return
+            return True
         self.disconnect()
         self.master = subprocess.Popen(
             in_cgroup(self.cgroup, *self.ssh("-M", "-N")), stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         wait_for(lambda: (self.directory / "ssh").exists() or self.master.poll() is not None, 60,
                  f"{self.name}: ssh", 0.1)
-        if self.master.poll() is not None:
-            raise ConnectionError(f"{self.name} cannot be reached")
+        return self.master.poll() is None
 
     def disconnect(self):
         """End the connection."""

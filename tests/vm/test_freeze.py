@@ -13,7 +13,7 @@ def test_node_that_wakes_after_a_takeover_ends_its_services_at_once(new_rack, te
     writer = Writer(old)
     writer.wait_for_lines(5)
     old.pause()
-    rack.pair.activate(new)
+    rack.take_over(new)
     assert evidence.lost(new, rack.store, writer.acknowledged) == []
 
     woken = time.time()
@@ -21,12 +21,12 @@ def test_node_that_wakes_after_a_takeover_ends_its_services_at_once(new_rack, te
 
     def gone():
         looks = rack.watch.node(old.name, woken)
-        return looks and not looks[-1]["vip"] and not looks[-1]["postgres"]
+        return looks and not looks[-1]["vip"] and not looks[-1]["server"]
 
     wait_for(gone, 300, f"{old.name}: end of its services", 0.5)
-    last = {what: rack.watch.last(old.name, what, woken) for what in ("vip", "postgres")}
+    last = {what: rack.watch.last(old.name, what, woken) for what in ("vip", "server")}
     tell(f"frozen and woken: {old.name} had the VIP for {last['vip']} s and a database for "
-         f"{last['postgres']} s after it woke")
+         f"{last['server']} s after it woke")
     assert rack.active is new
     assert evidence.insert(new, 1)
     writer.stop()

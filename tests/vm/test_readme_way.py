@@ -54,7 +54,7 @@ def test_two_bare_nodes_are_set_up_activated_and_failed_over(new_rack, version, 
     at = time.time()
     rack.host2.power_off()
     timed("unplanned: activate", pair.activate, rack.host1)
-    took["power-off to serving"] = rack.watch.first("database", at)
+    took["power-off to serving"] = rack.watch.serving(at)
     tell(f"README's way, NFSv{version}: {', '.join(f'{what} {s} s' for what, s in took.items())}")
     assert evidence.lost(rack.host1, rack.store, writer.acknowledged) == []
     evidence.check_database(rack.host1)

@@ -17,8 +17,10 @@ def runs(node):
 @pytest.mark.parametrize("dead_client", [False, True], ids=["all-reclaim", "dead-client"])
 @pytest.mark.parametrize("lease", [90, 30])
 def test_restart_of_the_server_demotes_nobody(racks, lease, dead_client, repetition, tell):
-    rack = racks("active", lease=lease)
+    rack = racks("active")
     active, other = rack.active, rack.other
+    rack.set_lease(lease)
+    active.wait_until("grep", "-q", f"lease_time={lease},", "/proc/self/mountstats")
     evidence.make_folder(active)
     before, writer = runs(active), Writer(active, "rows")
     writer.wait_for_lines(5)
@@ -39,7 +41,7 @@ def test_restart_of_the_server_demotes_nobody(racks, lease, dead_client, repetit
          f"new open took {grace} s, the longest wait for a row {writer.longest_silence(at)} s")
     assert runs(active) == before
     now = rack.watch.node(active.name, at)[-1]
-    assert now["vip"] and now["postgres"]
+    assert now["vip"] and now["server"]
     assert evidence.lost(active, rack.store, writer.acknowledged) == []
     assert written
     writer.stop()
@@ -65,10 +67,10 @@ def test_store_that_was_away_costs_nothing_or_the_line_that_brings_the_pair_back
         assert runs(active) == before
     else:
         settled(active, before[0])
-        last = rack.watch.last(active.name, "postgres", at)
+        last = rack.watch.last(active.name, "server", at)
         status = active.run("python", "xcatha.py", "--status").stdout
         active.wait_until("mountpoint", "-q", "/HA", timeout=900)
-        rack.pair.activate(active)
+        rack.take_over(active)
         tell(f"store away for {seconds} s: {active.name} "
              f"{'rebooted' if active.boot_id() != before[0] else 'did not reboot'}, its last "
              f"database process {last} s after; status then: {status.splitlines()[-3:]}")

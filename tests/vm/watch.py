@@ -2,8 +2,8 @@
 
     python -m tests.vm.watch (agents|client)
 
-agents: what the virtual machines say of themselves (agent.py); client: whether database and xcatd
-answer at the VIP, every two seconds.
+agents: what the virtual machines say of themselves (agent.py); client: whether the database answers
+at the VIP.
 """
 import contextlib
 import json
@@ -17,7 +17,8 @@ from tests.lab.image import in_cgroup, wait_for
 from tests.lab.pair import VIP
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
-INTERVAL, PATIENCE = 2, 2  # each look costs an emulated processor a new server process
+# Each look that succeeds costs an emulated processor a new server process.
+INTERVAL, SELDOM, PATIENCE = 1, 15, 2
 SSL_REQUEST = b"\0\0\0\x08\x04\xd2\x16\x2f"
 
 
@@ -28,21 +29,14 @@ def database_answers():
         return server.recv(1) in (b"S", b"N")
 
 
-def xcatd_answers():
-    """True if xcatd takes a connection."""
-    with socket.create_connection((VIP, 3001), PATIENCE):
-        return True
-
-
 def client():
-    """Look at the VIP for ever."""
+    """Look at the VIP for ever; seldom while it answers."""
     while True:
-        seen = {"time": time.time(), "database": False, "xcatd": False}
-        for name, answers in (("database", database_answers), ("xcatd", xcatd_answers)):
-            with contextlib.suppress(OSError):
-                seen[name] = answers()
+        seen = {"time": time.time(), "database": False}
+        with contextlib.suppress(OSError):
+            seen["database"] = database_answers()
         print(json.dumps(seen), flush=True)
-        time.sleep(max(0, seen["time"] + INTERVAL - time.time()))
+        time.sleep(SELDOM if seen["database"] else INTERVAL)
 
 
 def agents():
@@ -75,14 +69,18 @@ class Watch:
         return [look for look in found if look["time"] > since]
 
     def node(self, name, since=0):
-        """What a node said of itself after a moment."""
-        return [look for look in self.looks("agents", since) if look["host"] == name]
+        """What a node said of itself after a moment; "server": processes of the database."""
+        return [{**look, "server": look["postgres"] + look["postmaster"]}
+                for look in self.looks("agents", since) if look["host"] == name]
 
-    def first(self, name, since, timeout=600):
-        """The seconds from a moment until the database or xcatd answered at the VIP again."""
+    def serving(self, since, timeout=600):
+        """The seconds from a moment until the database answered at the VIP after a silence."""
         def found():
-            return [look["time"] - since for look in self.looks("client", since) if look[name]]
-        return round(wait_for(found, timeout, f"{name} at {VIP}", 0.5)[0], 1)
+            looks = [(look["time"] - since, look["database"])
+                     for look in self.looks("client", since)]
+            return [moment for (_, before), (moment, answers) in zip(looks, looks[1:])
+                    if answers and not before]
+        return round(wait_for(found, timeout, f"database at {VIP}", 0.5)[0], 1)
 
     def spells(self, host, what, since):
         """[(first, last)] of the moments between which a node always said that it has something."""
@@ -99,7 +97,7 @@ class Watch:
         """When both nodes had the VIP, or a database server, at the same time."""
         return [(what, round(max(one[0], other[0]) - since, 1),
                  round(min(one[1], other[1]) - since, 1))
-                for what in ("vip", "postgres")
+                for what in ("vip", "server")
                 for one in self.spells("host1", what, since)
                 for other in self.spells("host2", what, since)
                 if max(one[0], other[0]) < min(one[1], other[1])]

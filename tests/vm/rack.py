@@ -119,16 +119,12 @@ class Rack(Lab):
     def mount(self):
         """Have both nodes mount the share, now and at each boot, as the README says."""
         self.boot()
-        self.set_lease(self.lease)
+        self.store.succeed("sh", "-ec", SERVER_LEASE, str(self.lease))
         for node in self.nodes:
             node.write("/root/xcatha.py", lab.PRODUCT.read_text())
             options = self.mounts[node.name]
             node.succeed("sh", "-ec", MOUNT, f"{STORE}:{disks.SHARE} /HA nfs "
                          f"{OPTIONS.get(options, options)},_netdev,nofail,retry=60 0 0")
-
-    def set_lease(self, seconds):
-        """Restart the NFS server with leases, and a grace period, of this length."""
-        self.store.succeed("sh", "-ec", SERVER_LEASE, str(seconds))
 
     def set_up(self):
         """Make the nodes what those of the lab are after the present setup has run on both."""

@@ -17,10 +17,8 @@ def runs(node):
 @pytest.mark.parametrize("dead_client", [False, True], ids=["all-reclaim", "dead-client"])
 @pytest.mark.parametrize("lease", [90, 30])
 def test_restart_of_the_server_demotes_nobody(racks, lease, dead_client, repetition, tell):
-    rack = racks("active")
+    rack = racks("active", lease=lease)
     active, other = rack.active, rack.other
-    rack.set_lease(lease)
-    active.wait_until("grep", "-q", f"lease_time={lease},", "/proc/self/mountstats")
     evidence.make_folder(active)
     before, writer = runs(active), Writer(active, "rows")
     writer.wait_for_lines(5)

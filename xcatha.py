@@ -1747,7 +1747,7 @@ def is_loopback(address):
 
 # ---- Lease and guard -----------------------------------------------------------------------
 #
-# Whose word counts when this node wants the lease (other_holder, check_last_holder):
+# Whose word counts when this node wants the lease (other_holder, wait_for_lease):
 #
 #   the lock         where locks reach                  where they are refused or local
 #   held             sign of life: refuse; else wait    as below
@@ -1882,7 +1882,11 @@ def is_let_go(share):
 
 
 def wait_for_lease(share, opts):
-    """Return once nobody holds the lease; refuse while its holder lives."""
+    """Return once nobody holds the lease; refuse while its holder lives.
+
+    A holder that is silent, but whose address answers, is believed to have kept its deadline,
+    unless it promised none: then it may have lost its storage, and write to it when it is back.
+    """
     lease = read_lease(share)
     holder = lease.get("host", active_node(share) or "another node")
     evidence = other_holder(share)
@@ -1890,24 +1894,16 @@ def wait_for_lease(share, opts):
         refuse("%s is active" % holder, evidence, "deactivate {0} first: xcatha.py -d there; {1}"
                .format(holder, POWER_OFF.format(holder)))
     if not is_let_go(share) and not opts.peer_is_off:
-        check_last_holder(share, opts, holder, lease)
+        address = other_nodes(share).get(holder, {}).get("address")
+        answers = address and who_answers(address, opts.nic)
+        if answers and "deadline" not in lease:
+            refuse("%s may still be active" % holder, "%s answers, and its xcatha.py promises no "
+                   "deadline" % address, "run xcatha.py -d there; " + POWER_OFF.format(holder))
+        if answers:
+            warn("%s was active and did not stand by; %s answers. It has lost its lease and must "
+                 "have stopped or rebooted by now: look at it with --status" % (holder, address))
     if not lock_decides(share) and lock_state(share) == "held":
         move_aside(state_file(share, "lease"), ".replaced")
-
-
-def check_last_holder(share, opts, holder, lease):
-    """A holder that is silent, but whose address answers, is believed to have kept its deadline.
-
-    Unless it promised none: then it may have lost its storage, and write to it when it is back.
-    """
-    address = other_nodes(share).get(holder, {}).get("address")
-    if not address or not who_answers(address, opts.nic):
-        return
-    if "deadline" not in lease:
-        refuse("%s may still be active" % holder, "%s answers, and its xcatha.py promises no "
-               "deadline" % address, "run xcatha.py -d there; " + POWER_OFF.format(holder))
-    warn("%s was active and did not stand by; %s answers. It has lost its lease and must have "
-         "stopped or rebooted by now: look at it with --status" % (holder, address))
 
 
 def replace_lease(share, opts):
@@ -1925,11 +1921,9 @@ def replace_lease(share, opts):
 
 
 def lease_units(share, vip):
-    """{unit file: its text} of the holder and the fence; in /run, so that a reboot forgets them.
-
-    systemd's own limits are longer than the fence's, or come after them.
-    """
+    """{unit file: its text} of the holder and the fence; in /run, so that a reboot forgets them."""
     script, limit = "%s %s/xcatha.py" % (sys.executable, RUN_DIR), lease_time(share)
+    # systemd's own limits are longer than the fence's, or come after them.
     common = ["Type=notify", "OOMScoreAdjust=-1000", "TimeoutStartSec=%d" % DO_LIMIT,
               "TimeoutStopSec=%d" % max(SERVICE_LIMIT, 2 * limit), "WatchdogSignal=SIGKILL",
               "WatchdogSec=%g" % (limit * GIVE_UP)]
@@ -1978,8 +1972,14 @@ def take_lease(share, opts, vip):
     return "held by this node"
 
 
-def release_lease():
-    """This node does not hold the lease, and nothing here can start it by dependency."""
+def let_lease_go(share):
+    """Free the lease for the other node, unless a database still works on the share.
+
+    Nothing here can start it by dependency then.
+    """
+    busy = works_on(share)
+    expect(not busy, "the lease is kept", "a database server works in %s" % ", ".join(busy),
+           "end that server, then run xcatha.py -d")
     if exists(RUN_DIR + "/ticket"):
         remove_file(RUN_DIR + "/ticket")
     stopped = stop_unit(LEASE_UNIT)
@@ -2002,7 +2002,14 @@ def hold_lease(share):
     expect(exists(ticket), "the lease is taken by xcatha.py -a only", "%s is missing" % ticket)
     record, lease = json.loads(read_text(ticket))
     os.unlink(ticket)
-    descriptor, limit = lock_lease(share), lease_time(share)
+    path = state_file(share, "lease")
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    # A moment's patience: another node may be looking whether the lock is free.
+    wait_until(lambda: lock_file(descriptor) != "held", 2)
+    state = lock_file(descriptor)
+    if state == "held" or state == "refused" and other_holder(share):
+        raise HAError("the lease %s cannot be locked" % path, "the lock is %s" % state)
+    limit = lease_time(share)
     life = {"host": physical_host_name(), "boot": boot_id(), "nonce": os.urandom(8).hex(),
             "deadline": limit, "locks": locks_reach(share)}
     if not locks_reach(share):
@@ -2039,18 +2046,6 @@ def hold_lease(share):
         signal.pause()  # the fence kills the services first, then this process
 
 
-def lock_lease(share):
-    """A descriptor of the lease's file that holds its lock, where the filesystem has locks."""
-    path = state_file(share, "lease")
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    # A moment's patience: another node may be looking whether the lock is free.
-    wait_until(lambda: lock_file(descriptor) != "held", 2)
-    state = lock_file(descriptor)
-    if state == "held" or state == "refused" and other_holder(share):
-        raise HAError("the lease %s cannot be locked" % path, "the lock is %s" % state)
-    return descriptor
-
-
 def write_heartbeat(descriptor, life, counter):
     """The lease says who holds it, with a counter that moves."""
     text = json.dumps(dict(life, counter=counter)).ljust(255) + "\n"
@@ -2061,11 +2056,10 @@ def write_heartbeat(descriptor, life, counter):
 def renew_lease(share, descriptor, life):
     """Write a heartbeat if the lease is "ours"; else it is "another's", or "unknown" whose.
 
-    It is "full" where it is ours and the share has no room for the heartbeat. Cached pages are
-    dropped first, so that it is the server that answers.
+    It is "full" where it is ours and the share has no room for the heartbeat.
     """
     path = state_file(share, "lease")
-    try:
+    try:  # cached pages are dropped first, so that it is the server that answers
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         lease = parse_object(os.pread(descriptor, 4096, 0).decode(errors="replace"), ["nonce"])
         if not os.path.samestat(os.stat(path), os.fstat(descriptor)):
@@ -2118,11 +2112,8 @@ def is_idle():
 
 
 def keep_address():
-    """Set VIP and host name of the active node again, whoever took them away.
-
-    Not during a run of xcatha.py, which may be about to take them away itself.
-    """
-    with open(RUN_LOCK, "a") as lock:
+    """Set VIP and host name of the active node again, whoever took them away."""
+    with open(RUN_LOCK, "a") as lock:  # a run of xcatha.py may be about to take them away itself
         kept = parse_object(read_text(KEPT), KEPT_OPTIONS)
         if not kept or lock_file(lock.fileno()) != "ours":
             return
@@ -2211,10 +2202,6 @@ def end_service(lease, reason, libc):
 
     Nothing here is waited for that could hang: neither the share nor a command.
     """
-    def moment(part):
-        """When this part of L has passed, on the monotonic clock."""
-        return lease["last"] + part * lease["limit"]
-
     def look():
         """Ask the share whose the lease is."""
         whose.append(
@@ -2241,7 +2228,8 @@ def end_service(lease, reason, libc):
     while True:
         notify_systemd("WATCHDOG=1")
         left, now_is = needing_lease(share), time.monotonic()
-        if not in_order or now_is > min(moment(KILL), started + ORDERLY_LIMIT):
+        passed = (now_is - lease["last"]) / lease["limit"]  # in parts of L
+        if not in_order or passed > KILL or now_is > started + ORDERLY_LIMIT:
             kill(*left)
             in_order = in_order and not left
             # Not before: systemd then stops what depends on the holder, which may hang.
@@ -2252,7 +2240,7 @@ def end_service(lease, reason, libc):
                 flushing = beside(flush)
             if (in_order or flushed == [True]) if ours else not lease["reboots"]:
                 return
-        if lease["reboots"] and (now_is > moment(REBOOT) or whose[-1:] == ["another's"]):
+        if lease["reboots"] and (passed > REBOOT or whose[-1:] == ["another's"]):
             tell("the lease is lost: %s; this node reboots and syncs nothing" % reason)
             libc.reboot(RB_AUTOBOOT)
             time.sleep(SETTLE)
@@ -2284,12 +2272,10 @@ def kill(*pids):
 
 
 def needing_lease(share):
-    """Return the processes of the guarded units, in them or not, and database servers on the share.
-
-    From /proc alone, and nothing of it that could hang.
-    """
+    """Return the processes of the guarded services, and database servers on the share."""
     units, found = set(guarded_here()), []
-    kinds = {kind_of(unit) for unit in units} - {"database"}
+    kinds = {kind_of(unit) for unit in units} - {"database"}  # in their units or not
+    # From /proc alone, and nothing of it that could hang.
     for pid in filter(str.isdigit, os.listdir("/proc")):
         place = "/proc/%s/" % pid
         with contextlib.suppress(OSError):
@@ -2341,28 +2327,21 @@ def guard_file(unit):
     return "/etc/systemd/system/%s.d/xcatha.conf" % unit
 
 
-def guarded_units():
-    """The units of a member that must not run without the lease."""
+def unguarded_units(drop_in=""):
+    """The units of a member that must not run without the lease, but lack a (or this) drop-in."""
     shown = units_of(*GUARDED)
     units = sorted(unit for unit in shown if "@" not in unit)
     if any("@" in unit for unit in shown):
         units.append("postgresql@%s.service" % pair_cluster())
-    return units
-
-
-def unguarded_units():
-    """Those of guarded_units that are not bound to the lease."""
-    return [unit for unit in guarded_units() if not read_text(guard_file(unit))]
+    texts = {unit: read_text(guard_file(unit)) for unit in units}
+    return [unit for unit in units if not texts[unit] or drop_in and texts[unit] != drop_in]
 
 
 def guard_services(share):
-    """Database, xcatd and DHCP cannot start without the lease, whoever asks.
-
-    They are not ordered among themselves: a unit that never stops must not hold up the others.
-    """
-    text = "".join("%s\n" % line for line in (
-        "[Unit]", "BindsTo=" + LEASE_UNIT, "After=" + LEASE_UNIT, "RequiresMountsFor=" + share))
-    missing = [unit for unit in guarded_units() if read_text(guard_file(unit)) != text]
+    """Database, xcatd and DHCP cannot start without the lease, whoever asks."""
+    # Not ordered among themselves: a unit that never stops must not hold up the others.
+    text = "[Unit]\nBindsTo={0}\nAfter={0}\nRequiresMountsFor={1}\n".format(LEASE_UNIT, share)
+    missing = unguarded_units(text)
     on_failure(do, ["systemctl", "daemon-reload"])  # first, so that it comes last in the undo
     if ("planned", "xcatd") in RUN.pretended:
         for verb, path in (("make", os.path.dirname(guard_file("UNIT"))),
@@ -3953,14 +3932,6 @@ def release_record(share, started):
         write_record(share, released=True, released_lease=nonce)
         add_history(share, "standby (%s)" % seconds_since(started))
     return "released"
-
-
-def let_lease_go(share):
-    """The lease is free for the other node, unless a database still works on the share."""
-    busy = works_on(share)
-    expect(not busy, "the lease is kept", "a database server works in %s" % ", ".join(busy),
-           "end that server, then run xcatha.py -d")
-    return release_lease()
 
 
 def finish_standby(failed):

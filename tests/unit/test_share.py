@@ -277,10 +277,13 @@ def test_lease_is_not_held_without_the_ticket_of_an_activate(share, monkeypatch,
 
 def test_lease_that_another_process_holds_cannot_be_locked(monkeypatch, tmp_path):
     (tmp_path / ".xcatha").mkdir()
+    (tmp_path / "ticket").write_text(json.dumps(["", {}]))
+    monkeypatch.setattr(xcatha, "RUN_DIR", str(tmp_path))
+    monkeypatch.setattr(xcatha, "forget_lease", lambda: None)
     monkeypatch.setattr(xcatha, "wait_until", lambda *_: False)
     monkeypatch.setattr(xcatha, "lock_file", lambda _: "held")
     with pytest.raises(xcatha.HAError) as error:
-        xcatha.lock_lease(str(tmp_path))
+        xcatha.hold_lease(str(tmp_path))
     assert error.value.what == "the lease %s/.xcatha/lease cannot be locked" % tmp_path
 
 

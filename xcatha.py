@@ -1665,12 +1665,7 @@ def is_active_record(record):
             and active.get("host") == physical_host_name())
 
 
-def active_node(share):
-    """The node that the share's record names as active or activating, "" if none."""
-    return active_in(read_record(share))
-
-
-def active_in(record):
+def active_node(record):
     """The node that a record names as active or activating and not released, "" if none."""
     return "" if record.get("released", True) else (record.get("active") or {}).get("host", "")
 
@@ -1876,7 +1871,7 @@ def silence_limit(share, lease):
 def is_let_go(share):
     """True if the last word on the share is that nobody is active, or this node itself."""
     record, lease = read_record(share), read_lease(share)
-    return (active_in(record) in ("", physical_host_name())
+    return (active_node(record) in ("", physical_host_name())
             and (not lease or lease["host"] == physical_host_name()
                  or lease.get("nonce") == record.get("released_lease")))
 
@@ -1888,7 +1883,7 @@ def wait_for_lease(share, opts):
     unless it promised none: then it may have lost its storage, and write to it when it is back.
     """
     lease = read_lease(share)
-    holder = lease.get("host", active_node(share) or "another node")
+    holder = lease.get("host", active_node(read_record(share)) or "another node")
     evidence = other_holder(share)
     if evidence:
         refuse("%s is active" % holder, evidence, "deactivate {0} first: xcatha.py -d there; {1}"
@@ -1903,20 +1898,6 @@ def wait_for_lease(share, opts):
             warn("%s was active and did not stand by; %s answers. It has lost its lease and must "
                  "have stopped or rebooted by now: look at it with --status" % (holder, address))
     if not lock_decides(share) and lock_state(share) == "held":
-        move_aside(state_file(share, "lease"), ".replaced")
-
-
-def replace_lease(share, opts):
-    """--peer-is-off: set the lease of a node that is surely off aside."""
-    before = read_lease(share)
-    for name, node in other_nodes(share).items():
-        if who_answers(node["address"], opts.nic):
-            refuse("--peer-is-off refused: %s is not off" % name,
-                   "%s answers" % node["address"], "power it off first")
-    if wait_until(lambda: read_lease(share) != before, silence_limit(share, before)):
-        refuse("--peer-is-off refused: the other node is not off",
-               "its counter on the share moves", "power it off first")
-    if exists(state_file(share, "lease")):
         move_aside(state_file(share, "lease"), ".replaced")
 
 
@@ -1949,8 +1930,17 @@ def take_lease(share, opts, vip):
     if not held:
         if is_lease_of_this_boot(share):  # this node's own fence may still be ending its services
             wait_until(lambda: is_stopped(FENCE_UNIT), SERVICE_LIMIT)
-        if opts.peer_is_off:
-            replace_lease(share, opts)
+        if opts.peer_is_off:  # the lease of a node that is surely off is set aside
+            before = read_lease(share)
+            for name, node in other_nodes(share).items():
+                if who_answers(node["address"], opts.nic):
+                    refuse("--peer-is-off refused: %s is not off" % name,
+                           "%s answers" % node["address"], "power it off first")
+            if wait_until(lambda: read_lease(share) != before, silence_limit(share, before)):
+                refuse("--peer-is-off refused: the other node is not off",
+                       "its counter on the share moves", "power it off first")
+            if exists(state_file(share, "lease")):
+                move_aside(state_file(share, "lease"), ".replaced")
         signs = signs_of_others(share)
         wait_for_lease(share, opts)
         on_failure(let_lease_go, share)
@@ -3673,7 +3663,7 @@ def check_alike(opts):
     for name, what, evidence in unlike(opts, node_facts(opts)):
         refuse(what, evidence, "make them alike; if {0} is so by now, run xcatha.py {1} on {0} "
                "first, which records it; if {0} is gone for good, move away {2}".format(
-               name, "-a" if active_node(opts.path) == name else "-s",
+               name, "-a" if active_node(read_record(opts.path)) == name else "-s",
                state_file(opts.path, "nodes", name + ".json")))
 
 
@@ -3800,7 +3790,7 @@ def is_set_up(opts):
             and xcat_installed() and not unguarded and not wrong_cfgloc()
             and not share_from_links() and not vip_here(opts.vip)
             and host_name() == physical_host_name() and not is_running(LEASE_UNIT)
-            and active_node(opts.path) != physical_host_name()
+            and active_node(read_record(opts.path)) != physical_host_name()
             and not any(running or enabled for running, enabled in unit_states().values()))
 
 
@@ -3851,7 +3841,7 @@ def picture(opts):
     with contextlib.suppress(HAError, OSError):  # the other node cannot be seen from here
         record = read_record(share)
         rows += [(name, "%s, by the share's record" % (
-            record["active"]["state"] if active_in(record) == name else "not active"))
+            record["active"]["state"] if active_node(record) == name else "not active"))
             for name in read_nodes(share) if name != me]
     return rows
 
@@ -3922,9 +3912,9 @@ def release_record(share, started):
            "mount the share again, then run xcatha.py -d")
     record, lease, me = read_record(share), read_lease(share), physical_host_name()
     nonce = lease.get("nonce") if lease.get("host") == me else record.get("released_lease")
-    if active_in(record) not in ("", me):
-        return "names %s, left alone" % active_in(record)
-    if not active_in(record) and (not record or record.get("released_lease") == nonce):
+    if active_node(record) not in ("", me):
+        return "names %s, left alone" % active_node(record)
+    if not active_node(record) and (not record or record.get("released_lease") == nonce):
         return "already released"
     with contextlib.ExitStack() as stack:
         if not lease_held_here(share) and stack.enter_context(brief_lock(share)) == "held":
@@ -4004,7 +3994,7 @@ def setup(opts):
     # Nobody else may change the share from here on. A node that joins while the other one is
     # active needs neither lease nor VIP, because it touches nothing that is in use.
     on_failure(restore_units, unit_states())
-    joining = active_node(share) not in ("", me) and bool(other_holder(share))
+    joining = active_node(read_record(share)) not in ("", me) and bool(other_holder(share))
     if not joining:
         check_vip_is_free(opts)  # before the first change; asked again under the lease
         step("State directory", prepare_share, share, books=True)
@@ -4056,7 +4046,7 @@ def setup(opts):
     if joining:
         step("Saved hosts file", take_saved_hosts, share, books=True)
         point_of_no_return()
-        say("%s is active and was not disturbed." % active_node(share))
+        say("%s is active and was not disturbed." % active_node(read_record(share)))
         say("This node's access to the database and its policy row come with its first activate.")
         return finish_setup(opts, [])
     step("Saved hosts file", take_saved_hosts, share, books=True)
@@ -4080,8 +4070,8 @@ def activate(opts):
         step("Node record", write_node, opts, books=True)
         step("Kept address", remember_address, opts, books=True)
         return finish_active(opts, [])
-    record, planned, down = read_record(share), not active_node(share), []
-    repair = is_active_record(record) and lease_held_here(share)
+    record, down = read_record(share), []
+    planned, repair = not active_node(record), is_active_record(record) and lease_held_here(share)
     with concurrent.futures.ThreadPoolExecutor(2) as pool:  # each takes about a second
         early = pool.submit(lambda: (time.monotonic(), error_of(check_vip_is_free, opts)))
         facts = pool.submit(node_facts, opts)
@@ -4309,7 +4299,7 @@ def neighbour(address):
 
 def is_named_active(view):
     """True if the share's record says that this node is, or is becoming, the active one."""
-    return active_in(view["record"]) == view["host"]
+    return active_node(view["record"]) == view["host"]
 
 
 def line_to_paste(view, command):
@@ -4674,7 +4664,7 @@ def key_notes(view):
     keys = {name: node["ssh_key"] for name, node in nodes.items() if node.get("ssh_key")}
     if len(set(keys.values())) < 2:
         return
-    active = active_in(view["record"])
+    active = active_node(view["record"])
     holder = active if active in keys else min(keys, key=lambda name: nodes[name]["set_up"])
     yield "root's ssh key differs between the nodes; compute nodes trust only one", (
         "on the other node, run what its own --status says of this" if holder == view["host"] else
@@ -5173,21 +5163,6 @@ def missing_library():
     return USAGE
 
 
-def serve_lease(opts):
-    """What the units of the lease run: hold it, or end what depends on it; exit code."""
-    try:
-        if opts.hold_lease:
-            hold_lease(opts.hold_lease)  # ends with an error or a signal only
-        elif opts.fence:
-            fence()
-        else:
-            lose_lease()
-    except (HAError, OSError) as error:
-        say(str(error), sys.stderr)
-        return FAILED
-    return DONE
-
-
 def main(argv=None):
     """Parse the command line and run; exit code."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
@@ -5213,8 +5188,18 @@ def main(argv=None):
     RUN.dryrun = opts.dryrun
     os.umask(0o022)
     RUN.secrets = [os.environ[name] for name in PASSWORD_VARIABLES if os.environ.get(name)]
-    if opts.hold_lease or opts.fence or opts.lease_lost:
-        return serve_lease(opts)
+    if opts.hold_lease or opts.fence or opts.lease_lost:  # the units of the lease run these
+        try:
+            if opts.hold_lease:
+                hold_lease(opts.hold_lease)  # ends with an error or a signal only
+            elif opts.fence:
+                fence()
+            else:
+                lose_lease()
+        except (HAError, OSError) as error:
+            say(str(error), sys.stderr)
+            return FAILED
+        return DONE
     # A closed terminal or pipe does not stop a run: the administrator may be logged in at the VIP.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)

@@ -111,7 +111,7 @@ def test_record_that_cannot_be_understood_is_refused(share, text):
 )
 def test_active_node_is_the_one_that_has_not_released(share, fields, node):
     record(share, **fields)
-    assert xcatha.active_node(share) == node
+    assert xcatha.active_node(xcatha.read_record(share)) == node
 
 
 def test_record_of_a_node_that_is_damaged_is_left_out(share):

@@ -1477,20 +1477,17 @@ def share_from_links():
 
 def find_share(opts):
     """The share's path on this node: links, lease unit, setup's hint, then -p; "" if unknown."""
-    argument = re.search(r"--hold-lease (\S+)", read_text(LEASE_UNIT_FILE))
+    held = re.findall(r"--hold-lease (\S+)", read_text(LEASE_UNIT_FILE))
     hint = link_target(os.path.join(STATE_DIR, "share"))
     if hint and opts.path and not (share_state(hint) == "answers" and exists(state_file(hint))):
         hint = ""
-    candidates = [share_from_links(), argument.group(1) if argument else "", hint, opts.path or ""]
-    return next((path for path in candidates if path), "")
+    return next(filter(None, [share_from_links(), *held, hint, opts.path]), "")
 
 
 def share_state(share):
-    """How the share is: "answers", "missing" or, after its time limit, "silent".
-
-    The question is a child process's: whoever touches a hung filesystem hangs with it. It is
-    about the filesystem (statfs(2)), to which no cache knows the answer.
-    """
+    """How the share is: "answers", "missing" or, after its time limit, "silent"."""
+    # The question is a child process's: whoever touches a hung filesystem hangs with it. It is
+    # about the filesystem (statfs(2)), to which no cache knows the answer.
     status = ask(["stat", "--file-system", "--", share + "/."], SHARE_LIMIT)[0] if share else 1
     if status == 124:
         return "silent"
@@ -1498,10 +1495,8 @@ def share_state(share):
 
 
 def mounts():
-    """(mount point, filesystem, [options]) of all mounts (proc(5)).
-
-    Not psutil's: its list asks every filesystem a question, and one that hangs hangs it.
-    """
+    """(mount point, filesystem, [options]) of all mounts (proc(5))."""
+    # Not psutil's: its list asks every filesystem a question, and one that hangs hangs it.
     with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as stream:
         fields = [line.split() for line in stream]
     return [(unescaped(point), fstype, options.split(","))
@@ -1522,29 +1517,20 @@ def mount_of(path):
     """(mount point, filesystem, [options]) that the path lies on; touches no filesystem."""
     above = [mount for mount in mounts()
              if os.path.join(path, "").startswith(os.path.join(mount[0], ""))]
-    longest = max(len(mount[0]) for mount in above)
-    return [mount for mount in above if len(mount[0]) == longest][-1]
+    return max(reversed(above), key=lambda mount: len(mount[0]))  # the last one covers others
 
 
 def locks_reach(share):
     """True if a lock on this filesystem holds on both nodes."""
     _, fstype, options = mount_of(share)
-    if fstype == "lustre" and "flock" not in options:
-        return False
     return (fstype in SHARED_LOCKS + BLOCK_FILESYSTEMS
-            and not any(option in LOCAL_LOCKS for option in options))
-
-
-def is_seen_by_others(share):
-    """True if other machines can have the share's filesystem mounted, too."""
-    return mount_of(share)[1] not in UNSHARED
+            and not any(option in LOCAL_LOCKS for option in options)
+            and (fstype != "lustre" or "flock" in options))
 
 
 def lease_time(share):
-    """Return L: after how many seconds the share's server gives a silent node's lock away.
-
-    NFSv4 tells it (mountstats, lease_time=); for others LEASE_TIME is what the nodes keep.
-    """
+    """Return L: after how many seconds the share's server gives a silent node's lock away."""
+    # NFSv4 tells it (mountstats, lease_time=); for others LEASE_TIME is what the nodes keep.
     mount, found = mount_of(share)[0], []
     for device in read_text("/proc/self/mountstats").split("\ndevice "):
         place = re.match(r".* mounted on (\S+) with fstype nfs4", device)
@@ -1554,15 +1540,13 @@ def lease_time(share):
 
 
 def unprotected_device(share):
-    """Return the device of a block filesystem that two nodes could mount at once, "" for none.
-
-    DRBD with one primary and ext4 with multi-mount protection (MMP) let only one.
-    """
+    """Return the device of a block filesystem that two nodes could mount at once, "" for none."""
     if mount_of(share)[1] not in BLOCK_FILESYSTEMS:
         return ""
     number = os.stat(share).st_dev
     device = os.path.realpath("/dev/block/%d:%d" % (os.major(number), os.minor(number)))
     features = re.search(r"(?m)^Filesystem features:(.*)", output_of(["tune2fs", "-l", device]))
+    # DRBD with one primary and ext4 with multi-mount protection (MMP) let only one node.
     safe = os.path.basename(device).startswith("drbd") or (
         features and "mmp" in features.group(1).split())
     return "" if safe else device
@@ -1637,9 +1621,8 @@ def other_nodes(share):
 
 def write_node(opts, facts=None):
     """This node's own record is up to date; node_facts need not be looked at again."""
-    share = opts.path
+    share, name = opts.path, physical_host_name()
     make_directory(state_file(share, "nodes"), 0o700)
-    name = physical_host_name()
     node = dict(facts or node_facts(opts), nic=opts.nic,
                 set_up=read_nodes(share).get(name, {}).get("set_up", now()))
     text = json.dumps(node, indent=1, sort_keys=True) + "\n"
@@ -1716,11 +1699,9 @@ def with_saved_hosts(share):
 
 
 def take_saved_hosts(share):
-    """/etc/hosts has what changed in the active node's, as the share keeps it.
-
-    The first node that holds the lease gives the share its own.
-    """
+    """/etc/hosts has what changed in the active node's, as the share keeps it."""
     path = state_file(share, "hosts")
+    # The first node that holds the lease gives the share its own.
     first = not read_text(path) and lease_held_here(share)
     if first:
         write_file(path, read_text("/etc/hosts"), 0o600)
@@ -2012,7 +1993,7 @@ def hold_lease(share):
     # Until its data counts, nobody else may start with this share.
     text = json.dumps({"share": share, "life": life, "last": last, "limit": limit,
                        "holder": os.getpid(), "vip": vip_of_lease_unit(),
-                       "reboots": is_seen_by_others(share) and share_has_data(share)})
+                       "reboots": mount_of(share)[1] not in UNSHARED and share_has_data(share)})
     write_file(ARMED, text, 0o600)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
         expect(wait_until(lambda: channel.connect_ex(FENCE_SOCKET) == 0, ASK_LIMIT),
@@ -2962,21 +2943,31 @@ def xcat_installed():
 
 
 def xcat_version():
-    """xCAT's major.minor version, "" where it is not installed.
-
-    By the package manager: lsxcatd blocks for minutes where its database does not answer.
-    """
+    """xCAT's major.minor version, "" where it is not installed."""
+    # By the package manager: lsxcatd blocks for minutes where its database does not answer.
     return first_version(output_of(
         ["dpkg-query", "-W", "-f", "${Version}", "xcat-server"] if is_debian() else
         ["rpm", "-q", "--queryformat", "%{VERSION}", "xCAT-server"])) if xcat_installed() else ""
 
 
 def install_xcat(opts):
-    """xCAT is installed, by go-xcat."""
+    """xCAT is installed, by go-xcat: the given file, or the download of an https address."""
     if xcat_installed():
         return "already installed (%s)" % xcat_version()
+    source = opts.go_xcat
     with private_directory() as private:
-        script = fetch_go_xcat(opts.go_xcat, private)
+        remote = source.startswith("https://")
+        script = os.path.join(private, "go-xcat") if remote else os.path.abspath(source)
+        if remote and is_real("download", source, {}):
+            import urllib.request  # here, because it would take a fifth of each start
+            try:
+                with urllib.request.urlopen(source, timeout=DO_LIMIT) as answer:  # nosec: https
+                    body = answer.read()
+            except (OSError, ValueError) as error:
+                raise HAError("go-xcat could not be downloaded", "%s: %s" % (source, error),
+                              "give a local copy with --go-xcat FILE") from error
+            with open(script, "wb") as stream:
+                stream.write(body)
         given = {"core": opts.xcat_core, "dep": opts.xcat_dep, "version": opts.xcat_version}
         sources = ["--xcat-%s=%s" % (name, os.path.abspath(value) if os.path.exists(value) else
                                      value) for name, value in given.items() if value]
@@ -2987,53 +2978,28 @@ def install_xcat(opts):
     return "installed (%s)" % (xcat_version() or "version not known yet")
 
 
-def fetch_go_xcat(source, directory):
-    """The path of go-xcat: the given file, or the download of an https address."""
-    if not source.startswith("https://"):
-        return os.path.abspath(source)
-    target = os.path.join(directory, "go-xcat")
-    if not is_real("download", source, {}):
-        return target
-    import urllib.request  # here, because it would take a fifth of each start
-    try:
-        with urllib.request.urlopen(source, timeout=DO_LIMIT) as answer:  # nosec: https only
-            body = answer.read()
-    except (OSError, ValueError) as error:
-        raise HAError("go-xcat could not be downloaded", "%s: %s" % (source, error),
-                      "give a local copy with --go-xcat FILE") from error
-    with open(target, "wb") as stream:
-        stream.write(body)
-    return target
-
-
-def xcat(argv, action=ask):
-    """Run an xCAT command; its stdout, or an HAError where it fails.
-
-    Never past a daemon that is down (XCATBYPASS): without its database such a command blocks for
-    minutes, and on a standby it may reach the tables of the active node.
-    """
+def xcat(argv, action=ask, hint="see `systemctl status xcatd`"):
+    """Run an xCAT command; its stdout, or an HAError where it fails."""
+    # Never past a daemon that is down (XCATBYPASS): without its database such a command blocks
+    # for minutes, and on a standby it may reach the tables of the active node.
     status, out, err = action(argv)
     if status:
         raise HAError("%s failed" % " ".join(argv), "exit %d, %s" % (status, last_line(out, err)),
-                      "see `systemctl status xcatd`")
+                      hint)
     return out
 
 
-def tables_are_known(share):
-    """False in a dry run that cannot ask xCAT's tables: they are the other node's, or to be made.
+def known_site(share):
+    """The site table's attributes; None in a dry run that cannot ask for them.
 
-    On the first node they are those of this node; later, those on the share once it is linked.
+    The tables are the other node's then, or to be made. On the first node they are those of
+    this node; later, those on the share once it is linked.
     """
     if not RUN.dryrun:
-        return True
+        return site_attributes()
     if ("link", "/etc/xcat") in RUN.pretended and share_has_data(share):
-        return False
-    return xcat_installed() and error_of(site_attributes) is None
-
-
-def known_site(share):
-    """The site table's attributes; None in a dry run that cannot ask for them."""
-    return site_attributes() if tables_are_known(share) else None
+        return None
+    return attempt(site_attributes)[0] if xcat_installed() else None
 
 
 def site_attributes():
@@ -3082,24 +3048,23 @@ def certificate_name():
     """The name in xcatd's server certificate, "" if it cannot be read."""
     out = output_of(["openssl", "x509", "-noout", "-subject", "-nameopt", "RFC2253", "-in",
                      through_links("/etc/xcat/cert/server-cert.pem")])
-    found = re.search(r"CN=([^,\s]+)", out)
-    return found.group(1) if found else ""
+    return "".join(re.findall(r"CN=([^,\s]+)", out)[:1])
 
 
 def trust_names(opts, names):
     """xCAT's policy trusts these names; each gets a free priority near xCAT's own rows."""
-    if not tables_are_known(opts.path):
-        for name in dict.fromkeys(filter(None, names)):
+    names = list(dict.fromkeys(filter(None, names)))
+    if RUN.dryrun and known_site(opts.path) is None:
+        for name in names:
             announce("run", "chdef -t policy -o PRIORITY name=%s rule=trusted" % name,
                      "unless xCAT trusts it already")
         return "depends on xCAT's tables"
     rows = table("policy")
     trusted = {row["name"] for row in rows if row["rule"].startswith("trust")}
-    missing = [name for name in dict.fromkeys(names) if name and name not in trusted]
+    missing = [name for name in names if name not in trusted]
     taken = [row["priority"] for row in rows]
-    free = ("1.%d" % number for number in range(2, 10000) if number % 10)
-    for name in missing:
-        priority = next(number for number in free if number not in taken)
+    near = ("1.%d" % number for number in range(2, 10000) if number % 10)
+    for name, priority in zip(missing, (number for number in near if number not in taken)):
         xcat(["chdef", "-t", "policy", "-o", priority, "name=" + name, "rule=trusted"], do)
     expect(not missing or set(missing) <= {
         row["name"] for row in table("policy") if row["rule"].startswith("trust")},
@@ -3110,7 +3075,7 @@ def trust_names(opts, names):
 
 def set_master(opts, site=None):
     """The site table's master and nameservers and the networks' tftpserver are the VIP."""
-    if not tables_are_known(opts.path):
+    if RUN.dryrun and known_site(opts.path) is None:
         for change in ("site -o clustersite master", "site -o clustersite nameservers",
                        "network -o NETWORK tftpserver"):
             announce("run", "chdef -t %s=%s" % (change, opts.vip), "unless it is that already")
@@ -3128,13 +3093,11 @@ def set_master(opts, site=None):
 
 
 def wrong_masters(opts, site=None):
-    """[(type, object, attribute, value)] of xCAT's tables that should name the VIP and do not.
-
-    Name servers that are no node of the pair stay. A tftpserver that is not set would be the
-    address that xCAT finds first on the NIC, this node's own.
-    """
+    """[(type, object, attribute, value)] of xCAT's tables that should name the VIP and do not."""
     site = site_attributes() if site is None else site
     places = places_of_nodes(opts, site)
+    # Name servers that are no node of the pair stay. A tftpserver that is not set would be the
+    # address that xCAT finds first on the NIC, this node's own.
     others = [name for name in site.get("nameservers", "").split(",")
               if name and name not in [opts.vip, site.get("master"), *places]]
     wrong = [("site", "clustersite", name, ",".join([opts.vip] + rest))
@@ -3146,10 +3109,8 @@ def wrong_masters(opts, site=None):
 
 
 def asks_here(network, nic):
-    """True if the nodes of a row of xCAT's networks can be told to ask the VIP on this NIC.
-
-    A network on another NIC may have no route to it; an address of IPv6 it is not.
-    """
+    """True if the nodes of a row of xCAT's networks can be told to ask the VIP on this NIC."""
+    # A network on another NIC may have no route to it; an address of IPv6 it is not.
     device = device_of(network["mgtifname"].replace("!remote!", ""))
     return ":" not in network["net"] and device in ("", device_of(nic))
 
@@ -3171,24 +3132,19 @@ def naming(places):
 
 
 def with_vip(value, places, vip):
-    """The value with the VIP in place of what names one node of the pair; "" if nothing does.
-
-    A list that names both nodes binds to neither.
-    """
+    """The value with the VIP in place of what names one node of the pair; "" if nothing does."""
     named = {places[place] for place in naming(places).findall(value)}
-    if len(named) != 1:
+    if len(named) != 1:  # a list that names both nodes binds to neither
         return ""
     return ",".join(dict.fromkeys(naming(places).sub(vip, value).split(",")))
 
 
 def node_facts(opts):
     """What a node records of itself: its address, and what must be alike on both."""
-    user = ENGINES[opts.dbtype]["user"]
-    try:
+    user, ids = ENGINES[opts.dbtype]["user"], {"uid": None, "gid": None}
+    with contextlib.suppress(KeyError):
         owner = pwd.getpwnam(user)
         ids = {"uid": owner.pw_uid, "gid": owner.pw_gid}
-    except KeyError:
-        ids = {"uid": None, "gid": None}
     keys = sorted(glob.glob("/root/.ssh/id_*.pub"))
     key = output_of(["ssh-keygen", "-l", "-f", keys[0]]).split() if keys else []
     return dict(ids, address=physical_address(opts), os=os_version(), xcat=xcat_version(),
@@ -3199,25 +3155,18 @@ def node_facts(opts):
 # ---- Optional services: DNS, DHCP, console -------------------------------------------------
 
 def run_maker(argv, *addition):
-    """Run one of xCAT's configuration makers; its failure is an HAError with its last line.
-
-    An addition is a file and what it says before that, which the maker is known to keep.
-    """
+    """Run one of xCAT's configuration makers; its failure is an HAError with its last line."""
     for original, kept in originals(argv):
         write_file(kept, read_text(original), os.stat(original).st_mode & 0o777)
-    if addition:
+    if addition:  # a file and what it says before that, which the maker is known to keep
         change_file(*addition)
-    status, out, err = do(argv, INSTALL_LIMIT, may_fail=True)
-    if status:
-        raise HAError("%s failed" % " ".join(argv), "exit %d, %s" % (status, last_line(out, err)),
-                      "mend the cause, then run `%s` by hand" % " ".join(argv))
+    xcat(argv, lambda maker: do(maker, INSTALL_LIMIT, may_fail=True),
+         "mend the cause, then run `%s` by hand" % " ".join(argv))
 
 
 def originals(argv):
-    """[(file, where to keep a copy)] of what this maker is about to rewrite for the first time.
-
-    makedhcp itself renames its file to NAME.xcatbak each time, over the one before.
-    """
+    """[(file, where to keep a copy)] of what this maker is about to rewrite for the first time."""
+    # makedhcp itself renames its file to NAME.xcatbak each time, over the one before.
     for path in MAKER_FILES.get(" ".join(argv), []):
         backup, own = path + ".xcatbak", "-kept" if argv[0] == "makedhcp" else ""
         if not exists(backup + own):
@@ -3238,32 +3187,27 @@ def why_not(kind, site):
         return "no %s server is installed" % kind
     if site.get(external):
         return "site.%s is set" % external
-    if site.get("domain"):
-        return ""
     if kind == "DNS":
-        return "site.domain is not set"
-    return "" if all(row["domain"] for row in table("networks")) else (
-        "neither site.domain nor every network's domain is set")
+        return "" if site.get("domain") else "site.domain is not set"
+    known = site.get("domain") or all(row["domain"] for row in table("networks"))
+    return "" if known else "neither site.domain nor every network's domain is set"
 
 
 def start_server(kind, site, fresh, dns=None):
-    """The DNS or DHCP server runs with what xCAT's tables and this node's /etc/hosts say.
-
-    makedns and makedhcp share one key of OMAPI and must not both create it. What a maker's exit
-    status says of the server proves nothing.
-    """
+    """The DNS or DHCP server runs with what xCAT's tables and this node's /etc/hosts say."""
     reason = why_not(kind, site)
     if reason:
         return "skipped: " + reason
     if not fresh and running_units(kind):
         return "already running"
+    # makedns and makedhcp share one key of OMAPI and must not both create it.
     if dns and not any(row.get("key") == "omapi" for row in table("passwd")):
         dns.result()
     run_maker(["makedns" if kind == "DNS" else "makedhcp", "-n"])
     unit = units_of(kind)[0]
     if RUN.dryrun:
         announce("run", "systemctl start " + unit, "if it is down then")
-    elif not running_units(kind):
+    elif not running_units(kind):  # the maker's exit status proves nothing about the server
         start_unit(unit)
     if kind == "DHCP":
         run_maker(["makedhcp", "-a"])
@@ -3271,10 +3215,7 @@ def start_server(kind, site, fresh, dns=None):
 
 
 def start_console(opts, fresh, dns=None):
-    """The console server that was in use serves the consoles of the database.
-
-    conserver looks its nodes up when it starts, so it waits for the DNS if that is a future.
-    """
+    """The console server that was in use serves the consoles of the database."""
     units = units_of("console")
     if not units:
         return "skipped: no console server is installed"
@@ -3288,7 +3229,7 @@ def start_console(opts, fresh, dns=None):
         start_unit(unit)
         do(["makegocons"], may_fail=True)
         return "running: " + short_name(unit)
-    if dns:
+    if dns:  # a future; conserver looks its nodes up when it starts, so it waits for the DNS
         dns.result()
     made, debian = MAKER_FILES["makeconservercf"]
     run_maker(["makeconservercf"], *[made, with_trusted(read_text(made), opts.vip, [
@@ -3303,11 +3244,9 @@ def start_console(opts, fresh, dns=None):
 
 
 def with_trusted(text, vip, hosts):
-    """A conserver.cf(5) by which the server at the VIP trusts these hosts, too.
-
-    xCAT's own access block trusts the addresses of the node that it is made on; conserver adds
-    up all blocks that are about it, and makeconservercf leaves this one alone.
-    """
+    """A conserver.cf(5) by which the server at the VIP trusts these hosts, too."""
+    # xCAT's own access block trusts the addresses of the node that it is made on; conserver adds
+    # up all blocks that are about it, and makeconservercf leaves this one alone.
     block = "access %s {\n  trusted %s;\n}\n" % (vip, ",".join(sorted(hosts)))
     other = re.sub(r"^access %s \{[^}]*\}\n" % re.escape(vip), "", text, flags=re.M)
     return text if block in text else other + block
@@ -3336,12 +3275,10 @@ def start_optional(opts, site, fresh):
 
 
 def export_directories():
-    """What /etc/exports names is exported; an NFS share often cannot be, which is only a note.
-
-    The server that boot starts runs, also where the administrator stopped it for a failover.
-    """
+    """What /etc/exports names is exported; an NFS share often cannot be, which is only a note."""
     if not have("exportfs"):
         return "skipped: no NFS server is installed"
+    # The server that boot starts runs, also where the administrator stopped it for a failover.
     for unit, state in look_at_units(["nfs-server", "nfsserver"]).items():
         if state["UnitFileState"] in STARTS_AT_BOOT and error_of(start_unit, unit):
             return "%s does not start; see `systemctl status %s`" % (short_name(unit), unit)
@@ -3350,11 +3287,9 @@ def export_directories():
 
 
 def withdraw_exports(share):
-    """Nothing on the share is exported, which would keep it busy.
-
-    The server knows an export by the path that it resolves to, by now: of a directory that became
-    a link since, its own table may still have the old name.
-    """
+    """Nothing on the share is exported, which would keep it busy."""
+    # The server knows an export by the path that it resolves to, by now: of a directory that
+    # became a link since, its own table may still have the old name.
     exports = exports_of(share)
     for client, path, resolved in exports:
         if ":" in client:
@@ -3369,10 +3304,8 @@ def withdraw_exports(share):
 
 
 def exports_of(share):
-    """[(client, path, the path without links)] of what the NFS server exports of the share.
-
-    Without a share, of the directories that would be linked.
-    """
+    """[(client, path, the path without links)] of what the NFS server exports of the share."""
+    # Without a share: of the directories that would be linked.
     roots, linked = ([os.path.realpath(share)], linked_into(share)) if share else (
         all_directories(), [])
     found = []

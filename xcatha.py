@@ -1239,11 +1239,14 @@ def set_nameserver(vip, wanted):
 
 # ---- Services ------------------------------------------------------------------------------
 
-def look_at_units(names):
-    """{unit: its systemctl(1) properties} of those that are installed, by their real names.
+def units_of(*asked):
+    """{unit: its systemctl(1) properties} of those asked for that are installed, by real names.
 
-    In a dry run as the announced changes would have made them, planned ones included.
+    By kind of service or by name; of database servers the pair's alone. In a dry run as the
+    announced changes would have made them, planned ones included.
     """
+    names = [name for each in asked for name in (
+        database_names() if each == "database" else SERVICES.get(each, [each]))]
     if not names:
         return {}
     units = [name if "." in name else name + ".service" for name in names]
@@ -1261,17 +1264,6 @@ def look_at_units(names):
     return found
 
 
-def look_at_kinds(*kinds):
-    """look_at_units of these kinds of service, of database servers the pair's alone."""
-    return look_at_units([name for kind in kinds for name in (
-        database_names() if kind == "database" else SERVICES[kind])])
-
-
-def units_of(*kinds):
-    """The installed units of these kinds of service."""
-    return list(look_at_kinds(*kinds))
-
-
 def kind_of(unit):
     """The kind of service that a managed unit belongs to."""
     name = re.split(r"[@.]", unit)[0]
@@ -1281,7 +1273,7 @@ def kind_of(unit):
 def active_state(unit):
     """The unit's ActiveState by systemctl(1), "inactive" where it is not installed."""
     return seen("state", unit, lambda name: next(
-        (shown["ActiveState"] for shown in look_at_units([name]).values()), "inactive"))
+        (shown["ActiveState"] for shown in units_of(name).values()), "inactive"))
 
 
 def is_running(unit):
@@ -1289,18 +1281,13 @@ def is_running(unit):
     return active_state(unit) in UP
 
 
-def is_stopped(unit):
-    """True if the unit is down, neither on its way up nor down."""
-    return active_state(unit) in DOWN
-
-
-def unit_states(*kinds, units=()):
-    """{unit: (running, enabled)} of these units, of these kinds, or of all that are managed.
+def unit_states(*asked):
+    """{unit: (running, enabled)} of these kinds or units, or of all that are managed.
 
     An instance is never enabled. `systemctl show` remembers old times, `is-enabled` looks at the
     files: one question for all of them, and one more for each init script.
     """
-    shown = look_at_units(units) if units else look_at_kinds(*(kinds or SERVICES))
+    shown = units_of(*(asked or SERVICES))
     scripts = [unit for unit in shown if shown[unit]["UnitFileState"] == "generated"]
     files = [unit for unit in shown if unit not in scripts and "@" not in unit]
     boot = {}
@@ -1340,11 +1327,11 @@ def start_unit(unit, limit=SERVICE_LIMIT):
 
 def stop_unit(unit, limit=SERVICE_LIMIT):
     """The unit is down. True if it had to be stopped."""
-    if is_stopped(unit):
+    if active_state(unit) in DOWN:
         return False
     do(["systemctl", "stop", unit], limit, may_fail=True)
     pretend("state", unit, "inactive")
-    expect(wait_until(lambda: RUN.dryrun or is_stopped(unit), ASK_LIMIT),
+    expect(wait_until(lambda: RUN.dryrun or active_state(unit) in DOWN, ASK_LIMIT),
            "%s does not stop" % unit, lambda: journal_of(unit), "see `systemctl status %s`" % unit)
     return True
 
@@ -1353,11 +1340,11 @@ def set_boot(wanted, units):
     """Let these units start at boot or not."""
     if [unit for unit in units if RUN.pretended.get(("enabled", unit)) == "perhaps"]:
         announce("run", "systemctl disable " + " ".join(units), "if its setup tool enables it")
-    elif units:
+    else:
         do(["systemctl", "enable" if wanted else "disable"] + units, may_fail=True)
     for unit in units:
         pretend("enabled", unit, wanted)
-    for unit, (_, enabled) in (unit_states(units=units) if units else {}).items():
+    for unit, (_, enabled) in unit_states(*units).items():
         expect(enabled == wanted, "%s is still %s at boot" % (
             unit, "disabled" if wanted else "enabled"), hint="see `systemctl status %s`" % unit)
 
@@ -1389,7 +1376,7 @@ def stop_services(kind, seen_before=None):
 
 def stop_strays(kind):
     """No process of this kind runs outside its unit; restartxcatd, for one, leaves such behind."""
-    if RUN.dryrun and any(("state", unit) in RUN.pretended for unit in look_at_kinds(kind)):
+    if RUN.dryrun and any(("state", unit) in RUN.pretended for unit in units_of(kind)):
         return  # the processes of a unit that would be stopped
     wait_until(lambda: not processes_of(kind), LAST_BREATH, 0.02)
     left = processes_of(kind)
@@ -1404,25 +1391,23 @@ def stop_strays(kind):
            "end it, then run this again")
 
 
-def processes_of(kind):
+def processes_of(kind, place=""):
     """{server of a kind that runs on this host, containers left out: where it works}.
 
-    Of databases only the pair's: those that work in its directories, be they links or local.
+    Of databases those of any engine that work in this place; without one only the pair's: those
+    that work in its directories, be they links or local.
     """
-    places = [link_target(path) or path for engine in pair_engines()
-              for path in database_directories(engine)] if kind == "database" else ["/"]
-    return {process: directory for process, directory in servers(kind).items()
-            if any(lies_in(directory, place) for place in places)}
-
-
-def servers(kind):
-    """{process: its working directory} of all servers of a kind on this host, by their names."""
-    found = {}
+    places, found = [place or "/"], {}
+    if kind == "database" and not place:
+        places = [link_target(path) or path for engine in pair_engines()
+                  for path in database_directories(engine)]
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if re.match(r"(?:%s)\b" % PROCESSES[kind], process.name()) and (
                     is_own_namespace(process.pid)):
-                found[process] = process.cwd()
+                directory = process.cwd()
+                if any(lies_in(directory, place) for place in places):
+                    found[process] = directory
     return found
 
 
@@ -1447,7 +1432,8 @@ def short_names(units):
 def disable_services():
     """No managed unit starts at boot; xCAT's own tools enable some of them now and then."""
     changed = [unit for unit, (_, enabled) in unit_states().items() if enabled]
-    set_boot(False, changed)
+    if changed:
+        set_boot(False, changed)
     if RUN.dryrun:
         announce("run", "systemctl disable UNITS", "for what was enabled meanwhile")
     return "disabled: " + short_names(changed) if changed else "already disabled"
@@ -1910,7 +1896,7 @@ def take_lease(share, opts, vip):
         return "already held by this node"
     if not held:
         if is_lease_of_this_boot(share):  # this node's own fence may still be ending its services
-            wait_until(lambda: is_stopped(FENCE_UNIT), SERVICE_LIMIT)
+            wait_until(lambda: active_state(FENCE_UNIT) in DOWN, SERVICE_LIMIT)
         if opts.peer_is_off:  # the lease of a node that is surely off is set aside
             before = read_lease(share)
             for name, node in other_nodes(share).items():
@@ -2363,10 +2349,14 @@ def database_directories(engine):
 
 
 def directories_to_link(opts, record):
-    """The directories that are links on the active node: as recorded, else by engine."""
+    """The directories that are links on the active node: as recorded, else by engine.
+
+    Less what is a mount of its own of storage that both nodes see.
+    """
     chosen = record.get("directories") or XCAT_DIRECTORIES + database_directories(opts.dbtype)
-    return [path for path in as_here(chosen)
-            if path not in opts.exclude and not is_shared_mount(path)]
+    return [path for path in as_here(chosen) if path not in opts.exclude and not (
+        os.path.ismount(path) and mount_of(path)[0] == path
+        and mount_of(path)[1] in SHARED_LOCKS + ("nfs",))]
 
 
 def as_here(directories):
@@ -2388,28 +2378,6 @@ def leads_to(share, path):
 def linked_into(share):
     """The directories of this node that are links into the share."""
     return [path for path in all_directories() if leads_to(share, path)]
-
-
-def is_shared_mount(path):
-    """True if the directory is a mount of its own of storage that both nodes see."""
-    mount, fstype, _ = mount_of(path) if os.path.ismount(path) else ("", "", [])
-    return mount == path and fstype in SHARED_LOCKS + ("nfs",)
-
-
-def link_directory(share, path):
-    """The directory is a link into the share; what was there is kept. True if it was changed."""
-    target = share + path
-    if leads_to(share, path):
-        return False
-    expect(os.path.isdir(target), "%s is missing on the share" % target,
-           hint="restore it from a backup, or copy %s of a standby there" % path)
-    if os.path.ismount(path):
-        unmount(path)
-    on_failure(unlink_directory, share, path)
-    if exists(path):
-        move_aside(path, ".xcatbak")
-    make_link(path, target)
-    return True
 
 
 def unmount(path):
@@ -2469,8 +2437,21 @@ def unlink_directory(share, path):
 
 
 def link_all(share, directories):
-    """All directories are links into the share."""
-    changed = [path for path in directories if link_directory(share, path)]
+    """All directories are links into the share; what was there is kept."""
+    changed = []
+    for path in directories:
+        target = share + path
+        if leads_to(share, path):
+            continue
+        expect(os.path.isdir(target), "%s is missing on the share" % target,
+               hint="restore it from a backup, or copy %s of a standby there" % path)
+        if os.path.ismount(path):
+            unmount(path)
+        on_failure(unlink_directory, share, path)
+        if exists(path):
+            move_aside(path, ".xcatbak")
+        make_link(path, target)
+        changed.append(path)
     if "/etc/postgresql" in changed:
         do(["systemctl", "daemon-reload"])
     return "linked: " + " ".join(changed) if changed else "already links"
@@ -2518,11 +2499,11 @@ def copy_directory(share, path, running=False):
 
 def rsync_line(share, path):
     """The command that makes the partial copy equal the directory."""
-    # SELinux labels belong to this host; a share that cannot store them fails otherwise.
-    labels = ["--filter=-x security.selinux", "--filter=-x system.*"]
     progress = ["--info=progress2"] if sys.stdout.isatty() else []
-    return (["rsync", "-aHAXS", "--numeric-ids", "--one-file-system", "--delete"] + labels
-            + progress + [path + "/", partial_name(share, path) + "/"])
+    # SELinux labels belong to this host; a share that cannot store them fails otherwise.
+    return ["rsync", "-aHAXS", "--numeric-ids", "--one-file-system", "--delete",
+            "--filter=-x security.selinux", "--filter=-x system.*", *progress,
+            path + "/", partial_name(share, path) + "/"]
 
 
 def copy_while_running(share, directories):
@@ -2700,15 +2681,14 @@ def port_of(cfgloc):
 
 def works_on(place):
     """Where database servers of any engine work in this place; "" is no place."""
-    return [directory for directory in servers("database").values()
-            if place and lies_in(directory, place)]
+    return list(processes_of("database", place).values()) if place else []
 
 
 def database_unit(engine):
     """The unit that starts the engine's server, "" for sqlite or where none is installed."""
     cluster = pair_cluster() if engine == "postgresql" else ""
-    return next(iter(look_at_units(["postgresql@" + cluster] if cluster else
-                                   ENGINES[engine]["units"])), "")
+    names = ["postgresql@" + cluster] if cluster else ENGINES[engine]["units"]
+    return next(iter(units_of(*names)), "")
 
 
 def start_database(share, engine):
@@ -3176,8 +3156,7 @@ def originals(argv):
 
 def running_units(kind):
     """The running units of a kind of service."""
-    shown = look_at_kinds(kind)
-    return [unit for unit in shown if shown[unit]["ActiveState"] in UP]
+    return [unit for unit, shown in units_of(kind).items() if shown["ActiveState"] in UP]
 
 
 def why_not(kind, site):
@@ -3204,7 +3183,7 @@ def start_server(kind, site, fresh, dns=None):
     if dns and not any(row.get("key") == "omapi" for row in table("passwd")):
         dns.result()
     run_maker(["makedns" if kind == "DNS" else "makedhcp", "-n"])
-    unit = units_of(kind)[0]
+    unit = next(iter(units_of(kind)))
     if RUN.dryrun:
         announce("run", "systemctl start " + unit, "if it is down then")
     elif not running_units(kind):  # the maker's exit status proves nothing about the server
@@ -3216,7 +3195,7 @@ def start_server(kind, site, fresh, dns=None):
 
 def start_console(opts, fresh, dns=None):
     """The console server that was in use serves the consoles of the database."""
-    units = units_of("console")
+    units = list(units_of("console"))
     if not units:
         return "skipped: no console server is installed"
     used = read_record(opts.path).get("console") if opts.path else None
@@ -3279,7 +3258,7 @@ def export_directories():
     if not have("exportfs"):
         return "skipped: no NFS server is installed"
     # The server that boot starts runs, also where the administrator stopped it for a failover.
-    for unit, state in look_at_units(["nfs-server", "nfsserver"]).items():
+    for unit, state in units_of("nfs-server", "nfsserver").items():
         if state["UnitFileState"] in STARTS_AT_BOOT and error_of(start_unit, unit):
             return "%s does not start; see `systemctl status %s`" % (short_name(unit), unit)
     status, out, err = do(["exportfs", "-r", "-a"], may_fail=True)
@@ -3766,7 +3745,7 @@ def picture(opts):
     working = sorted(set(processes_of("database").values()))
     rows = [("VIP", vip_here(opts.vip) or "not here"), ("host name", host_name()),
             ("links", str(len(linked_into(share)))), ("database in", " ".join(working) or "-")]
-    shown = attempt(look_at_kinds, *SERVICES)[0]
+    shown = attempt(units_of, *SERVICES)[0]
     for kind in SERVICES:
         running = [unit for unit in shown or {} if kind_of(unit) == kind
                    and shown[unit]["ActiveState"] not in DOWN]
@@ -4681,7 +4660,7 @@ def guide(opts):
         say("This node has no record of a pair: VIP and mounts are yours to move.")
         say("  addresses here: " + ", ".join(address for _, address, _ in addresses()))
         say("  mounted or linked: " + (" ".join(shared) or "none"))
-        units = units_of(*SERVICES)
+        units = list(units_of(*SERVICES))
         if opts.command == "activate":
             say("Is the VIP up and the shared data mounted? Services to be started:")
             units = units[::-1]
@@ -4822,8 +4801,8 @@ def active_parts(opts):
     share, vip = share_from_links() or opts.path or "", opts.vip or vip_of_lease_unit()
     working, vip_is_here = bool(works_on(share)), bool(vip and vip_here(vip))
     needs_server = any(exists(guard_file(unit)) for unit in units_of("database"))
-    xcatd_is_left = not is_stopped("xcatd.service") or bool(processes_of("xcatd"))
-    return {"the lease": (is_running(LEASE_UNIT), not is_stopped(LEASE_UNIT)),
+    xcatd_is_left = active_state("xcatd.service") not in DOWN or bool(processes_of("xcatd"))
+    return {"the lease": (is_running(LEASE_UNIT), active_state(LEASE_UNIT) not in DOWN),
             "the VIP": (vip_is_here, vip_is_here),
             "the database": (working or not needs_server, working),
             "xcatd": (is_running("xcatd.service"), xcatd_is_left and is_member())}

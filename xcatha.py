@@ -125,6 +125,7 @@ POWER_OFF = "if {0} is dead, power it off, then run the same line with --peer-is
 XCATD_QUESTION = ["lsdef", "-t", "site", "-o", "clustersite", "-i", "master"]
 XCAT_DIRECTORIES = ["/install", "/etc/xcat", "/root/.xcat", "/tftpboot"]
 COPIED_WHILE_RUNNING = ["/install", "/tftpboot"]
+PARTIAL = ".xcatha-partial"  # ends the name of a copy on the share until the set is complete
 ENGINES = {
     "postgresql": {"cfgloc": "Pg:", "lsxcatd": "Pg", "user": "postgres",
                    "directories": ["/var/lib/pgsql", "/var/lib/postgresql", "/etc/postgresql"],
@@ -1325,11 +1326,11 @@ def start_unit(unit, limit=SERVICE_LIMIT):
     return True
 
 
-def stop_unit(unit, limit=SERVICE_LIMIT):
+def stop_unit(unit):
     """The unit is down. True if it had to be stopped."""
     if active_state(unit) in DOWN:
         return False
-    do(["systemctl", "stop", unit], limit, may_fail=True)
+    do(["systemctl", "stop", unit], SERVICE_LIMIT, may_fail=True)
     pretend("state", unit, "inactive")
     expect(wait_until(lambda: RUN.dryrun or active_state(unit) in DOWN, ASK_LIMIT),
            "%s does not stop" % unit, lambda: journal_of(unit), "see `systemctl status %s`" % unit)
@@ -1371,7 +1372,7 @@ def stop_services(kind, seen_before=None):
     if not states:
         return "not installed"
     stopped = [unit for unit, state in states.items() if any(state)]
-    return "stopped: " + short_names(stopped) if stopped else "already stopped"
+    return "stopped: " + short_names(*stopped) if stopped else "already stopped"
 
 
 def stop_strays(kind):
@@ -1402,7 +1403,7 @@ def processes_of(kind, place=""):
         places = [link_target(path) or path for engine in pair_engines()
                   for path in database_directories(engine)]
     for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
+        with contextlib.suppress(psutil.Error, OSError):  # it has ended, or root alone may look
             if re.match(r"(?:%s)\b" % PROCESSES[kind], process.name()) and (
                     is_own_namespace(process.pid)):
                 directory = process.cwd()
@@ -1413,20 +1414,12 @@ def processes_of(kind, place=""):
 
 def is_own_namespace(pid):
     """False for a process of a container, which is no business of this host's services."""
-    try:
-        return os.readlink("/proc/%d/ns/pid" % pid) == os.readlink("/proc/self/ns/pid")
-    except OSError:
-        return False
+    return os.path.samefile("/proc/%d/ns/pid" % pid, "/proc/self/ns/pid")
 
 
-def short_name(unit):
-    """A unit's name for people."""
-    return unit.replace(".service", "")
-
-
-def short_names(units):
+def short_names(*units):
     """Unit names for people, in one line."""
-    return ", ".join(map(short_name, units))
+    return ", ".join(unit.replace(".service", "") for unit in units)
 
 
 def disable_services():
@@ -1436,7 +1429,7 @@ def disable_services():
         set_boot(False, changed)
     if RUN.dryrun:
         announce("run", "systemctl disable UNITS", "for what was enabled meanwhile")
-    return "disabled: " + short_names(changed) if changed else "already disabled"
+    return "disabled: " + short_names(*changed) if changed else "already disabled"
 
 
 def restore_units(states):
@@ -2309,7 +2302,7 @@ def guard_services(share):
         change_file(guard_file(unit), text)
     if missing:
         do(["systemctl", "daemon-reload"])
-    return "bound to the lease: " + short_names(missing) if missing else "already bound"
+    return "bound to the lease: " + short_names(*missing) if missing else "already bound"
 
 
 # ---- Linked directories --------------------------------------------------------------------
@@ -2370,9 +2363,8 @@ def as_here(directories):
 def leads_to(share, path):
     """True if the directory is a link into the share, by whatever path the share is named."""
     target = link_target(path)
-    return target == share + path or (
-        target.endswith(path)
-        and os.path.realpath(target[:-len(path)]) == os.path.realpath(share))
+    return target == share + path or target.endswith(path) and (
+        os.path.realpath(target[:-len(path)]) == os.path.realpath(share))
 
 
 def linked_into(share):
@@ -2470,11 +2462,6 @@ def unlink_all(share):
     return "local again: " + " ".join(changed) if changed else "already local"
 
 
-def partial_name(share, path):
-    """The name of a copy on the share until the whole set is complete."""
-    return share + path + ".xcatha-partial"
-
-
 def copy_directory(share, path, running=False):
     """The partial copy equals the directory, links, ACLs, attributes and holes included.
 
@@ -2503,7 +2490,7 @@ def rsync_line(share, path):
     # SELinux labels belong to this host; a share that cannot store them fails otherwise.
     return ["rsync", "-aHAXS", "--numeric-ids", "--one-file-system", "--delete",
             "--filter=-x security.selinux", "--filter=-x system.*", *progress,
-            path + "/", partial_name(share, path) + "/"]
+            path + "/", share + path + PARTIAL + "/"]
 
 
 def copy_while_running(share, directories):
@@ -2516,11 +2503,11 @@ def copy_while_running(share, directories):
         take_name_back(share, path)
         if not RUN.dryrun:
             expect_data(path)
-        if path not in COPIED_WHILE_RUNNING and exists(partial_name(share, path)):
-            move_aside(partial_name(share, path), ".old")
+        if path not in COPIED_WHILE_RUNNING and exists(share + path + PARTIAL):
+            move_aside(share + path + PARTIAL, ".old")
         make_directory(share + os.path.dirname(path),
                        stat.S_IMODE(os.stat(os.path.dirname(path)).st_mode))
-        make_directory(partial_name(share, path))
+        make_directory(share + path + PARTIAL)
     first = [path for path in directories if path in COPIED_WHILE_RUNNING]
     for path in first:
         copy_directory(share, path, running=True)
@@ -2540,7 +2527,7 @@ def copy_all(share, directories, since):
     do(["sync", "-f", share], COPY_LIMIT)
     for path in directories:
         on_failure(take_name_back, share, path)
-        rename(partial_name(share, path), share + path)
+        rename(share + path + PARTIAL, share + path)
     return "complete: " + " ".join(directories)
 
 
@@ -2563,7 +2550,7 @@ def take_name_back(share, path):
     expect(not busy, "%s keeps its name" % (share + path), "a database server works there",
            "end that server, then run xcatha.py -d")
     if exists(share + path):
-        rename(share + path, partial_name(share, path))
+        rename(share + path, share + path + PARTIAL)
 
 
 # ---- Database ------------------------------------------------------------------------------
@@ -2704,7 +2691,7 @@ def start_database(share, engine):
            "%s does not work on the share" % unit,
            "working directories: %s" % ", ".join(works_on("/")),
            "see its data directory setting")
-    return "%s %s" % (short_name(unit), "started" if started else "already running")
+    return "%s %s" % (short_names(unit), "started" if started else "already running")
 
 
 def database_version(engine):
@@ -3190,7 +3177,7 @@ def start_server(kind, site, fresh, dns=None):
         start_unit(unit)
     if kind == "DHCP":
         run_maker(["makedhcp", "-a"])
-    return "running: " + short_names(running_units(kind) or ["in a real run"])
+    return "running: " + short_names(*(running_units(kind) or ["in a real run"]))
 
 
 def start_console(opts, fresh, dns=None):
@@ -3207,7 +3194,7 @@ def start_console(opts, fresh, dns=None):
     if unit.startswith("goconserver"):
         start_unit(unit)
         do(["makegocons"], may_fail=True)
-        return "running: " + short_name(unit)
+        return "running: " + short_names(unit)
     if dns:  # a future; conserver looks its nodes up when it starts, so it waits for the DNS
         dns.result()
     made, debian = MAKER_FILES["makeconservercf"]
@@ -3217,9 +3204,9 @@ def start_console(opts, fresh, dns=None):
     elsewhere = exists(made) and read_text(made) != read_text(debian, read_text(made))
     if error and elsewhere and not used:
         return ("skipped: nobody used it, and {0} reads {2}, not xCAT's {1}: ln -sf {1} {2} && "
-                "systemctl start {0}").format(short_name(unit), made, debian)
+                "systemctl start {0}").format(short_names(unit), made, debian)
     raise_all([error])
-    return "running: " + short_name(unit)
+    return "running: " + short_names(unit)
 
 
 def with_trusted(text, vip, hosts):
@@ -3260,7 +3247,7 @@ def export_directories():
     # The server that boot starts runs, also where the administrator stopped it for a failover.
     for unit, state in units_of("nfs-server", "nfsserver").items():
         if state["UnitFileState"] in STARTS_AT_BOOT and error_of(start_unit, unit):
-            return "%s does not start; see `systemctl status %s`" % (short_name(unit), unit)
+            return "%s does not start; see `systemctl status %s`" % (short_names(unit), unit)
     status, out, err = do(["exportfs", "-r", "-a"], may_fail=True)
     return "not all exported: %s" % last_line(out, err) if status else "exported"
 
@@ -3521,7 +3508,7 @@ def check_copies(opts):
         if nested:
             refuse("filesystems are mounted below %s" % path, ", ".join(nested), "unmount them")
     wanted = directories_to_link(opts, {})
-    reused = [partial_name(opts.path, path) for path in wanted if path in COPIED_WHILE_RUNNING]
+    reused = [opts.path + path + PARTIAL for path in wanted if path in COPIED_WHILE_RUNNING]
     needed = sum(map(size_of, wanted)) - sum(map(size_of, reused))
     free = psutil.disk_usage(opts.path).free
     if needed > free:
@@ -3730,7 +3717,7 @@ def optional_down(record, site):
     down = [kind for kind in ("DNS", "DHCP") if not why_not(kind, site) and not running_units(kind)]
     console = record.get("console")
     unused = console not in units_of("console") or is_running(console)
-    return down + ([] if unused else [short_name(console)])
+    return down + ([] if unused else [short_names(console)])
 
 
 def left_to_do(opts, record):
@@ -3749,7 +3736,7 @@ def picture(opts):
     for kind in SERVICES:
         running = [unit for unit in shown or {} if kind_of(unit) == kind
                    and shown[unit]["ActiveState"] not in DOWN]
-        rows.append((kind, "unknown" if shown is None else short_names(running) or "down"))
+        rows.append((kind, "unknown" if shown is None else short_names(*running) or "down"))
     with contextlib.suppress(HAError, OSError):  # the other node cannot be seen from here
         record = read_record(share)
         rows += [(name, "%s, by the share's record" % (
@@ -4248,7 +4235,7 @@ def problems(view):
             "sed -i -E 's|^([^#]\\S*\\s+%s\\s+\\S+\\s+)|\\1noauto,|' /etc/fstab" % point)
     for unit, state in view["services"].items():
         if state["enabled"]:
-            yield "%s starts at boot" % short_name(unit), "systemctl disable " + unit
+            yield "%s starts at boot" % short_names(unit), "systemctl disable " + unit
     if view["vip"]["address"]:
         for place, line, change in persistent_vip(view["vip"]["address"]):
             yield "the VIP comes up at boot: %s has `%s`" % (place, line), change
@@ -4402,7 +4389,7 @@ def standby_problems(view):
     for kind in set(SERVICES) - {view["services"][unit]["kind"] for unit in running}:
         running += ["%s (pid %d)" % (process.name(), process.pid)  # outside any unit
                     for process in processes_of(kind)]
-    for what in map(short_name, running):
+    for what in map(short_names, running):
         yield "%s runs on a standby" % what, clean
     if view["vip"]["address"] in nameservers() and not resolv_conf_maker():
         yield "/etc/resolv.conf of a standby asks the VIP", clean
@@ -4419,14 +4406,14 @@ def share_problems(view):
     share, record = view["share"]["path"], view["record"]
     join = line_to_paste(view, "-a" if is_named_active(view) and record["finished"] else "-s")
     for path in all_directories():
-        if record.get("finished") and exists(partial_name(share, path)):
-            yield "a half copy is left: %s" % partial_name(share, path), put_aside(
-                partial_name(share, path))
+        if record.get("finished") and exists(share + path + PARTIAL):
+            yield "a half copy is left: %s" % (share + path + PARTIAL), put_aside(
+                share + path + PARTIAL)
     if view["host"] not in view["nodes"]:
         yield "this node is not set up", join
     elif record.get("finished"):
         for unit in unguarded_units():
-            yield "%s is not bound to the lease" % short_name(unit), join
+            yield "%s is not bound to the lease" % short_names(unit), join
     if view["share"]["free_percent"] < 5:
         yield "the share is nearly full: %d MB free" % (view["share"]["free_bytes"] >> 20), (
             "make room there; what is big: du -xhd2 %s | sort -h | tail -20" % shlex.quote(share))
@@ -4468,7 +4455,7 @@ def notes(view):
         yield "nothing keeps the other node from mounting %s as well" % device, (
             "see the README, Which storage, mounted by whom")
     for path in all_directories() if view["share"]["answers"] else []:
-        for older in backups_of(partial_name(share, path), ".old"):
+        for older in backups_of(share + path + PARTIAL, ".old"):
             yield "%s is left over from an earlier setup" % older, "look into it, then remove it"
     standby = view["record"] and not is_named_active(view)
     if standby and with_saved_hosts(share) != read_text("/etc/hosts"):
@@ -4594,7 +4581,7 @@ def status_lines(view):
             ("host name", "%(running)s (physical: %(physical)s)" % view["host_name"]),
             ("share", view["share"]["path"] or "unknown"),
             ("links", " ".join(view["links"]) or "none"),
-            ("services", short_names(running) + " running" if running else "none running"),
+            ("services", short_names(*running) + " running" if running else "none running"),
             ("database", ", ".join(view["database"]["working_directories"]) or "none running"),
             ("lease", "held by this node" if lease["held_here"] else
              "last held by %s" % lease["host"] if lease.get("host") else "never held"),
@@ -4667,7 +4654,7 @@ def guide(opts):
         else:
             say("Services to be stopped and disabled at boot:")
         for unit in units:
-            say("... " + short_name(unit))
+            say("... " + short_names(unit))
     else:
         say("%s with:" % opts.command)
         for name in dict.fromkeys(["path"] + needed):

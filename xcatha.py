@@ -1771,15 +1771,12 @@ def lock_file(descriptor):
 @contextlib.contextmanager
 def brief_lock(share):
     """The lease's lock for the length of the block; yields lock_file's verdict."""
-    try:
-        descriptor = os.open(state_file(share, "lease"), os.O_RDWR)
-    except FileNotFoundError:
-        yield "ours"
-        return
-    try:
-        yield lock_file(descriptor)
-    finally:
-        os.close(descriptor)
+    with contextlib.ExitStack() as stack:
+        state = "ours"
+        with contextlib.suppress(FileNotFoundError):
+            lease = stack.enter_context(open(state_file(share, "lease"), "r+b", 0))
+            state = lock_file(lease.fileno())
+        yield state
 
 
 def lock_state(share):
@@ -1795,18 +1792,16 @@ def lock_decides(share):
 
 
 def other_holder(share):
-    """Return the evidence that another node holds the lease, "" when nobody does.
-
-    The table above says whose word counts. Where the lock does not, it means nothing that one is
-    held (NFSv3 keeps a dead node's until that node boots again), unless the record is released:
-    then it is that of a node about to be active. The record names the lease that it released.
-    """
+    """Return the evidence that another node holds the lease, "" when nobody does (see above)."""
     lease = read_lease(share)
 
     def moves():
         """True if the holder has shown life since."""
         return read_lease(share).get("counter") != lease.get("counter")
     if not lock_decides(share):
+        # That the lock is held means nothing then (NFSv3 keeps a dead node's until that node boots
+        # again), unless the record is released, and names the lease that it released: then it is
+        # that of a node about to be active.
         if (is_let_go(share)
                 and wait_until(lambda: lock_state(share) != "held", 2)):  # longer than a look
             return ""
@@ -1837,17 +1832,15 @@ def is_let_go(share):
 
 
 def wait_for_lease(share, opts):
-    """Return once nobody holds the lease; refuse while its holder lives.
-
-    A holder that is silent, but whose address answers, is believed to have kept its deadline,
-    unless it promised none: then it may have lost its storage, and write to it when it is back.
-    """
+    """Return once nobody holds the lease; refuse while its holder lives."""
     lease = read_lease(share)
     holder = lease.get("host", active_node(read_record(share)) or "another node")
     evidence = other_holder(share)
     if evidence:
         refuse("%s is active" % holder, evidence, "deactivate {0} first: xcatha.py -d there; {1}"
                .format(holder, POWER_OFF.format(holder)))
+    # A holder that is silent, but whose address answers, is believed to have kept its deadline,
+    # unless it promised none: then it may have lost its storage, and write to it when it is back.
     if not is_let_go(share) and not opts.peer_is_off:
         address = other_nodes(share).get(holder, {}).get("address")
         answers = address and who_answers(address, opts.nic)
@@ -1923,15 +1916,12 @@ def take_lease(share, opts, vip):
 
 
 def let_lease_go(share):
-    """Free the lease for the other node, unless a database still works on the share.
-
-    Nothing here can start it by dependency then.
-    """
+    """Free the lease for the other node, unless a database still works on the share."""
     busy = works_on(share)
     expect(not busy, "the lease is kept", "a database server works in %s" % ", ".join(busy),
            "end that server, then run xcatha.py -d")
     if exists(RUN_DIR + "/ticket"):
-        remove_file(RUN_DIR + "/ticket")
+        remove_file(RUN_DIR + "/ticket")  # nothing here can start it by dependency then
     stopped = stop_unit(LEASE_UNIT)
     for path in (LEASE_UNIT_FILE, FENCE_UNIT_FILE):
         if exists(path):
@@ -1940,14 +1930,9 @@ def let_lease_go(share):
 
 
 def hold_lease(share):
-    """The lease unit's main loop: lock, say ready, then write a heartbeat every RENEW of L.
-
-    A ticket lets it start once: a dependency that pulls the unit in later cannot take the lease.
-    The service manager keeps the locked descriptor too: when this process dies, the lock outlives
-    it until nothing needs it any more. No heartbeat opens a file or waits for what does: a
-    restarted NFS server refuses opens for 90 s, while it reads and writes what is open.
-    """
+    """The lease unit's main loop: lock, say ready, then write a heartbeat every RENEW of L."""
     forget_lease()
+    # It lets it start once: a dependency that pulls the unit in later cannot take the lease.
     ticket = RUN_DIR + "/ticket"
     expect(exists(ticket), "the lease is taken by xcatha.py -a only", "%s is missing" % ticket)
     record, lease = json.loads(read_text(ticket))
@@ -1978,10 +1963,13 @@ def hold_lease(share):
         expect(wait_until(lambda: channel.connect_ex(FENCE_SOCKET) == 0, ASK_LIMIT),
                "%s does not answer" % FENCE_UNIT)
         send_message(channel, text, descriptor)
+        # When this process dies, the lock outlives it until nothing needs it any more.
         notify_systemd("FDSTORE=1\nFDNAME=lease", descriptor)
         notify_systemd("READY=1")
         beside(repeat, limit * RENEW, keep_address)
         beside(repeat, limit * RENEW, lambda: is_idle() and save_hosts(share))
+        # No heartbeat opens a file or waits for what does: a restarted NFS server refuses opens
+        # for 90 s, while it reads and writes what is open.
         whose = "ours"
         while whose in ("ours", "full"):
             time.sleep(max(0, last + limit * RENEW - time.monotonic()))
@@ -2029,11 +2017,9 @@ def signs_of_others(share):
 
 
 def expect_no_rival(share, record, leases):
-    """An HAError if another node was at work since the record and the lease were judged.
-
-    Where locks do not reach, two nodes that are activated at the same moment see each other here:
-    whoever finds the other's word before or after its own gives way.
-    """
+    """An HAError if another node was at work since the record and the lease were judged."""
+    # Where locks do not reach, two nodes that are activated at the same moment see each other
+    # here: whoever finds the other's word before or after its own gives way.
     record_now, lease = signs_of_others(share)
     if record_now != record or lease not in leases:
         raise HAError("another node is taking the lease, too", json.dumps(lease))
@@ -2148,10 +2134,7 @@ def forget_lease():
 
 
 def end_service(lease, reason, libc):
-    """End what must not go on without the lease, or reboot: the chain above, from GIVE_UP on.
-
-    Nothing here is waited for that could hang: neither the share nor a command.
-    """
+    """End what must not go on without the lease, or reboot: the chain above, from GIVE_UP on."""
     def look():
         """Ask the share whose the lease is."""
         whose.append(
@@ -2167,6 +2150,7 @@ def end_service(lease, reason, libc):
     whose, flushed, started = [], [], time.monotonic()
     if needing_lease(share) or vip and vip_here(vip):
         tell("the lease is lost: %s; VIP and services end here" % reason)
+    # Nothing is waited for that could hang: neither the share nor a command.
     beside(repeat, 1, look)
     if vip:
         beside(repeat, 1, remove_vip, vip)

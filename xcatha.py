@@ -2545,11 +2545,9 @@ def read_cfgloc(share=""):
 
 
 def wrong_cfgloc():
-    """This node's own cfgloc, if it leads to the pair's database; else "".
-
-    It counts while /etc/xcat is no link: xCAT past its daemon (XCATBYPASS, xcatconfig of a
-    package) would work on the active node's tables.
-    """
+    """This node's own cfgloc, if it leads to the pair's database; else ""."""
+    # It counts while /etc/xcat is no link: xCAT past its daemon (XCATBYPASS, xcatconfig of a
+    # package) would work on the active node's tables.
     homes = backups_of("/etc/xcat")[-1:] if link_target("/etc/xcat") else (
         [] if os.path.ismount("/etc/xcat") else ["/etc/xcat"])
     path = "".join(homes) + "/cfgloc"
@@ -2561,10 +2559,7 @@ def wrong_cfgloc():
 
 
 def put_cfgloc_right():
-    """This node's own cfgloc says what it said before setup switched the database.
-
-    Where it has led to the pair's from the start it is moved aside: xCAT then has its SQLite files.
-    """
+    """This node's own cfgloc says what it said before setup switched the database."""
     path, earlier = wrong_cfgloc(), read_text(STATE_DIR + "/cfgloc")
     if not path:
         return "already leads elsewhere"
@@ -2573,6 +2568,7 @@ def put_cfgloc_right():
         on_failure(restore_file, path, read_text(path))
         write_file(path, earlier)
         return "says what it said before"
+    # It has led to the pair's from the start.
     on_failure(rename, move_aside(path, ".xcatbak"), path)
     return "moved aside, xCAT has its SQLite files here"
 
@@ -2594,11 +2590,9 @@ def current_engine():
 
 
 def pair_engines():
-    """The engines whose servers are the pair's; all others are left alone, unmentioned.
-
-    That of this run, those whose directories are links into the share or whose units are bound to
-    the lease; on a node that is no member the one that its xCAT uses.
-    """
+    """The engines whose servers are the pair's; all others are left alone, unmentioned."""
+    # That of this run, those whose directories are links into the share or whose units are bound
+    # to the lease; on a node that is no member the one that its xCAT uses.
     share, bound = share_from_links(), guarded_here()
     found = [engine for engine, facts in ENGINES.items() if engine == RUN.engine
              or share and any(link_target(path) == share + path for path in facts["directories"])
@@ -2632,10 +2626,8 @@ def debian_clusters():
 
 
 def pair_cluster(cfgloc=None):
-    """The pair's cluster where this node has others too, which must not be touched; else "".
-
-    It is the one that is bound to the lease, or that xCAT's database string leads to by its port.
-    """
+    """The pair's cluster where this node has others too, which must not be touched; else ""."""
+    # It is bound to the lease, or xCAT's database string leads to it by its port.
     bound = re.findall(r"^postgresql@(.+)\.service$", "\n".join(guarded_here()), re.MULTILINE)
     if not bound and (cfgloc is not None or RUN.cluster is None):
         found, RUN.cluster = debian_clusters(), ""
@@ -2679,20 +2671,17 @@ def start_database(share, engine):
 
 
 def database_version(engine):
-    """The server's major.minor version, "" for sqlite or where it is not installed.
-
-    MariaDB's client names its own version first, then that of its distribution.
-    """
+    """The server's major.minor version, "" for sqlite or where it is not installed."""
     client = ENGINES[engine]["client"]
     text = output_of([client, "--version"]) if client and have(client) else ""
+    # MariaDB's client names its own version first, then that of its distribution.
     mariadb = re.search(r"\d+\.\d+[.\d]*-MariaDB", text)
     return first_version(mariadb.group() if mariadb else text)
 
 
 def first_version(text):
     """The first major.minor in a text, "" without one."""
-    found = re.search(r"\d+\.\d+", text)
-    return found.group() if found else ""
+    return (re.findall(r"\d+\.\d+", text) + [""])[0]
 
 
 def postgres_settings():
@@ -2735,10 +2724,15 @@ def with_listeners(text, wanted):
 def admit_node(opts):
     """The database admits connections from the VIP and this node's address, and listens there."""
     wanted = [opts.vip, physical_address(opts)]
-    if opts.dbtype == "mysql":
-        return "bind-address %s" % ("set" if bind_everywhere() else "already set")
     if opts.dbtype == "sqlite":
         return "sqlite needs none"
+    if opts.dbtype == "mysql":  # each node has this setting outside the shared directory
+        places = list(filter(os.path.isdir, (
+            "/etc/mysql/mariadb.conf.d", "/etc/mysql/conf.d", "/etc/my.cnf.d")))
+        expect(places, "there is no place for MariaDB's settings", "no /etc/my.cnf.d",
+               "make /etc/my.cnf.d and include it from /etc/my.cnf")
+        changed = change_file(places[0] + "/zz-xcatha.cnf", "[mysqld]\nbind-address = 0.0.0.0\n")
+        return "bind-address %s" % ("set" if changed else "already set")
     settings = postgres_settings()
     access, listeners = settings + "/pg_hba.conf", settings + "/postgresql.conf"
     if ("switched", "") in RUN.pretended:
@@ -2794,8 +2788,25 @@ def switch_database(opts):
         make_directory(STATE_DIR, 0o700)
         on_failure(restore_file, STATE_DIR + "/cfgloc", read_text(STATE_DIR + "/cfgloc", None))
         write_file(STATE_DIR + "/cfgloc", earlier, 0o600)
-    switch = {"postgresql": switch_to_postgresql, "mysql": switch_to_mysql}[opts.dbtype]
-    switch(opts)
+    if opts.dbtype == "postgresql":
+        # A server on the default directory, then xCAT's own pgsqlsetup. PostgreSQL 15 took CREATE
+        # on schema public away from everyone (its release notes, E.1); pgsqlsetup needs it and
+        # does not notice, so the template of new databases grants it first.
+        data, as_postgres = "/var/lib/pgsql/data", ["runuser", "-u", "postgres", "--"]
+        if data == postgres_settings() and not os.path.exists(data + "/PG_VERSION"):
+            do(as_postgres + ["initdb", "-D", data, "-E", "UTF8"])
+        start_unit(database_unit("postgresql"))
+        do(as_postgres + ["psql", "-X", "-q", "-d", "template1", "-c",
+                          "GRANT ALL ON SCHEMA public TO PUBLIC"])
+        do(["pgsqlsetup", "-i", "-V", "-a", opts.vip, "-a", physical_address(opts)],
+           INSTALL_LIMIT, env={"XCATPGPW": password("XCATPGPW")})
+    else:
+        with private_directory() as private:  # for the addresses from which connections will come
+            hosts = os.path.join(private, "hosts")
+            write_file(hosts, "%s\n%s\n" % (opts.vip, physical_address(opts)), 0o600)
+            do(["mysqlsetup", "-i", "-V", "-f", hosts], INSTALL_LIMIT, env={
+                "XCATMYSQLADMIN_PW": password("XCATMYSQLADMIN_PW"),
+                "XCATMYSQLROOT_PW": password("XCATMYSQLROOT_PW"), "MYSQL_HISTFILE": "/dev/null"})
     pretend("switched", "", True)
     unit = database_unit(opts.dbtype)
     pretend("state", unit, "active")
@@ -2819,46 +2830,11 @@ def name_vip_in_cfgloc(opts):
     return "cfgloc now names the VIP" if changed else "cfgloc names the VIP already"
 
 
-def switch_to_postgresql(opts):
-    """A server on the default directory, then xCAT's own pgsqlsetup.
-
-    PostgreSQL 15 took CREATE on schema public away from everyone (its release notes, E.1);
-    pgsqlsetup needs it and does not notice, so the template of new databases grants it first.
-    """
-    data, as_postgres = "/var/lib/pgsql/data", ["runuser", "-u", "postgres", "--"]
-    if data == postgres_settings() and not os.path.exists(data + "/PG_VERSION"):
-        do(as_postgres + ["initdb", "-D", data, "-E", "UTF8"])
-    start_unit(database_unit("postgresql"))
-    do(as_postgres + ["psql", "-X", "-q", "-d", "template1", "-c",
-                      "GRANT ALL ON SCHEMA public TO PUBLIC"])
-    do(["pgsqlsetup", "-i", "-V", "-a", opts.vip, "-a", physical_address(opts)], INSTALL_LIMIT,
-       env={"XCATPGPW": password("XCATPGPW")})
-
-
-def switch_to_mysql(opts):
-    """xCAT's own mysqlsetup; the file names the addresses from which connections will come."""
-    with private_directory() as private:
-        hosts = os.path.join(private, "hosts")
-        write_file(hosts, "%s\n%s\n" % (opts.vip, physical_address(opts)), 0o600)
-        do(["mysqlsetup", "-i", "-V", "-f", hosts], INSTALL_LIMIT, env={
-            "XCATMYSQLADMIN_PW": password("XCATMYSQLADMIN_PW"),
-            "XCATMYSQLROOT_PW": password("XCATMYSQLROOT_PW"), "MYSQL_HISTFILE": "/dev/null"})
-
-
 def password(variable):
     """A database password from the environment; the default is known to everybody."""
     if not os.environ.get(variable):
         warn("%s is not set; the database gets the well-known password `cluster`" % variable)
     return os.environ.get(variable) or "cluster"
-
-
-def bind_everywhere():
-    """MariaDB listens on the VIP too; each node has this setting outside the shared directory."""
-    places = [path for path in ("/etc/mysql/mariadb.conf.d", "/etc/mysql/conf.d", "/etc/my.cnf.d")
-              if os.path.isdir(path)]
-    expect(places, "there is no place for MariaDB's settings", "no /etc/my.cnf.d",
-           "make /etc/my.cnf.d and include it from /etc/my.cnf")
-    return change_file(places[0] + "/zz-xcatha.cnf", "[mysqld]\nbind-address = 0.0.0.0\n")
 
 
 def grant_access(opts):
@@ -3322,8 +3298,7 @@ def check_mount(opts):
         refuse("%s is mounted %s, which loses writes" % (share, soft[0]),
                "mount options of %s" % mount, "write `hard` instead in /etc/fstab, then: "
                "umount {0}; mount {0}".format(mount))
-    parts = share.split("/")
-    above = ["/".join(parts[:number]) or "/" for number in range(1, len(parts) + 1)]
+    above = itertools.accumulate(["/"] + share.split("/")[1:], os.path.join)
     closed = [path for path in above if not os.stat(path).st_mode & stat.S_IXOTH]
     if closed:
         refuse("only root may enter %s" % closed[0], "its mode is %o" % stat.S_IMODE(
@@ -3353,21 +3328,20 @@ def check_root_may_write(opts):
 def check_record(opts):
     """The options agree with what the share records."""
     record = read_record(opts.path)
-    pairs = [("-v", opts.vip, "vip"), ("-m", opts.netmask, "netmask"),
-             ("-t", opts.dbtype, "dbtype"), ("-n", opts.host_name, "host_name")]
-    for option, given, name in pairs:
-        check_recorded(opts.path, option, given, record.get(name))
+    for option, name in (("-v", "vip"), ("-m", "netmask"), ("-t", "dbtype"), ("-n", "host_name")):
+        check_recorded(opts, record, option, name)
     for name, node in read_nodes(opts.path).items():
         if node.get("address") == opts.vip:
             refuse("the VIP %s is %s's physical address" % (opts.vip, name),
                    "recorded on the share", "choose an address that no node has")
 
 
-def check_recorded(share, option, given, recorded):
+def check_recorded(opts, record, option, name):
     """An option, where it was given, is as the share records it."""
+    given, recorded = getattr(opts, name), record.get(name)
     if given and recorded not in (None, given):
         refuse("%s %s differs from the pair's %s" % (option, given, recorded),
-               "recorded in %s" % state_file(share, "cluster.json"),
+               "recorded in %s" % state_file(opts.path, "cluster.json"),
                "use %s %s, or leave it out" % (option, recorded))
 
 
@@ -3482,7 +3456,8 @@ def check_copies(opts):
     """The first node's data can be copied: nothing in the way, nothing mounted below, room."""
     if share_has_data(opts.path):
         return
-    for path in directories_to_link(opts, {}):
+    wanted = directories_to_link(opts, {})
+    for path in wanted:
         if xcat_installed():
             expect_data(path)
         if exists(opts.path + path) and not read_record(opts.path):
@@ -3491,44 +3466,33 @@ def check_copies(opts):
         nested = [point for point in mount_points() if point.startswith(path + "/")]
         if nested:
             refuse("filesystems are mounted below %s" % path, ", ".join(nested), "unmount them")
-    wanted = directories_to_link(opts, {})
     reused = [opts.path + path + PARTIAL for path in wanted if path in COPIED_WHILE_RUNNING]
-    needed = sum(map(size_of, wanted)) - sum(map(size_of, reused))
+    needed = 0
+    for path in wanted + reused:
+        if not link_target(path) and os.path.isdir(path):
+            out = output_of(["du", "-s", "-x", "--block-size=1", path], INSTALL_LIMIT)
+            size = int((out.split() or ["0"])[0])
+            needed += -size if path in reused else size
     free = psutil.disk_usage(opts.path).free
     if needed > free:
         refuse("the share is too small", "%d MB to copy, %d MB free" % (
                needed >> 20, free >> 20), "make room on %s" % opts.path)
 
 
-def size_of(path):
-    """The bytes that a local directory takes on its own filesystem."""
-    if link_target(path) or not os.path.isdir(path):
-        return 0
-    out = output_of(["du", "-s", "-x", "--block-size=1", path], INSTALL_LIMIT)
-    return int(out.split()[0]) if out.split() else 0
-
-
 def check_old_nodes(opts):
-    """On data of the 2018 script, which has no lease, no other node of its list answers.
-
-    Its /etc/xcat/ha_mn has lines `ADDRESS NAME`, often run together for want of a newline.
-    """
+    """On data of the 2018 script, which has no lease, no other node of its list answers."""
     if read_record(opts.path) or is_serving(opts):
         return
-    network, mine = network_of(opts.vip, opts.netmask), [entry[1] for entry in addresses()]
-    for address in old_nodes(read_text(opts.path + "/etc/xcat/ha_mn"), network):
-        answer = "" if address in mine else who_answers(address, opts.nic)
+    network, mine = network_of(opts.vip, opts.netmask), {entry[1] for entry in addresses()}
+    # Lines `ADDRESS NAME` often run together there: in host110.5.106.5 is 10.5.106.5.
+    found = re.findall(r"(?=((?:\d{1,3}\.){3}\d{1,3}))", read_text(opts.path + "/etc/xcat/ha_mn"))
+    listed = {address for address in found if all(
+        part == str(int(part)) and int(part) < 256 for part in address.split("."))}
+    for address in sorted(listed - mine):
+        answer = ipaddress.ip_address(address) in network and who_answers(address, opts.nic)
         if answer:
             refuse("%s, a node of the 2018 script, may be active" % address, "%s answers" % answer,
                    "run xcatha.py -a on it if it serves, else -d; or power it off")
-
-
-def old_nodes(text, network):
-    """The addresses in a ha_mn file that lie in the network: host110.5.106.5 has 10.5.106.5."""
-    candidates = re.findall(r"(?=((?:\d{1,3}\.){3}\d{1,3}))", text)
-    found = [address for address in candidates if all(
-        part == str(int(part)) and int(part) < 256 for part in address.split("."))]
-    return sorted({address for address in found if ipaddress.ip_address(address) in network})
 
 
 def check_cfgloc(opts):
@@ -3571,18 +3535,14 @@ def check_finished(opts):
 
 LOCAL_CHECKS = [check_nic, check_tools, check_share, check_passwords]
 SETUP_CHECKS = [check_record, check_directories, check_engine, check_server,
-                check_site_directories, check_setup_elsewhere,
-                check_old_nodes, check_copies, check_cfgloc, check_alike, check_installer,
-                check_mount, check_root_may_write]
+                check_site_directories, check_setup_elsewhere, check_old_nodes, check_copies,
+                check_cfgloc, check_alike, check_installer, check_mount, check_root_may_write]
 ACTIVATE_CHECKS = [check_record, check_finished, check_directories, check_cfgloc,
                    check_old_nodes]
 
 
 def run_checks(opts, checks):
-    """The host's checks, then these; a refusal lists all of a group that failed.
-
-    Between the two, options that were not given are filled in from the share.
-    """
+    """The host's checks, then these; a refusal lists all of a group that failed."""
     raise_all([error_of(check, opts) for check in LOCAL_CHECKS])
     fill_in_from_share(opts)
     raise_all([error_of(check, opts) for check in checks])
@@ -3752,7 +3712,7 @@ def state_for_standby(opts):
     if broken:
         report(broken)
         return "unreadable"
-    check_recorded(opts.path, "-v", opts.vip, read_record(opts.path).get("vip"))
+    check_recorded(opts, read_record(opts.path), "-v", "vip")
     return state
 
 

@@ -274,9 +274,11 @@ def test_user_that_is_not_plain_is_not_put_into_a_statement(monkeypatch, opts):
     assert "mysqlsetup" in error.value.hint
 
 
-def test_place_for_the_settings_of_mariadb_is_asked_for(monkeypatch):
+def test_place_for_the_settings_of_mariadb_is_asked_for(monkeypatch, opts):
+    opts.dbtype = "mysql"
+    monkeypatch.setattr(xcatha, "physical_address", lambda _: "10.5.106.4")
     monkeypatch.setattr(xcatha.os.path, "isdir", lambda path: False)
     with pytest.raises(xcatha.HAError) as error:
-        xcatha.bind_everywhere()
+        xcatha.admit_node(opts)
     assert error.value.what == "there is no place for MariaDB's settings"
     assert "make /etc/my.cnf.d" in error.value.hint

@@ -3501,8 +3501,7 @@ def check_cfgloc(opts):
     plain = opts.dbtype == "sqlite" and ":" not in first
     if share_has_data(opts.path) and not plain and engine_named_in(first) != opts.dbtype:
         refuse("%s/etc/xcat/cfgloc does not name %s" % (opts.path, opts.dbtype),
-               first.split("|")[0] or "it is empty",
-               "restore its first line from a backup")
+               first.split("|")[0] or "it is empty", "restore its first line from a backup")
 
 
 def check_alike(opts):

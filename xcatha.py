@@ -1477,9 +1477,8 @@ def mounts():
     """(mount point, filesystem, [options]) of all mounts (proc(5))."""
     # Not psutil's: its list asks every filesystem a question, and one that hangs hangs it.
     with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as stream:
-        fields = [line.split() for line in stream]
-    return [(unescaped(point), fstype, options.split(","))
-            for _, point, fstype, options, *_ in fields]
+        return [(unescaped(point), fstype, options.split(","))
+                for _, point, fstype, options, *_ in map(str.split, stream)]
 
 
 def unescaped(text):
@@ -2917,13 +2916,11 @@ def xcat(argv, action=ask, hint="see `systemctl status xcatd`"):
 
 
 def known_site(share):
-    """The site table's attributes; None in a dry run that cannot ask for them.
-
-    The tables are the other node's then, or to be made. On the first node they are those of
-    this node; later, those on the share once it is linked.
-    """
+    """The site table's attributes; None in a dry run that cannot ask for them."""
     if not RUN.dryrun:
         return site_attributes()
+    # The tables may be the other node's, or to be made. On the first node they are those of this
+    # node; later, those on the share once it is linked.
     if ("link", "/etc/xcat") in RUN.pretended and share_has_data(share):
         return None
     return attempt(site_attributes)[0] if xcat_installed() else None

@@ -1283,12 +1283,10 @@ def is_running(unit):
 
 
 def unit_states(*asked):
-    """{unit: (running, enabled)} of these kinds or units, or of all that are managed.
-
-    An instance is never enabled. `systemctl show` remembers old times, `is-enabled` looks at the
-    files: one question for all of them, and one more for each init script.
-    """
+    """{unit: (running, enabled)} of these kinds or units, or of all that are managed."""
     shown = units_of(*(asked or SERVICES))
+    # `systemctl show` remembers old times, `is-enabled` looks at the files: one question for all
+    # of them, and one more for each init script. An instance is never enabled.
     scripts = [unit for unit in shown if shown[unit]["UnitFileState"] == "generated"]
     files = [unit for unit in shown if unit not in scripts and "@" not in unit]
     boot = {}
@@ -1351,13 +1349,11 @@ def set_boot(wanted, units):
 
 
 def stop_services(kind, seen_before=None):
-    """The services of a kind are stopped, by unit and by process, and do not start at boot.
-
-    An error with one unit does not keep the others from being stopped. What unit_states has just
-    seen need not be looked at again.
-    """
+    """The services of a kind are stopped, by unit and by process, and do not start at boot."""
+    # What unit_states has just seen need not be looked at again.
     looked = unit_states(kind) if seen_before is None else seen_before
     states = {unit: state for unit, state in looked.items() if kind_of(unit) == kind}
+    # An error with one unit does not keep the others from being stopped.
     errors = [error_of(stop_unit, unit) for unit, (running, _) in states.items() if running]
     errors += [error_of(set_boot, False, [unit])
                for unit, (_, enabled) in states.items() if enabled]
@@ -1393,11 +1389,9 @@ def stop_strays(kind):
 
 
 def processes_of(kind, place=""):
-    """{server of a kind that runs on this host, containers left out: where it works}.
-
-    Of databases those of any engine that work in this place; without one only the pair's: those
-    that work in its directories, be they links or local.
-    """
+    """{server of a kind that runs on this host, containers left out: where it works}."""
+    # Of databases those of any engine that work in this place; without one only the pair's: those
+    # that work in its directories, be they links or local.
     places, found = [place or "/"], {}
     if kind == "database" and not place:
         places = [link_target(path) or path for engine in pair_engines()
@@ -2291,10 +2285,8 @@ def guard_services(share):
 # ---- Linked directories --------------------------------------------------------------------
 
 def all_directories():
-    """Every directory that may be a link, whatever the engine.
-
-    A PostgreSQL cluster is one of its own where others lie beside it.
-    """
+    """Every directory that may be a link, whatever the engine."""
+    # A PostgreSQL cluster is one of its own where others lie beside it.
     tops = (("/var/lib/pgsql", "data*"), ("/var/lib/postgresql", "*/*"))
     clusters = [path for top, below in tops if not link_target(top)
                 for path in glob.glob(os.path.join(top, below)) + [
@@ -2306,13 +2298,10 @@ def all_directories():
 
 
 def database_directories(engine):
-    """The directories of the engine's server here: PostgreSQL has EL's layout or Debian's.
-
-    Where other clusters lie beside the pair's, its own data alone.
-    """
+    """The directories of the engine's server here: PostgreSQL has EL's layout or Debian's."""
     if engine != "postgresql":
         return ENGINES[engine]["directories"]
-    if pair_cluster():
+    if pair_cluster():  # where other clusters lie beside the pair's, its own data alone
         return ["/var/lib/postgresql/" + pair_cluster().replace("-", "/", 1)]
     top, *debian = ENGINES[engine]["directories"]
     if has_debian_layout():
@@ -2325,11 +2314,9 @@ def database_directories(engine):
 
 
 def directories_to_link(opts, record):
-    """The directories that are links on the active node: as recorded, else by engine.
-
-    Less what is a mount of its own of storage that both nodes see.
-    """
+    """The directories that are links on the active node: as recorded, else by engine."""
     chosen = record.get("directories") or XCAT_DIRECTORIES + database_directories(opts.dbtype)
+    # Less what is a mount of its own of storage that both nodes see.
     return [path for path in as_here(chosen) if path not in opts.exclude and not (
         os.path.ismount(path) and mount_of(path)[0] == path
         and mount_of(path)[1] in SHARED_LOCKS + ("nfs",))]
@@ -2392,14 +2379,12 @@ def expect_data(path):
 
 
 def unlink_directory(share, path):
-    """The directory is no link into the share; what it was before is back. True if changed.
-
-    Where a database server still works in it, the link stays and that is an HAError.
-    """
+    """The directory is no link into the share; what it was before is back. True if changed."""
     target = link_target(path)
     if target and not leads_to(share, path):
         warn("%s is a link to %s, not into the share; left as it is" % (path, target))
         return False
+    # Where a database server still works in it, the link stays and that is an HAError.
     busy = works_on(share + path) if target else []  # its real name, which the link may not have
     expect(not busy, "%s stays linked" % path, "a database server works in %s" % " ".join(busy),
            "end that server, then run xcatha.py -d")
@@ -2446,10 +2431,7 @@ def unlink_all(share):
 
 
 def copy_directory(share, path, running=False):
-    """The partial copy equals the directory, links, ACLs, attributes and holes included.
-
-    While the node is running, files may vanish during the copy (rsync(1), exit 24).
-    """
+    """The partial copy equals the directory, links, ACLs, attributes and holes included."""
     expect(os.path.isdir(path), "%s is missing on this node" % path, "no such directory",
            "install xCAT and the database completely, or leave it out with --exclude " + path)
     expect_lease(share)
@@ -2461,7 +2443,7 @@ def copy_directory(share, path, running=False):
     if status == 23 and complaints and not worse:
         warn("the share cannot store %d ACLs or extended attributes of %s: its copy lacks them "
              "(the first: %s)" % (len(complaints), path, complaints[0]))
-    elif status and not (running and status == 24):
+    elif status and not (running and status == 24):  # files may vanish then (rsync(1))
         raise HAError("copying %s to the share failed" % path, "rsync: exit %d, %s" % (
             status, worse[0] if worse else last_line(out, err)),
                       "mend the cause, then run setup again")
@@ -2477,11 +2459,9 @@ def rsync_line(share, path):
 
 
 def copy_while_running(share, directories):
-    """The bulk is copied while the services still run; copy_all makes it complete.
-
-    No copy bears its final name, and those that must start empty do.
-    """
+    """The bulk is copied while the services still run; copy_all makes it complete."""
     expect_lease(share)
+    # No copy bears its final name, and those that must start empty do.
     for path in directories:
         take_name_back(share, path)
         if not RUN.dryrun:
@@ -2498,10 +2478,8 @@ def copy_while_running(share, directories):
 
 
 def copy_all(share, directories, since):
-    """Every directory is on the share, complete and durable, before any gets its final name.
-
-    Some are being copied since that moment (see has_changed); the unchanged ones are complete.
-    """
+    """Every directory is on the share, complete and durable, before any gets its final name."""
+    # Some are being copied since that moment (see has_changed); the unchanged ones are complete.
     for path in directories:
         if RUN.dryrun and path in COPIED_WHILE_RUNNING:
             announce("run", pasted(rsync_line(share, path)), "if it changes meanwhile")
@@ -2515,11 +2493,9 @@ def copy_all(share, directories, since):
 
 
 def has_changed(path, since):
-    """False if surely nothing in a directory was changed since a moment of both clocks.
-
-    By the change times of its inodes (inode(7)), which only the clock can falsify: where it was
-    set, the earlier of both moments counts. A look costs a tenth of what another rsync would.
-    """
+    """False if surely nothing in a directory was changed since a moment of both clocks."""
+    # By the change times of its inodes (inode(7)), which only the clock can falsify: where it was
+    # set, the earlier of both moments counts. A look costs a tenth of what another rsync would.
     epoch, steady = since
     moment = min(epoch, time.time() - (time.monotonic() - steady)) - 2  # kernels round down
     status, out, _ = ask(["find", path + "/", "-xdev", "-newerct", "@%d" % moment, "-print",

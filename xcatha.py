@@ -3670,24 +3670,6 @@ def show_change(before, after):
         say("  %-14s %-36s %s" % (what, was, is_now))
 
 
-def state_for_standby(opts):
-    """share_state, else "unreadable" (its record) or "unknown" (no path); fills in opts.
-
-    A VIP that is not the pair's is refused here, before anything is taken down.
-    """
-    opts.path = find_share(opts)
-    state = share_state(opts.path) if opts.path else "unknown"
-    if state != "answers":
-        return state
-    opts.path = os.path.realpath(opts.path)
-    broken = error_of(fill_in_from_share, opts)
-    if broken:
-        report(broken)
-        return "unreadable"
-    check_recorded(opts, read_record(opts.path), "-v", "vip")
-    return state
-
-
 def give_up_vip(opts):
     """The VIP is gone from this node, which keeps an address of its own."""
     here = vip_here(opts.vip)
@@ -3774,12 +3756,6 @@ def finish_active(opts, down):
             sys.stderr)
     say("This machine is set to primary management node successfully...")
     return DEGRADED if down else DONE
-
-
-def note_failure(share, started):
-    """Put an activate that failed into the history, where the share can take it."""
-    error_of(add_history, share, "activate failed, %s (%s)" % (
-        "not all put back" if RUN.undo_failed else "put back", seconds_since(started)))
 
 
 # ---- The commands --------------------------------------------------------------------------
@@ -3905,7 +3881,8 @@ def activate(opts):
         step("Host name", set_host_name, opts.host_name)
         step("/etc/hosts", write_hosts, opts, {})
         step("/etc/resolv.conf", set_nameserver, opts.vip, True, failed=down)
-    on_failure(note_failure, share, started)
+    on_failure(lambda: error_of(add_history, share, "activate failed, %s (%s)" % (
+        "not all put back" if RUN.undo_failed else "put back", seconds_since(started))))
     for _, what, evidence in unlike(opts, facts.result()):
         warn("%s: %s" % (what, evidence))
 
@@ -3959,7 +3936,16 @@ def activate(opts):
 
 def deactivate(opts):
     """Make this node a standby, as far as that is safe; exit code."""
-    state = state_for_standby(opts)
+    opts.path = find_share(opts)
+    state = share_state(opts.path) if opts.path else "unknown"
+    if state == "answers":
+        opts.path = os.path.realpath(opts.path)
+        broken = error_of(fill_in_from_share, opts)
+        if broken:
+            report(broken)
+            state = "unreadable"
+        else:  # a VIP that is not the pair's is refused before anything is taken down
+            check_recorded(opts, read_record(opts.path), "-v", "vip")
     if state == "silent":
         stand_by(opts, state)
         raise silent_share(opts.path)
@@ -3979,9 +3965,9 @@ def deactivate(opts):
 def stand_by(opts, state):
     """All steps of deactivate, which setup ends with, too; the titles of those that failed.
 
-    Every step that is still safe is taken, and nothing is rolled back. state is that of
-    state_for_standby: where the share cannot be read, record and lease stay as they are;
-    where it is silent, nothing but this host is touched.
+    Every step that is still safe is taken, and nothing is rolled back. state is share_state's,
+    else "unreadable" (its record) or "unknown" (no path): where the share cannot be read, record
+    and lease stay as they are; where it is silent, nothing but this host is touched.
     """
     failed, started = [], time.monotonic()
     if exists(KEPT):
@@ -4029,13 +4015,12 @@ def look_around(opts):
     """
     share = find_share(opts)
     view = {"format": 1, "host": physical_host_name(), "time": now(), "unseen": [],
-            "record": {}, "nodes": {}, "history": [], "lease": {"held_here": False}, "problems": [],
-            "notes": [],
+            "record": {}, "nodes": {}, "history": [], "lease": {"held_here": False},
+            "problems": [], "notes": [],
             "share": {"path": share, "answers": False},
             "host_name": {"running": host_name(), "physical": physical_host_name()},
             "links": {path: link_target(path) for path in all_directories() if link_target(path)},
-            "database": {"working_directories":
-                         sorted(set(processes_of("database").values()))}}
+            "database": {"working_directories": sorted(set(processes_of("database").values()))}}
     with concurrent.futures.ThreadPoolExecutor(3) as pool:  # silence is waited for once
         services, pacemaker = pool.submit(unit_states), pool.submit(managed_resource)
         look_at_share(view, share)
@@ -4059,8 +4044,7 @@ def look_around(opts):
     view["unseen"] += ["%s: only root may read it" % path for path, _ in network_settings()
                        if not os.access(path, os.R_OK)]
     view["unseen"] += ["no answer in time: " + line for line in RUN.unanswered]
-    known = (view["share"]["answers"] and view["record"] and view["services"]
-             and view["member"])
+    known = view["record"] and view["services"] and view["member"]
     view["role"] = ("unknown" if not known else "inconsistent" if view["problems"] else
                     "unknown" if RUN.unanswered else
                     "active" if is_named_active(view) else "standby")
@@ -4132,21 +4116,38 @@ def line_to_paste(view, command):
              "-m": record.get("netmask"), "-t": record.get("dbtype")}
     wanted = {"-s": "-p -v -i -n -m -t", "-a": "-p -v -i", "-d": "-v"}[command].split()
     words = [word for flag in wanted if known[flag] for word in (flag, known[flag])]
-    line = [sys.executable, os.path.abspath(__file__), command] + words
-    return pasted(line)
+    return pasted([sys.executable, os.path.abspath(__file__), command] + words)
 
 
 def problems(view):
     """(problem, the command that mends it) of every inconsistency."""
-    if view["record"] and view["services"]:
+    share, record = view["share"]["path"], view["record"]
+    if record and view["services"]:
         yield from (active_problems if is_named_active(view) else standby_problems)(view)
-        yield from share_problems(view)
+
+        # What is wrong on the share, and with this node's membership.
+        join = line_to_paste(view, "-a" if is_named_active(view) and record["finished"] else "-s")
+        for path in all_directories():
+            half = share + path + PARTIAL
+            if record["finished"] and exists(half):
+                yield "a half copy is left: %s" % half, (
+                    "mv {0} {0}.old".format(shlex.quote(half)))
+        if view["host"] not in view["nodes"]:
+            yield "this node is not set up", join
+        elif record["finished"]:
+            for unit in unguarded_units():
+                yield "%s is not bound to the lease" % short_names(unit), join
+        if view["share"]["free_percent"] < 5:
+            yield "the share is nearly full: %d MB free" % (view["share"]["free_bytes"] >> 20), (
+                "make room there; what is big: du -xhd2 %s | sort -h | tail -20" % (
+                    shlex.quote(share)))
+
         yield from version_problems(view)
-        if view["record"]["finished"] and wrong_cfgloc():
+        if record["finished"] and wrong_cfgloc():
             yield "%s of this node's own leads to the pair's database" % wrong_cfgloc(), (
                 line_to_paste(view, "-a" if is_named_active(view) else "-d"))
-        yield from mounts_over_links(as_here(view["record"].get("directories", [])))
-    for point in mounts_at_boot(view["share"]["path"]):
+        yield from mounts_over_links(as_here(record.get("directories", [])))
+    for point in mounts_at_boot(share):
         yield "/etc/fstab mounts %s at boot, be it in use on the other node" % point, (
             "sed -i -E 's|^([^#]\\S*\\s+%s\\s+\\S+\\s+)|\\1noauto,|' /etc/fstab" % point)
     for unit, state in view["services"].items():
@@ -4183,8 +4184,7 @@ def active_problems(view):
     if lost:
         yield "not linked into the share: " + " ".join(lost), again
     running = {state["kind"] for state in view["services"].values() if state["running"]}
-    core = ["xcatd"] + (["database"] if record["dbtype"] != "sqlite" else [])
-    for kind in core:
+    for kind in ["xcatd"] + (["database"] if record["dbtype"] != "sqlite" else []):
         if kind not in running:
             yield "%s is down" % kind, again
     if os.geteuid() != 0:  # who may see neither where a server works nor xCAT's tables
@@ -4196,7 +4196,10 @@ def active_problems(view):
 
 
 def xcat_problems(view, running):
-    """What xCAT's tables and services should say on the active node and do not."""
+    """What xCAT's tables and services should say on the active node and do not.
+
+    Attributes and boot files must not bind compute nodes to one node of the pair.
+    """
     opts = argparse.Namespace(vip=view["record"]["vip"], nic=view["vip"]["nic"] or "-",  # no NIC
                               host_name=view["record"]["host_name"], path=view["share"]["path"])
     cfgloc = re.search(r"host=([^|;\s]*)", read_cfgloc())
@@ -4209,42 +4212,45 @@ def xcat_problems(view, running):
         complete = line_to_paste(dict(view, pacemaker=""), "-a")  # it does not watch these
         for what in optional_down(view["record"], site):
             yield "%s is down" % what, complete
-        yield from table_problems(opts, site, running)
-    except HAError as error:
-        if not RUN.unanswered:
-            yield "%s (%s)" % (error.what, error.evidence), error.hint
 
-
-def table_problems(opts, site, running):
-    """Attributes and boot files that bind compute nodes to one node of the pair."""
-    places, networks = places_of_nodes(opts, site), table("networks")
-    rows = [("site", "clustersite", site)] + [
-        ("network", row["netname"], row) for row in networks] + [
-            ("node", row["node"], row) for row in table("noderes") + table("nodehm")]
-    wrong = {(kind, name, attribute): ("%s, " % value, with_vip(value, places, opts.vip))
-             for kind, name, row in rows for attribute, value in row.items()
-             if value and attribute not in NEVER_SERVERS}
-    wrong.update(((kind, name, attribute), ("", value))
-                 for kind, name, attribute, value in wrong_masters(opts, site))
-    anew = " && makedhcp -n && makedhcp -a" if "DHCP" in running else ""
-    for (kind, name, attribute), (value, right) in wrong.items():
-        if right:
+        # Attributes that name one node of the pair, and those that should name the VIP.
+        places, networks = places_of_nodes(opts, site), table("networks")
+        rows = [("site", "clustersite", site)] + [
+            ("network", row["netname"], row) for row in networks] + [
+                ("node", row["node"], row) for row in table("noderes") + table("nodehm")]
+        wrong = {(kind, name, attribute): ("%s, " % value, with_vip(value, places, opts.vip))
+                 for kind, name, row in rows for attribute, value in row.items()
+                 if value and attribute not in NEVER_SERVERS}
+        wrong.update(((kind, name, attribute), ("", value))
+                     for kind, name, attribute, value in wrong_masters(opts, site))
+        anew = " && makedhcp -n && makedhcp -a" if "DHCP" in running else ""
+        for (kind, name, attribute), (value, right) in wrong.items():
+            if not right:
+                continue
             if attribute == "forwarders":  # a name server that asks itself asks for ever
                 right = ",".join(word for word in right.split(",") if word != opts.vip)
-            kind = "group" if kind == "node" and is_group(name) else kind
+            if kind == "node" and (
+                    name in [row.get("groupname") for row in table("nodegroup")]
+                    or any(name in row["groups"].split(",") for row in table("nodelist"))):
+                kind = "group"
             yield "%s of %s is %snot the VIP" % (attribute, name, value), pasted(
                 ["chdef", "-t", kind, "-o", name, "%s=%s" % (attribute, right)]) + (
                     anew if kind == "network" else "")
-    nics = site.get("dhcpinterfaces", "")
-    if without_aliases(nics) != nics:
-        yield "dhcpinterfaces of clustersite has an alias: %s" % nics, (
-            "chdef -t site -o clustersite dhcpinterfaces=" + shlex.quote(without_aliases(nics)))
-    for row in networks:
-        if ":" in row["mgtifname"].replace("!remote!", ""):
-            yield "mgtifname of %s is the alias %s" % (row["netname"], row["mgtifname"]), (
-                "chdef -t network -o %s mgtifname=%s" % (row["netname"], device_of(
-                    row["mgtifname"])))
-    yield from boot_file_problems(opts, places)
+
+        nics = site.get("dhcpinterfaces", "")
+        if without_aliases(nics) != nics:
+            yield "dhcpinterfaces of clustersite has an alias: %s" % nics, (
+                "chdef -t site -o clustersite dhcpinterfaces=" +
+                shlex.quote(without_aliases(nics)))
+        for row in networks:
+            if ":" in row["mgtifname"].replace("!remote!", ""):
+                yield "mgtifname of %s is the alias %s" % (row["netname"], row["mgtifname"]), (
+                    "chdef -t network -o %s mgtifname=%s" % (
+                        row["netname"], device_of(row["mgtifname"])))
+        yield from boot_file_problems(opts, places)
+    except HAError as error:
+        if not RUN.unanswered:
+            yield "%s (%s)" % (error.what, error.evidence), error.hint
 
 
 def boot_file_problems(opts, places):
@@ -4282,12 +4288,6 @@ def without_aliases(nics):
     return re.sub(r"(?<=[\w.-]):(?!noboot)[^,;|:\s]+", "", nics)
 
 
-def is_group(name):
-    """True if xCAT knows the name as a group of nodes."""
-    return name in [row.get("groupname") for row in table("nodegroup")] or any(
-        name in row["groups"].split(",") for row in table("nodelist"))
-
-
 def standby_problems(view):
     """What a standby has and should not have."""
     clean = line_to_paste(view, "-d")
@@ -4317,29 +4317,6 @@ def standby_problems(view):
             view["vip"]["answered_by"]), "find that machine and take the address off it"
 
 
-def share_problems(view):
-    """What is wrong on the share, and with this node's membership."""
-    share, record = view["share"]["path"], view["record"]
-    join = line_to_paste(view, "-a" if is_named_active(view) and record["finished"] else "-s")
-    for path in all_directories():
-        if record.get("finished") and exists(share + path + PARTIAL):
-            yield "a half copy is left: %s" % (share + path + PARTIAL), put_aside(
-                share + path + PARTIAL)
-    if view["host"] not in view["nodes"]:
-        yield "this node is not set up", join
-    elif record.get("finished"):
-        for unit in unguarded_units():
-            yield "%s is not bound to the lease" % short_names(unit), join
-    if view["share"]["free_percent"] < 5:
-        yield "the share is nearly full: %d MB free" % (view["share"]["free_bytes"] >> 20), (
-            "make room there; what is big: du -xhd2 %s | sort -h | tail -20" % shlex.quote(share))
-
-
-def put_aside(path):
-    """The line that renames what is in the way, for the administrator to look into."""
-    return "mv {0} {0}.old".format(shlex.quote(path))
-
-
 def version_problems(view):
     """A record of this node's that is out of date, and versions that differ between the nodes."""
     active, nodes = is_named_active(view), view["nodes"]
@@ -4364,7 +4341,8 @@ def notes(view):
     for path in all_directories():
         needed = path in view["links"] or not exists(path)
         for older in backups_of(path)[:-1 if needed else None]:
-            yield "%s is left over from an earlier run; look into it" % older, put_aside(older)
+            yield "%s is left over from an earlier run; look into it" % older, (
+                "mv {0} {0}.old".format(shlex.quote(older)))
     share = view["share"]["path"]
     device = view["share"]["answers"] and unprotected_device(share)
     if device:
@@ -4379,7 +4357,16 @@ def notes(view):
             line_to_paste(view, "-s"))
     if view["record"] and is_named_active(view):
         yield from package_notes(view)
-    yield from key_notes(view)
+    nodes = view["nodes"]
+    keys = {name: node["ssh_key"] for name, node in nodes.items() if node.get("ssh_key")}
+    if len(set(keys.values())) > 1:  # the active node's counts, else that of the node set up first
+        active = active_node(view["record"])
+        holder = active if active in keys else min(keys, key=lambda name: nodes[name]["set_up"])
+        yield "root's ssh key differs between the nodes; compute nodes trust only one", (
+            "on the other node, run what its own --status says of this"
+            if holder == view["host"] else
+            "rsync -a --backup --suffix=.xcatbak '%s:/root/.ssh/id_*' /root/.ssh/ && %s" % (
+                holder, line_to_paste(view, "-s")))
     if is_named_active(view) and view["vip"]["nic"]:
         yield from delivery_notes(view["vip"]["address"])
         if os.geteuid() == 0 and view["services"].get("xcatd.service", {}).get("running"):
@@ -4473,22 +4460,15 @@ def package_notes(view):
             return
 
 
-def key_notes(view):
-    """Root's ssh keys that differ: the active node's counts, else that of the node set up first."""
-    nodes, again = view["nodes"], line_to_paste(view, "-s")
-    keys = {name: node["ssh_key"] for name, node in nodes.items() if node.get("ssh_key")}
-    if len(set(keys.values())) < 2:
-        return
-    active = active_node(view["record"])
-    holder = active if active in keys else min(keys, key=lambda name: nodes[name]["set_up"])
-    yield "root's ssh key differs between the nodes; compute nodes trust only one", (
-        "on the other node, run what its own --status says of this" if holder == view["host"] else
-        "rsync -a --backup --suffix=.xcatbak '%s:/root/.ssh/id_*' /root/.ssh/ && %s" % (
-            holder, again))
+def status(opts):
+    """Show the state of this node and of the pair; exit code 0 active, 3 standby, 1, 4."""
+    RUN.patience = STATUS_PATIENCE
+    view = look_around(opts)
+    if opts.json:
+        say(json.dumps(view, indent=1, sort_keys=True))
+        return STATUS_CODES[view["role"]]
 
-
-def status_lines(view):
-    """status for people; what matters most comes last."""
+    # For people; what matters most comes last.
     vip, record, lease = view["vip"], view["record"], view["lease"]
     running = [unit for unit, state in view["services"].items() if state["running"]]
     active = record.get("active") or {}
@@ -4517,18 +4497,8 @@ def status_lines(view):
         lines += ["note: " + item["note"], "  mend: " + item["mend"]]
     if not view["member"]:
         lines.append("This node is no member of a pair; xcatha.py -s makes it one.")
-    return lines + ["%s: %s" % (view["host"], view["role"])]
-
-
-def status(opts):
-    """Show the state of this node and of the pair; exit code 0 active, 3 standby, 1, 4."""
-    RUN.patience = STATUS_PATIENCE
-    view = look_around(opts)
-    if opts.json:
-        say(json.dumps(view, indent=1, sort_keys=True))
-    else:
-        for line in status_lines(view):
-            say(line)
+    for line in lines + ["%s: %s" % (view["host"], view["role"])]:
+        say(line)
     return STATUS_CODES[view["role"]]
 
 

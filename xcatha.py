@@ -3556,7 +3556,13 @@ def prepare_share(share):
 def begin_record(opts, state):
     """The record names this node as the one at work, and what the pair is; undone as a whole."""
     path = state_file(opts.path, "cluster.json")
-    on_failure(restore_record, path, read_text(path, None))
+
+    def restore_record(before):
+        """The record is as it was before this run, unless not all of the run could be undone."""
+        expect(not RUN.undo_failed, "the record keeps this node's name",
+               "not everything was put back", "run xcatha.py -d, or the same command again")
+        restore_file(path, before)
+    on_failure(restore_record, read_text(path, None))
     pair = {name: getattr(opts, name) for name in ("vip", "netmask", "host_name", "dbtype")}
     write_record(opts.path, finished=share_has_data(opts.path), released=False,
                  active={"host": physical_host_name(), "since": now(), "state": state},
@@ -3566,13 +3572,6 @@ def begin_record(opts, state):
 def console_in_use(share):
     """The console server that runs here, else the one that ran on the active node."""
     return next(iter(running_units("console")), read_record(share).get("console"))
-
-
-def restore_record(path, text):
-    """The record is as it was before this run, unless not all of the run could be undone."""
-    expect(not RUN.undo_failed, "the record keeps this node's name",
-           "not everything was put back", "run xcatha.py -d, or the same command again")
-    restore_file(path, text)
 
 
 def take_back(share):
@@ -3620,8 +3619,13 @@ def is_serving(opts):
 def is_active(opts):
     """True if this node is the active one and nothing is left to do."""
     record = read_record(opts.path)
+
+    def left_to_do():
+        """What the services that the site uses and xCAT's tables still lack."""
+        site = site_attributes()
+        return optional_down(record, site) + wrong_masters(opts, site)
     return (is_active_record(record) and lease_held_here(opts.path) and is_serving(opts)
-            and host_name() == opts.host_name and attempt(left_to_do, opts, record) == ([], None)
+            and host_name() == opts.host_name and attempt(left_to_do) == ([], None)
             and not vip_amiss(opts.vip, opts.nic, opts.netmask)
             and set(directories_to_link(opts, record)) <= set(linked_into(opts.path))
             and not unguarded_units() and not wrong_cfgloc()
@@ -3634,12 +3638,6 @@ def optional_down(record, site):
     console = record.get("console")
     unused = console not in units_of("console") or is_running(console)
     return down + ([] if unused else [short_names(console)])
-
-
-def left_to_do(opts, record):
-    """What the services that the site uses and xCAT's tables still lack."""
-    site = site_attributes()
-    return optional_down(record, site) + wrong_masters(opts, site)
 
 
 def picture(opts):
@@ -4121,12 +4119,12 @@ def line_to_paste(view, command):
 
 def problems(view):
     """(problem, the command that mends it) of every inconsistency."""
-    share, record = view["share"]["path"], view["record"]
+    share, record, active = view["share"]["path"], view["record"], is_named_active(view)
     if record and view["services"]:
-        yield from (active_problems if is_named_active(view) else standby_problems)(view)
+        yield from (active_problems if active else standby_problems)(view)
 
         # What is wrong on the share, and with this node's membership.
-        join = line_to_paste(view, "-a" if is_named_active(view) and record["finished"] else "-s")
+        join = line_to_paste(view, "-a" if active and record["finished"] else "-s")
         for path in all_directories():
             half = share + path + PARTIAL
             if record["finished"] and exists(half):
@@ -4145,7 +4143,7 @@ def problems(view):
         yield from version_problems(view)
         if record["finished"] and wrong_cfgloc():
             yield "%s of this node's own leads to the pair's database" % wrong_cfgloc(), (
-                line_to_paste(view, "-a" if is_named_active(view) else "-d"))
+                line_to_paste(view, "-a" if active else "-d"))
         yield from mounts_over_links(as_here(record.get("directories", [])))
     for point in mounts_at_boot(share):
         yield "/etc/fstab mounts %s at boot, be it in use on the other node" % point, (
@@ -4355,7 +4353,7 @@ def notes(view):
     if standby and with_saved_hosts(share) != read_text("/etc/hosts"):
         yield "/etc/hosts differs from the active node's; activate adds its lines", (
             line_to_paste(view, "-s"))
-    if view["record"] and is_named_active(view):
+    if is_named_active(view):
         yield from package_notes(view)
     nodes = view["nodes"]
     keys = {name: node["ssh_key"] for name, node in nodes.items() if node.get("ssh_key")}

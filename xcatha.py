@@ -252,8 +252,8 @@ def warn(text):
 
 
 def report(error):
-    """Show an HAError on stderr and in the log."""
-    for number, line in enumerate(map(without_secrets, error.lines())):
+    """Show an HAError, if there is one, on stderr and in the log."""
+    for number, line in enumerate(map(without_secrets, error.lines() if error else [])):
         log.error(line.strip())
         prefix = EXIT_REASON if RUN.by_pacemaker else "ERROR: "
         say(line if number else prefix + line, sys.stderr)
@@ -483,16 +483,6 @@ def point_of_no_return():
     RUN.undo.clear()
 
 
-def in_background(action, *args, **kwargs):
-    """Start what the next step need not wait for; main waits for it at the end."""
-    if RUN.dryrun:  # in order, so that two dry runs read alike
-        action(*args, **kwargs)
-        return
-    thread = threading.Thread(target=error_of, args=(action,) + args, kwargs=kwargs)
-    RUN.threads.append(thread)
-    thread.start()
-
-
 def attempt(action, *args, **kwargs):
     """(what a call returns, None), or (None, its error); any exception becomes an HAError."""
     try:
@@ -552,15 +542,12 @@ def plan(kind, name, directories, started):
 
 def read_text(path, default=""):
     """The text of a file, byte for byte, or the default where there is none."""
-    def look(name):
-        """The file as it is now."""
-        try:
-            with open(through_links(name), encoding="utf-8", errors="surrogateescape",
-                      newline="") as stream:
-                return stream.read()
-        except FileNotFoundError:
-            return default
-    return seen("text", path, look)
+    if ("text", path) in RUN.pretended:
+        return RUN.pretended["text", path]
+    with contextlib.suppress(FileNotFoundError), open(
+            through_links(path), encoding="utf-8", errors="surrogateescape", newline="") as stream:
+        return stream.read()
+    return default
 
 
 def lines_of(text):
@@ -646,11 +633,10 @@ def write_file(path, text, mode=0o644):
 def change_file(path, text):
     """Write a file unless it says so already, and put it back if the run fails; True if changed."""
     before = read_text(path, None)
-    if before == text:
-        return False
-    on_failure(restore_file, path, before)
-    write_file(path, text)
-    return True
+    if before != text:
+        on_failure(restore_file, path, before)
+        write_file(path, text)
+    return before != text
 
 
 def restore_file(path, text):
@@ -716,12 +702,8 @@ def exists(path):
 
 def link_target(path):
     """Where the symbolic link points, without doubled slashes; "" if the path is none."""
-    def look(name):
-        """The link as it is now."""
-        if name in mount_points() or not os.path.islink(name):
-            return ""
-        return re.sub("//+", "/", os.readlink(name))
-    return seen("link", path, look)
+    return seen("link", path, lambda _: "" if path in mount_points() or not os.path.islink(path)
+                else re.sub("//+", "/", os.readlink(path)))
 
 
 def now():
@@ -973,7 +955,15 @@ def add_vip(opts, as_found=False):
     pretend("address", opts.vip, opts.nic)
     pretend("prefix", opts.vip, network.prefixlen)
     expect(vip_here(opts.vip), "the VIP is not on %s" % opts.nic, "psutil does not list it")
-    tell_neighbours(opts)
+    # Correct the neighbours' ARP tables in the background, as request and as reply: some switches
+    # learn from replies only. Repeats cover a lost frame (RFC 5227, 2.3). A run waits at its end.
+    for form in ("-U", "-A"):
+        line = ["arping", form, "-c", "3", "-I", device_of(opts.nic), opts.vip]
+        thread = threading.Thread(target=error_of, args=(do, line), kwargs={"may_fail": True})
+        RUN.threads.append(thread)
+        thread.start()
+        if RUN.dryrun:  # in order, so that two dry runs read alike
+            thread.join()
     return "%s/%d added to %s%s" % (opts.vip, network.prefixlen, opts.nic,
                                     amiss and " (was %s)" % amiss)
 
@@ -989,16 +979,6 @@ def restore_vip(vip, places, routes):
         do(["ip", "-4", "route", "replace"] + route)
 
 
-def tell_neighbours(opts):
-    """Correct the neighbours' ARP tables in the background, as request and as reply.
-
-    Some switches learn from replies only; repeats cover a lost frame (RFC 5227, 2.3).
-    """
-    for form in ("-U", "-A"):
-        in_background(do, ["arping", form, "-c", "3", "-I", device_of(opts.nic), opts.vip],
-                      may_fail=True)
-
-
 def remove_vip(vip):
     """The VIP is gone from wherever it is; other addresses and routes of the node stay."""
     here = vip_here(vip)
@@ -1008,11 +988,20 @@ def remove_vip(vip):
     for place in vip_places(vip):
         device = place["dev"]
         kept = own_addresses(device, vip)
-        with secondaries_promoted(device if kept and not place.get("secondary") else None):
+        # With it, a primary address that goes leaves the others of its subnet (Linux ip-sysctl).
+        names = ["net/ipv4/conf/%s/promote_secondaries" % name for name in ("all", device)]
+        promoted = not kept or place.get("secondary") or any(
+            read_text("/proc/sys/" + name).strip() == "1" for name in names)
+        if not promoted:
+            do(["sysctl", "-q", "-w", names[1] + "=1"])
+        try:
             if have("ip"):
                 do(["ip", "address", "del", "%s/%d" % (vip, place["prefixlen"]), "dev", device])
             else:
                 do(["ifconfig", here, "down"])
+        finally:
+            if not promoted:
+                do(["sysctl", "-q", "-w", names[1] + "=0"], may_fail=True)
         lost = [address for address in kept if address not in own_addresses(device, vip)]
         expect(not lost, "removing the VIP took %s along" % ", ".join(lost),
                hint="add them again with `ip address add`")
@@ -1031,20 +1020,6 @@ def routes_from(vip):
     return [[word for word in route if word not in ("linkdown", "dead")] for route in shown
             if {"src", "dev"} <= set(route) and route[route.index("src") + 1] == vip
             and "kernel" not in route]
-
-
-@contextlib.contextmanager
-def secondaries_promoted(device):
-    """Within it, removing a primary address keeps the others of its subnet (Linux ip-sysctl)."""
-    names = ["net/ipv4/conf/%s/promote_secondaries" % name for name in ("all", device)]
-    if device is None or any(read_text("/proc/sys/" + name).strip() == "1" for name in names):
-        yield
-        return
-    do(["sysctl", "-q", "-w", names[1] + "=1"])
-    try:
-        yield
-    finally:
-        do(["sysctl", "-q", "-w", names[1] + "=0"], may_fail=True)
 
 
 PERSISTENT_PLACES = {
@@ -4516,9 +4491,7 @@ def guide(opts):
     opts.path = opts.path or find_share(opts)
     opts.vip = opts.vip or vip_of_lease_unit()
     if opts.path and share_state(opts.path) == "answers":
-        broken = error_of(supply_from_share)
-        if broken:
-            report(broken)
+        report(error_of(supply_from_share))
     by_hand = not opts.path and missing == needed
     if not by_hand:
         require(opts, *needed)
@@ -4531,13 +4504,10 @@ def guide(opts):
         say("This node has no record of a pair: VIP and mounts are yours to move.")
         say("  addresses here: " + ", ".join(address for _, address, _ in addresses()))
         say("  mounted or linked: " + (" ".join(shared) or "none"))
-        units = list(units_of(*SERVICES))
-        if opts.command == "activate":
-            say("Is the VIP up and the shared data mounted? Services to be started:")
-            units = units[::-1]
-        else:
-            say("Services to be stopped and disabled at boot:")
-        for unit in units:
+        starting = opts.command == "activate"
+        say("Is the VIP up and the shared data mounted? Services to be started:" if starting else
+            "Services to be stopped and disabled at boot:")
+        for unit in list(units_of(*SERVICES))[::-1 if starting else 1]:
             say("... " + short_names(unit))
     else:
         say("%s with:" % opts.command)
@@ -4597,6 +4567,10 @@ AGENT_PARAMETERS = {
 AGENT_REQUIRED = ("path", "vip", "nic")
 # {action: the least time limit in seconds}; systemd gives xcatd's start 600.
 AGENT_ACTIONS = {"start": 900, "stop": 300, "monitor": 60, "validate-all": 60, "meta-data": 10}
+META_PARAMETER = """
+<parameter name="{0}" required="{1:d}"><longdesc lang="en">{2}</longdesc>\
+<shortdesc lang="en">{0}</shortdesc><content type="string"/></parameter>"""
+# What the cluster manager and its tools need to know of the agent.
 META_DATA = """<?xml version="1.0"?>
 <!DOCTYPE resource-agent SYSTEM "ra-api-1.dtd">
 <resource-agent name="xcatha" version="%s">
@@ -4608,7 +4582,12 @@ data, or a standby. Needs fencing: two active nodes would ruin the database.</lo
 </parameters>
 <actions>%s
 </actions>
-</resource-agent>"""
+</resource-agent>""" % (
+    VERSION, "".join(META_PARAMETER.format(name, name in AGENT_REQUIRED, text)
+                     for name, text in AGENT_PARAMETERS.items()),
+    "".join('\n<action name="%s" timeout="%ds"%s/>' % (
+        name, limit, ' interval="10s" depth="0"' if name == "monitor" else "")
+            for name, limit in AGENT_ACTIONS.items()))
 
 
 def run_agent(action):
@@ -4616,7 +4595,7 @@ def run_agent(action):
     if action not in AGENT_ACTIONS:
         return OCF_ERR_UNIMPLEMENTED
     if action == "meta-data":
-        say(meta_data())
+        say(META_DATA)
         return OCF_SUCCESS
     if psutil is None:
         missing_library()
@@ -4634,8 +4613,7 @@ def run_agent(action):
     opts = parse(["--status"] + options)
     RUN.by_pacemaker = True
     code, error = attempt(run_agent_action, action, opts, options)
-    if error:
-        report(error)
+    report(error)
     return OCF_ERR_GENERIC if error else code
 
 
@@ -4646,8 +4624,7 @@ def run_agent_action(action, opts, options):
     if action == "validate-all":
         RUN.dryrun = True
         refusal = error_of(run_checks, opts, ACTIVATE_CHECKS)
-        if refusal:
-            report(refusal)
+        report(refusal)
         return OCF_ERR_ARGS if refusal else OCF_SUCCESS
     if action == "stop" and is_member():  # else the services are the node's own
         main(["-d"] + options)
@@ -4684,18 +4661,6 @@ def is_member():
     return exists(guard_file("xcatd.service")) or bool(share_from_links())
 
 
-def meta_data():
-    """What the cluster manager and its tools need to know of the agent, as XML."""
-    parameter = ('\n<parameter name="{0}" required="{1:d}"><longdesc lang="en">{2}</longdesc>'
-                 '<shortdesc lang="en">{0}</shortdesc><content type="string"/></parameter>')
-    parameters = [parameter.format(name, name in AGENT_REQUIRED, text)
-                  for name, text in AGENT_PARAMETERS.items()]
-    actions = ['\n<action name="%s" timeout="%ds"%s/>' % (
-        name, limit, ' interval="10s" depth="0"' if name == "monitor" else "")
-        for name, limit in AGENT_ACTIONS.items()]
-    return META_DATA % (VERSION, "".join(parameters), "".join(actions))
-
-
 def managed_resource():
     """The resource by which Pacemaker manages the pair, "" where it is not in charge."""
     out = output_of(["crm_mon", "--one-shot", "--inactive", "--output-as=xml"], SHARE_LIMIT) if (
@@ -4727,10 +4692,9 @@ def check_not_managed(opts):
 
 def ipv4(text):
     """An IPv4 address of a host."""
-    try:
+    with contextlib.suppress(ValueError):
         return str(ipaddress.IPv4Address(text))
-    except ValueError:
-        raise wrong_value(text, "is not an IPv4 address") from None
+    raise wrong_value(text, "is not an IPv4 address")
 
 
 def wrong_value(text, why):
@@ -4740,13 +4704,10 @@ def wrong_value(text, why):
 
 def netmask(text):
     """A netmask as 255.255.255.0."""
-    try:
-        network = ipaddress.IPv4Network("0.0.0.0/" + text)
-    except ValueError:
-        raise wrong_value(text, "is not a netmask") from None
-    if str(network.netmask) != text:
-        raise wrong_value(text, "is not a netmask")
-    return text
+    with contextlib.suppress(ValueError):
+        if str(ipaddress.IPv4Network("0.0.0.0/" + text).netmask) == text:
+            return text
+    raise wrong_value(text, "is not a netmask")
 
 
 def nic(text):
@@ -4860,20 +4821,6 @@ def require(opts, *names):
                       "see the examples in xcatha.py --help", USAGE)
 
 
-@contextlib.contextmanager
-def one_run_at_a_time():
-    """Refuse while another run is at work on this node; a dry run may look on."""
-    if RUN.dryrun:
-        yield
-        return
-    patience = SERVICE_LIMIT if RUN.by_pacemaker else EARLY_PROBE  # keep_address takes a moment
-    with open(RUN_LOCK, "a") as lock:
-        if not wait_until(lambda: lock_file(lock.fileno()) == "ours", patience):
-            refuse("another run of xcatha.py is at work on this node",
-                   RUN_LOCK + " is locked", "wait for its end")
-        yield
-
-
 def note_signal(number, frame):
     """SIGINT and SIGTERM end the command at work; the run then stops at its next command."""
     if RUN.signal is None:
@@ -4899,9 +4846,8 @@ def rollback(error, opts):
     while RUN.undo:  # where one change cannot be put back, the others are tried all the same
         action, args, kwargs = RUN.undo.pop()
         obstacle = error_of(action, *args, **kwargs)
-        if obstacle:
-            report(obstacle)
-            RUN.undo_failed = True
+        report(obstacle)
+        RUN.undo_failed |= obstacle is not None
     if RUN.undo_failed:
         say("This node is NOT as it was found; next: xcatha.py -d", sys.stderr)
         return INCOMPLETE
@@ -4911,9 +4857,15 @@ def rollback(error, opts):
 
 
 def run_command(opts):
-    """Run the command, undo it if it fails; exit code."""
+    """Run the command, alone on this node, and undo it if it fails; exit code."""
+    patience = SERVICE_LIMIT if RUN.by_pacemaker else EARLY_PROBE  # keep_address takes a moment
     try:
-        with one_run_at_a_time():
+        # A dry run may look on.
+        with open(os.devnull if RUN.dryrun else RUN_LOCK, "a") as lock:
+            if not RUN.dryrun and not wait_until(
+                    lambda: lock_file(lock.fileno()) == "ours", patience):
+                refuse("another run of xcatha.py is at work on this node",
+                       RUN_LOCK + " is locked", "wait for its end")
             code, error = attempt(run_guided, opts)
             for thread in RUN.threads:
                 thread.join()
@@ -4962,8 +4914,7 @@ def main(argv=None):
         return missing_library()
     if opts.command == "status":  # needs neither root nor a log
         code, error = attempt(status, opts)
-        if error:
-            report(error)
+        report(error)
         return STATUS_CODES["unknown"] if error else code
     if os.geteuid() != 0:
         say("xcatha.py must run as root; next: sudo xcatha.py ...", sys.stderr)

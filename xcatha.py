@@ -565,15 +565,13 @@ def through_links(path):
 
     What the share lacks would be a copy of what is here.
     """
-    moved = [(name, origin) for (kind, name), origin in list(RUN.pretended.items())
-             if kind == "moved"]
-    really = path
-    for name, origin in reversed(moved):
-        if lies_in(really, name):
+    pretended, really = list(RUN.pretended.items()), path
+    for (kind, name), origin in reversed(pretended):
+        if kind == "moved" and lies_in(really, name):
             really = origin + really[len(name):]
     if really != path:
         return really
-    for (kind, link), target in list(RUN.pretended.items()):
+    for (kind, link), target in pretended:
         if kind == "link" and target and lies_in(path, link):
             there = target + path[len(link):]
             return there if os.path.lexists(target) else path
@@ -709,11 +707,6 @@ def link_target(path):
 def now():
     """The time with its zone, to the second (RFC 3339)."""
     return datetime.datetime.now(datetime.timezone.utc).astimezone().isoformat(timespec="seconds")
-
-
-def seconds_since(started):
-    """How long ago a moment of the monotonic clock was, for people."""
-    return "%.0f s" % (time.monotonic() - started)
 
 
 def time_stamp():
@@ -3690,7 +3683,7 @@ def release_record(share, started):
         if not lease_held_here(share) and stack.enter_context(brief_lock(share)) == "held":
             return "another node is at work, left alone"
         write_record(share, released=True, released_lease=nonce)
-        add_history(share, "standby (%s)" % seconds_since(started))
+        add_history(share, "standby (%.0f s)" % (time.monotonic() - started))
     return "released"
 
 
@@ -3854,8 +3847,8 @@ def activate(opts):
         step("Host name", set_host_name, opts.host_name)
         step("/etc/hosts", write_hosts, opts, {})
         step("/etc/resolv.conf", set_nameserver, opts.vip, True, failed=down)
-    on_failure(lambda: error_of(add_history, share, "activate failed, %s (%s)" % (
-        "not all put back" if RUN.undo_failed else "put back", seconds_since(started))))
+    on_failure(lambda: error_of(add_history, share, "activate failed, %s (%.0f s)" % (
+        "not all put back" if RUN.undo_failed else "put back", time.monotonic() - started)))
     for _, what, evidence in unlike(opts, facts.result()):
         warn("%s: %s" % (what, evidence))
 
@@ -3900,8 +3893,8 @@ def activate(opts):
     repaired = [what for (what, was), (_, is_now) in zip(before, after) if was != is_now]
     event = ("repaired: %s (" % (", ".join(repaired) or "settings") if repair else
              "active (planned, " if planned else "active (unplanned, ")
-    step("History", add_history, share, "%s%s)%s" % (
-        event, seconds_since(started), ", not up: " + ", ".join(down) if down else ""),
+    step("History", add_history, share, "%s%.0f s)%s" % (
+        event, time.monotonic() - started, ", not up: " + ", ".join(down) if down else ""),
          failed=[], books=True)
     show_change(before, after)
     return finish_active(opts, down)
@@ -3925,8 +3918,8 @@ def deactivate(opts):
     before, started = picture(opts), time.monotonic()
     failed = stand_by(opts, state)
     if failed and state == "answers" and not RUN.dryrun:
-        error_of(add_history, opts.path, "standby failed: %s (%s)" % (
-            ", ".join(failed), seconds_since(started)))
+        error_of(add_history, opts.path, "standby failed: %s (%.0f s)" % (
+            ", ".join(failed), time.monotonic() - started))
     show_change(before, picture(opts))
     if state in ("missing", "unreadable"):
         report(HAError("the record on the share %s was not released" % opts.path,
@@ -4523,8 +4516,7 @@ def guide(opts):
             answer = line.strip()[0].upper()
         if answer or not line:
             break
-    if answer == "D":
-        RUN.dryrun = True
+    RUN.dryrun |= answer == "D"
     if by_hand and answer in ("Y", "D"):
         opts.command += " by hand"
     return answer in ("Y", "D")
@@ -4763,12 +4755,11 @@ def build_parser():
     command = parser.add_mutually_exclusive_group(required=True)
     for flags, words in ((("-s", "--setup"), "set this node up as a member of the pair"),
                          (("-a", "--activate"), "make this node the active one"),
-                         (("-d", "--deactivate"), "make this node a standby")):
+                         (("-d", "--deactivate"), "make this node a standby"),
+                         (("--status",), "show what is going on; 0 active, 3 standby, "
+                                         "1 inconsistent, 4 unknown")):
         command.add_argument(*flags, dest="command", action="store_const",
-                             const=flags[1].strip("-"), help=words)
-    command.add_argument("--status", dest="command", action="store_const", const="status",
-                         help="show what is going on; 0 active, 3 standby, 1 inconsistent, "
-                              "4 unknown")
+                             const=flags[-1].strip("-"), help=words)
     command.add_argument("--hold-lease", metavar="PATH", type=directory, help=argparse.SUPPRESS)
     command.add_argument("--fence", action="store_true", help=argparse.SUPPRESS)
     command.add_argument("--lease-lost", action="store_true", help=argparse.SUPPRESS)

@@ -4497,10 +4497,10 @@ def guide(opts):
         say("This node has no record of a pair: VIP and mounts are yours to move.")
         say("  addresses here: " + ", ".join(address for _, address, _ in addresses()))
         say("  mounted or linked: " + (" ".join(shared) or "none"))
-        starting = opts.command == "activate"
+        starting, units = opts.command == "activate", list(units_of(*SERVICES))
         say("Is the VIP up and the shared data mounted? Services to be started:" if starting else
             "Services to be stopped and disabled at boot:")
-        for unit in list(units_of(*SERVICES))[::-1 if starting else 1]:
+        for unit in units[::-1 if starting else 1]:
             say("... " + short_names(unit))
     else:
         say("%s with:" % opts.command)

@@ -2098,10 +2098,11 @@ def end_service(lease, reason, libc):
     """End what must not go on without the lease, or reboot: the chain above, from GIVE_UP on."""
     def look():
         """Ask the share whose the lease is."""
-        whose.append(
+        answer = (
             renew_lease(share, lease["descriptor"], lease["life"]) if "descriptor" in lease else
             {lease["life"]["nonce"]: "ours", None: "unknown"}.get(
                 read_lease(share).get("nonce"), "another's"))
+        whose.append("ours" if answer == "full" else answer)
 
     def flush():
         """Send what killed processes left in the kernel, while the lease is this node's."""
@@ -2109,8 +2110,10 @@ def end_service(lease, reason, libc):
         flushed.append(libc.syncfs(place) == 0 or not lease["reboots"])
     share, vip = lease["share"], vip_of_lease_unit() or lease["vip"]
     whose, flushed, started = [], [], time.monotonic()
+    notify_systemd("WATCHDOG=1")  # on a busy host what comes before the loop takes its time
     if needing_lease(share) or vip and vip_here(vip):
         tell("the lease is lost: %s; VIP and services end here" % reason)
+        notify_systemd("WATCHDOG=1")
     # Nothing is waited for that could hang: neither the share nor a command.
     beside(repeat, 1, look)
     if vip:

@@ -2132,7 +2132,9 @@ def end_service(lease, reason, libc):
             in_order = in_order and not left
             # Not before: systemd then stops what depends on the holder, which may hang.
             kill(lease.pop("holder", None))
-        if not left and not (vip and vip_here(vip)):
+        # A VIP that cannot be removed does no harm to the data; its step or the log tells of it.
+        waits = vip and now_is < started + ORDERLY_LIMIT and vip_here(vip)
+        if not left and not waits:
             ours = whose[-1:] == ["ours"]
             if ours and not in_order and not flushing:
                 flushing = beside(flush)

@@ -1819,7 +1819,7 @@ def lease_units(share, vip):
     """{unit file: its text} of the holder and the fence; in /run, so that a reboot forgets them."""
     script, limit = "%s %s/xcatha.py" % (sys.executable, RUN_DIR), lease_time(share)
     # systemd's own limits are longer than the fence's, or come after them.
-    common = ["Type=notify", "OOMScoreAdjust=-1000", "TimeoutStartSec=%d" % DO_LIMIT,
+    common = ["Type=notify", "OOMScoreAdjust=-1000", "Nice=-20", "TimeoutStartSec=%d" % DO_LIMIT,
               "TimeoutStopSec=%d" % max(SERVICE_LIMIT, 2 * limit), "WatchdogSignal=SIGKILL",
               "WatchdogSec=%g" % (limit * GIVE_UP)]
     lease = ["[Unit]", "Description=xcatha: this node's lease on " + share,

@@ -44,7 +44,7 @@ def test_another_distributions_package_manager_is_none(release, monkeypatch):
 # The release of systemd that brought each key of a unit, by its NEWS; 201 is that or an older one.
 BROUGHT = {
     "After": 201, "BindsTo": 201, "Description": 201, "ExecStart": 201, "ExecStopPost": 201,
-    "FileDescriptorStoreMax": 219, "OOMScoreAdjust": 201, "RequiresMountsFor": 201,
+    "FileDescriptorStoreMax": 219, "Nice": 201, "OOMScoreAdjust": 201, "RequiresMountsFor": 201,
     "Restart": 201, "StartLimitIntervalSec": 230, "TimeoutStartSec": 201, "TimeoutStopSec": 201,
     "Type": 201, "WatchdogSec": 201, "WatchdogSignal": 240,
     # Not used; they come to mind for such units, and EL 8 ignores them.

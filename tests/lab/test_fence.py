@@ -122,7 +122,7 @@ def duo(members):
 def test_active_host_lives_through_a_grace_period_that_is_longer_than_its_deadline(duo):
     """Opens wait, as the hosts file's, while open files are read and written."""
     before = judge.invocations(duo.active)
-    slow = duo.lab.slow_opens("host1", L)
+    slow = duo.lab.slow_opens("host1", 3 * L)
     try:
         waiting = duo.active.popen("cat", "/HA/.xcatha/cluster.json")
         ends = time.monotonic() + L * 2 / 3 + SLACK

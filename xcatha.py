@@ -2679,7 +2679,9 @@ def admit_node(opts):
             "/etc/mysql/mariadb.conf.d", "/etc/mysql/conf.d", "/etc/my.cnf.d")))
         expect(places, "there is no place for MariaDB's settings", "no /etc/my.cnf.d",
                "make /etc/my.cnf.d and include it from /etc/my.cnf")
-        changed = change_file(places[0] + "/zz-xcatha.cnf", "[mysqld]\nbind-address = 0.0.0.0\n")
+        # A dry run may be on a host whose package is yet to bring the place.
+        place = (places + ["/etc/mysql/mariadb.conf.d" if is_debian() else "/etc/my.cnf.d"])[0]
+        changed = change_file(place + "/zz-xcatha.cnf", "[mysqld]\nbind-address = 0.0.0.0\n")
         return "bind-address %s" % ("set" if changed else "already set")
     settings = postgres_settings()
     access, listeners = settings + "/pg_hba.conf", settings + "/postgresql.conf"

@@ -282,3 +282,16 @@ def test_place_for_the_settings_of_mariadb_is_asked_for(monkeypatch, opts):
         xcatha.admit_node(opts)
     assert error.value.what == "there is no place for MariaDB's settings"
     assert "make /etc/my.cnf.d" in error.value.hint
+
+
+@pytest.mark.parametrize("debian, place", [
+    (True, "/etc/mysql/mariadb.conf.d"), (False, "/etc/my.cnf.d"),
+])
+def test_dry_run_names_the_place_that_the_package_will_bring(
+        monkeypatch, opts, dry_run, capsys, debian, place):
+    opts.dbtype = "mysql"
+    monkeypatch.setattr(xcatha, "physical_address", lambda _: "10.5.106.4")
+    monkeypatch.setattr(xcatha, "is_debian", lambda: debian)
+    monkeypatch.setattr(xcatha.os.path, "isdir", lambda path: False)
+    xcatha.admit_node(opts)
+    assert "would write: %s/zz-xcatha.cnf" % place in capsys.readouterr().out

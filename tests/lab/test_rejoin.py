@@ -149,11 +149,3 @@ def test_the_other_directories_are_links(excluded):
 
 def test_files_of_the_excluded_directory_are_there(excluded):
     assert excluded.host2.succeed("cat", "/install/new") == "by host1"
-
-
-def test_without_exclude_a_mount_of_its_own_is_refused_with_the_remedy():
-    with Lab() as lab:
-        lab.host1.succeed("mkdir", "/install")
-        lab.host1.succeed("mount", "-t", "tmpfs", "tmpfs", "/install")
-        told = lab.host1.fail(*SETUP_LINE, code=3).stderr
-    assert "/install is a mount point of its own" in told and "--exclude /install" in told

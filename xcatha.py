@@ -336,8 +336,8 @@ def run(argv, limit, env=None, **streams):
     holds its output open. A thread waits, because a command stuck in the kernel never ends.
     """
     # Where a full disk does not matter; nor does a full /run.
-    place = next((place for place in ("/run", "/dev/shm") if os.access(place, os.W_OK)  # nosec
-                  and shutil.disk_usage(place).free > 1 << 20), None)
+    place = next((place for place in ("/run", "/dev/shm")  # nosec: unnamed files only
+                  if os.access(place, os.W_OK) and shutil.disk_usage(place).free > 1 << 20), None)
     with tempfile.TemporaryFile(dir=place) as out, tempfile.TemporaryFile(dir=place) as err, \
             tempfile.TemporaryFile(dir=place) as given:
         given.write(streams.get("text", "").encode())
@@ -2838,7 +2838,7 @@ def install_xcat(opts):
         if remote and is_real("download", source, {}):
             import urllib.request  # here, because it would take a fifth of each start
             try:
-                with urllib.request.urlopen(source, timeout=DO_LIMIT) as answer:  # nosec: https
+                with urllib.request.urlopen(source, timeout=DO_LIMIT) as answer:  # nosec: https only
                     body = answer.read()
             except (OSError, ValueError) as error:
                 raise HAError("go-xcat could not be downloaded", "%s: %s" % (source, error),

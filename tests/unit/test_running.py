@@ -205,7 +205,7 @@ def fail_with(error):
         (
             KeyError("vip"),
             "an error in xcatha.py itself",
-            "KeyError('vip')",
+            "KeyError('vip'",  # Python 3.6 has a comma after it
             "report it, with the log",
         ),
     ],

@@ -493,7 +493,7 @@ def attempt(action, *args, **kwargs):
         log.exception("unexpected")
         if isinstance(error, OSError):  # str, unlike repr, names the file
             return None, HAError("a file operation failed", str(error),
-                                 "mend the cause, then run this again")
+                                 "fix the cause, then run this again")
         return None, HAError("an error in xcatha.py itself", repr(error), "report it, with the log")
 
 
@@ -1288,7 +1288,7 @@ def start_unit(unit, limit=SERVICE_LIMIT):
     do(["systemctl", "start", unit], limit, may_fail=True)
     pretend("state", unit, "active")
     expect(is_running(unit), "%s did not start" % unit, lambda: journal_of(unit),
-           "mend the cause, see `systemctl status %s`" % unit)
+           "fix the cause, see `systemctl status %s`" % unit)
     return True
 
 
@@ -2419,7 +2419,7 @@ def copy_directory(share, path, running=False):
     elif status and not (running and status == 24):  # files may vanish then (rsync(1))
         raise HAError("copying %s to the share failed" % path, "rsync: exit %d, %s" % (
             status, worse[0] if worse else last_line(out, err)),
-                      "mend the cause, then run setup again")
+                      "fix the cause, then run setup again")
 
 
 def rsync_line(share, path):
@@ -2838,8 +2838,8 @@ def install_xcat(opts):
         if remote and is_real("download", source, {}):
             import urllib.request  # here, because it would take a fifth of each start
             try:
-                with urllib.request.urlopen(source, timeout=DO_LIMIT) as answer:  # nosec: https only
-                    body = answer.read()
+                with urllib.request.urlopen(source, timeout=DO_LIMIT) as page:  # nosec: https only
+                    body = page.read()
             except (OSError, ValueError) as error:
                 raise HAError("go-xcat could not be downloaded", "%s: %s" % (source, error),
                               "give a local copy with --go-xcat FILE") from error
@@ -3036,7 +3036,7 @@ def run_maker(argv, *addition):
     if addition:  # a file and what it says before that, which the maker is known to keep
         change_file(*addition)
     xcat(argv, lambda maker: do(maker, INSTALL_LIMIT, may_fail=True),
-         "mend the cause, then run `%s` by hand" % " ".join(argv))
+         "fix the cause, then run `%s` by hand" % " ".join(argv))
 
 
 def originals(argv):
@@ -3701,7 +3701,7 @@ def finish_standby(failed):
         return DONE
     if failed:
         raise HAError("this node is not a clean standby yet: %s" % ", ".join(failed),
-                      "see the errors above", "mend them, then run: xcatha.py -d", INCOMPLETE)
+                      "see the errors above", "fix them, then run: xcatha.py -d", INCOMPLETE)
     say("This machine is set to standby management node successfully...")
     return DONE
 
@@ -3722,8 +3722,8 @@ def finish_active(opts, down):
     if RUN.dryrun:
         say("Dry run: nothing was changed.")
         return DONE
-    for note, mend in delivery_notes(opts.vip) if opts.path else ():
-        say("note: %s\n  mend: %s" % (note, mend))
+    for note, fix in delivery_notes(opts.vip) if opts.path else ():
+        say("note: %s\n  fix: %s" % (note, fix))
     if down:
         say("Active, but not done or not up: %s. See the errors above." % ", ".join(down),
             sys.stderr)
@@ -3929,7 +3929,7 @@ def deactivate(opts):
     show_change(before, picture(opts))
     if state in ("missing", "unreadable"):
         report(HAError("the record on the share %s was not released" % opts.path,
-                       "the share is %s" % state, "mount or mend it, then run this again"))
+                       "the share is %s" % state, "mount or fix it, then run this again"))
         failed.append("Record")
     return finish_standby(failed)
 
@@ -3986,7 +3986,7 @@ def look_around(opts):
     What cannot be seen (not root, a share that hangs) is named in "unseen".
     """
     share = find_share(opts)
-    view = {"format": 1, "host": physical_host_name(), "time": now(), "unseen": [],
+    view = {"format": 2, "host": physical_host_name(), "time": now(), "unseen": [],
             "record": {}, "nodes": {}, "history": [], "lease": {"held_here": False},
             "problems": [], "notes": [],
             "share": {"path": share, "answers": False},
@@ -4012,7 +4012,7 @@ def look_around(opts):
         found, error = attempt(list, look(view) if view["member"] or look is notes else ())
         if error and not RUN.unanswered:  # else it follows from what is listed as unseen
             raise error
-        view[name + "s"] += [{name: text, "mend": mend} for text, mend in found or ()]
+        view[name + "s"] += [{name: text, "fix": fix} for text, fix in found or ()]
     view["unseen"] += ["%s: only root may read it" % path for path, _ in network_settings()
                        if not os.access(path, os.R_OK)]
     view["unseen"] += ["no answer in time: " + line for line in RUN.unanswered]
@@ -4032,11 +4032,11 @@ def look_at_share(view, share):
     try:
         state = share_state(share)
         if state != "answers":
-            mend = "mount " + share if state == "missing" else (
+            fix = "mount " + share if state == "missing" else (
                 "bring its server or network back; if the other node is to take over, run %s here "
                 "and power this node off" % line_to_paste(view, "-d"))
             view["problems"].append({"problem": "the share %s is %s" % (share, state),
-                                     "mend": mend})
+                                     "fix": fix})
             view["unseen"].append("the share: %s is %s" % (share, state))
             return
         mount, fstype, _ = mount_of(share)
@@ -4049,7 +4049,7 @@ def look_at_share(view, share):
     except PermissionError:
         view["unseen"].append("the record and the lease: only root may read them")
     except HAError as error:
-        view["problems"].append({"problem": error.what, "mend": error.hint})
+        view["problems"].append({"problem": error.what, "fix": error.hint})
         view["unseen"].append("the share: %s (%s)" % (error.what, error.evidence))
 
 
@@ -4092,7 +4092,7 @@ def line_to_paste(view, command):
 
 
 def problems(view):
-    """(problem, the command that mends it) of every inconsistency."""
+    """(problem, the command that fixes it) of every inconsistency."""
     share, record, active = view["share"]["path"], view["record"], is_named_active(view)
     if record and view["services"]:
         yield from (active_problems if active else standby_problems)(view)
@@ -4238,21 +4238,21 @@ def boot_file_problems(opts, places):
             if time.monotonic() > enough:
                 break
     found = {path: text for path, text in found.items() if known.search(text)}
-    nodes, mends = {row["node"] for row in table("nodelist")} if found else (), {}
+    nodes, fixes = {row["node"] for row in table("nodelist")} if found else (), {}
     for path, text in found.items():
         name = os.path.basename(path)
         node = next((node for node in (name, name.rpartition(".")[0]) if node in nodes), None)
         if node:
             state = (re.findall(r"^#(\w\S*)", text, re.M) + ["osimage"])[0]
             state = re.sub("install|netboot|statelite", "osimage", state)
-            mends.setdefault("chdef -t node -o {0} xcatmaster=%s && nodeset {0} %s" % (
+            fixes.setdefault("chdef -t node -o {0} xcatmaster=%s && nodeset {0} %s" % (
                 opts.vip, state), {})[node] = path
         elif os.path.exists(path) and os.stat(path).st_nlink == 1:  # else it is a node's, too
             arch = (re.findall(r"genesis\.\w+\.(\w+)", text) + ["x86_64"])[0]
-            mends["mknb " + arch] = {name: path}
-    for mend, paths in mends.items():
+            fixes["mknb " + arch] = {name: path}
+    for fix, paths in fixes.items():
         yield "boot files name one node of the pair (%s)" % " ".join(list(paths.values())[:3]), (
-            mend.format(",".join(paths)))
+            fix.format(",".join(paths)))
 
 
 def without_aliases(nics):
@@ -4463,10 +4463,10 @@ def status(opts):
     rows += [("history", line) for line in view["history"]]
     rows += [("not seen", text) for text in view["unseen"]]
     lines = ["%-16s %s" % row for row in rows]
-    for mend, items in itertools.groupby(view["problems"], lambda item: item["mend"]):
-        lines += ["PROBLEM: " + item["problem"] for item in items] + ["  mend: " + mend]
+    for fix, items in itertools.groupby(view["problems"], lambda item: item["fix"]):
+        lines += ["PROBLEM: " + item["problem"] for item in items] + ["  fix: " + fix]
     for item in view["notes"]:
-        lines += ["note: " + item["note"], "  mend: " + item["mend"]]
+        lines += ["note: " + item["note"], "  fix: " + item["fix"]]
     if not view["member"]:
         lines.append("This node is no member of a pair; xcatha.py -s makes it one.")
     for line in lines + ["%s: %s" % (view["host"], view["role"])]:

@@ -42,10 +42,10 @@ def test_inconsistent_node(members):
     host1.succeed("systemctl", "enable", "xcatd")
     host1.succeed("mkdir", "/tftpboot.xcatbak")
     found = view(host1)
-    mends = [item["mend"] for kind in ("problems", "notes") for item in found[kind]]
+    fixes = [item["fix"] for kind in ("problems", "notes") for item in found[kind]]
     backup = "/tftpboot.xcatbak"
     of_storage = "see the README, Which storage, mounted by whom"  # the share is a disk's
-    assert sorted(mends) == [
+    assert sorted(fixes) == [
         f"mv {backup} {backup}.old", of_storage, "systemctl disable xcatd.service"]
 
 
@@ -75,7 +75,7 @@ def test_record_of_a_node_and_lease_that_cannot_be_read(members, text):
 def test_share_that_is_not_mounted(members):
     members[0].succeed("umount", "/HA")
     found = view(members[0])
-    assert found["role"] == "unknown" and found["problems"][0]["mend"] == "mount /HA"
+    assert found["role"] == "unknown" and found["problems"][0]["fix"] == "mount /HA"
 
 
 def test_user_who_is_not_root_is_told_what_only_root_sees(members):

@@ -46,7 +46,7 @@ def test_deactivate_without_the_record_does_the_rest_and_says_what_is_left(membe
     assert losses.is_standby(host1)
     assert "the record on the share /HA was not released" in done.stderr
     assert "this node is not a clean standby yet: Record" in done.stderr
-    assert "next: mend them, then run: xcatha.py -d" in done.stderr
+    assert "next: fix them, then run: xcatha.py -d" in done.stderr
 
 
 # ---- Full file systems for temporary files -----------------------------------------------------

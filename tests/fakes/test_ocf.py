@@ -444,10 +444,10 @@ def test_status_tells_that_pacemaker_is_in_charge(managed):
     assert "in charge: resource xcat" in managed.xcatha("--status").stdout
 
 
-def test_dns_that_pacemaker_does_not_watch_is_mended_by_the_line_in_status(managed):
+def test_dns_that_pacemaker_does_not_watch_is_fixed_by_the_line_in_status(managed):
     managed.succeed("systemctl", "stop", "named")
     said = managed.xcatha("--status", code=1).stdout
-    line = said.split("DNS is down\n  mend: ")[1].splitlines()[0]
+    line = said.split("DNS is down\n  fix: ")[1].splitlines()[0]
     managed.succeed(*line.split())
     managed.xcatha("--status")
 

@@ -1,4 +1,4 @@
-"""Each refusal names a remedy that works: provoked, refused, mended as it says, and it is gone.
+"""Each refusal names a remedy that works: provoked, refused, fixed as it says, and it is gone.
 
 The cases of a table follow one another on the same two nodes. After its remedy a command only has
 to pass all its checks (--dryrun). Refusals that need more than that have tests of their own below.
@@ -25,14 +25,14 @@ RUN_OF_ANOTHER = "setsid -f flock /run/xcatha.lock sleep 9 >/dev/null 2>&1; slee
 
 
 class Case:
-    """One refusal: how it comes about, the line that is refused, what it says, what mends it."""
+    """One refusal: how it comes about, the line that is refused, what it says, what fixes it."""
 
-    def __init__(self, provoke, line, said, mend, then=None, code=3, env=None):
-        """Commands are shell lines; `mend` may hold {remedy}, what the message names last.
+    def __init__(self, provoke, line, said, fix, then=None, code=3, env=None):
+        """Commands are shell lines; `fix` may hold {remedy}, what the message names last.
 
         `then` is the line that passes in the end, where the remedy is another line.
         """
-        self.provoke, self.line, self.said, self.mend = provoke, line, said, mend
+        self.provoke, self.line, self.said, self.fix = provoke, line, said, fix
         self.then, self.code, self.env = then or line, code, env or {}
 
     def try_on(self, node):
@@ -45,8 +45,8 @@ class Case:
         assert "Nothing was changed." in refusal or "another run" in refusal
         assert not node.changes_since(before)
         remedy = re.search(r"next: (?:bring it up: )?(.*)", refusal).group(1)
-        if self.mend:
-            node.succeed("sh", "-c", self.mend.format(remedy=remedy))
+        if self.fix:
+            node.succeed("sh", "-c", self.fix.format(remedy=remedy))
         node.xcatha(*self.then, "--dryrun")
 
 
@@ -254,7 +254,7 @@ def test_version_recorded_falsely_is_set_right_by_what_status_says(members):
     record_falsely(host1, "host1", "xcat", "10.5")
     lines = status_lines(host1, 1)
     problem = lines.index("PROBLEM: xcat is 2.19 here, recorded as 10.5")
-    host1.succeed("sh", "-c", lines[problem + 1].partition("mend: ")[2])
+    host1.succeed("sh", "-c", lines[problem + 1].partition("fix: ")[2])
     status_lines(host1, 0)
 
 
@@ -263,16 +263,16 @@ def test_half_copy_that_was_put_aside_is_noted_until_it_is_removed(members):
     host1.succeed("mkdir", "/HA/install.xcatha-partial")
     lines = status_lines(host1, 1)
     problem = lines.index("PROBLEM: a half copy is left: /HA/install.xcatha-partial")
-    host1.succeed("sh", "-c", lines[problem + 1].partition("mend: ")[2])
+    host1.succeed("sh", "-c", lines[problem + 1].partition("fix: ")[2])
     lines = status_lines(host1, 3)
     aside = "/HA/install.xcatha-partial.old"
     note = lines.index(f"note: {aside} is left over from an earlier setup")
-    assert lines[note + 1] == "  mend: look into it, then remove it"
+    assert lines[note + 1] == "  fix: look into it, then remove it"
     host1.succeed("rmdir", aside)
     assert not any("left over" in line for line in status_lines(host1, 3))
 
 
-def test_node_without_xcat_is_mended_by_setup(members):
+def test_node_without_xcat_is_fixed_by_setup(members):
     host1, _ = members
     host1.succeed("mv", "/opt/xcat/sbin/xcatd", "/opt/xcat/sbin/xcatd.away")
     said = host1.xcatha(*ACTIVATE, code=3).stderr
@@ -407,7 +407,7 @@ def test_copy_that_fails_is_tried_again_by_the_same_line(node):
     node.plan("FAIL_ON", "rsync")
     said = node.xcatha(*SETUP, code=1).stderr
     assert "copying /" in said and "to the share failed" in said
-    assert "mend the cause, then run setup again" in said
+    assert "fix the cause, then run setup again" in said
     node.heal()
     node.xcatha(*SETUP)
 

@@ -59,11 +59,11 @@ def test_plain_management_node_is_no_member_and_has_no_problem(node, options):
 # ---- Advice ------------------------------------------------------------------------------------
 
 
-def is_mended_by_its_own_advice(node, code):
+def is_fixed_by_its_own_advice(node, code):
     """True if the commands that --status names, run as they stand there, lead to this exit code."""
     for line in status(node, INCONSISTENT).splitlines():
-        if line.startswith("  mend: "):
-            node.run("sh", "-c", line.partition("mend: ")[2], env=XCAT)
+        if line.startswith("  fix: "):
+            node.run("sh", "-c", line.partition("fix: ")[2], env=XCAT)
     return node.run(*node.script("--status")).returncode == code
 
 
@@ -83,10 +83,10 @@ def is_mended_by_its_own_advice(node, code):
         "mkdir /HA/tftpboot.xcatha-partial",
     ],
 )
-def test_active_node_that_is_broken_is_told_what_mends_it(active, break_it):
+def test_active_node_that_is_broken_is_told_what_fixes_it(active, break_it):
     active.succeed("rm", "/run/xcatha/kept")  # else the lease's holder may be quicker
     active.succeed(*break_it.split(), env=XCAT)
-    assert is_mended_by_its_own_advice(active, ACTIVE)
+    assert is_fixed_by_its_own_advice(active, ACTIVE)
 
 
 @pytest.mark.parametrize(
@@ -105,39 +105,39 @@ def test_active_node_that_is_broken_is_told_what_mends_it(active, break_it):
         "setsid /usr/local/lib/fakes/dhcpd infinity >/dev/null 2>&1 &",
     ],
 )
-def test_standby_that_is_broken_is_told_what_mends_it(members, break_it):
+def test_standby_that_is_broken_is_told_what_fixes_it(members, break_it):
     host1, _ = members
     host1.succeed("sh", "-c", break_it)
-    assert is_mended_by_its_own_advice(host1, STANDBY)
+    assert is_fixed_by_its_own_advice(host1, STANDBY)
 
 
 @pytest.mark.parametrize(
     "setting", ["WorkingDirectory=/tmp", "ExecStart=\nExecStart=/bin/sleep infinity"]
 )
-def test_database_that_works_elsewhere_or_has_no_server_is_told_what_mends_it(active, setting):
+def test_database_that_works_elsewhere_or_has_no_server_is_told_what_fixes_it(active, setting):
     drop_in = "/etc/systemd/system/postgresql.service.d/odd.conf"
     active.succeed("tee", drop_in, input=f"[Service]\n{setting}\n")
     active.succeed("systemctl", "restart", "postgresql")
     active.succeed("rm", drop_in)
-    named = "PROBLEM: the database does not work on the share\n  mend: .*/root/xcatha.py -a -p /HA"
+    named = "PROBLEM: the database does not work on the share\n  fix: .*/root/xcatha.py -a -p /HA"
     assert re.search(named, status(active, INCONSISTENT))
-    assert is_mended_by_its_own_advice(active, ACTIVE)
+    assert is_fixed_by_its_own_advice(active, ACTIVE)
 
 
 @pytest.mark.parametrize("moment", ["hostname hamn", "systemctl start xcatd"])
-def test_node_whose_activate_was_killed_is_told_what_mends_it(members, moment):
+def test_node_whose_activate_was_killed_is_told_what_fixes_it(members, moment):
     host1, _ = members
     host1.plan("SIGKILL_ON", moment)
     host1.run(*host1.script(*ACTIVATE))
     host1.heal()
-    assert is_mended_by_its_own_advice(host1, ACTIVE)
+    assert is_fixed_by_its_own_advice(host1, ACTIVE)
 
 
-def test_node_whose_first_setup_was_killed_is_told_what_mends_it(node):
+def test_node_whose_first_setup_was_killed_is_told_what_fixes_it(node):
     node.plan("SIGKILL_ON", "systemctl start xcatd")
     node.run(*node.script(*SETUP))
     node.heal()
-    assert is_mended_by_its_own_advice(node, STANDBY)
+    assert is_fixed_by_its_own_advice(node, STANDBY)
 
 
 def test_upgraded_standby_is_told_to_upgrade_the_other_node(members):
@@ -145,7 +145,7 @@ def test_upgraded_standby_is_told_to_upgrade_the_other_node(members):
     host1.succeed("sed", "-i", "s/9.4/9.5/", "/etc/os-release")
     said = status(host1, INCONSISTENT)
     assert "os differs: rocky 9.5 here, rocky 9.4 on host2" in said
-    assert "mend: upgrade the older node" in said
+    assert "fix: upgrade the older node" in said
 
 
 # ---- History -----------------------------------------------------------------------------------

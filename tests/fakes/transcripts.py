@@ -29,7 +29,7 @@ def normalised(text):
     text = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d", "TIME", text)
     text = re.sub(r"\d{8}-\d{6}", "STAMP", text)
     text = re.sub(r"(\(|planned, )\d+ s\)", r"\1# s)", text)
-    text = re.sub(r"^.*nothing keeps the other node from mounting .*\n(?:  mend: .*\n)?", "", text,
+    text = re.sub(r"^.*nothing keeps the other node from mounting .*\n(?:  fix: .*\n)?", "", text,
                   flags=re.M)  # a word on the filesystem of this machine
     lines = itertools.groupby(text.splitlines(True), lambda line: line.startswith(SIDE_BY_SIDE))
     return "".join(line for beside, group in lines for line in (sorted(group) if beside else group))

@@ -1,4 +1,4 @@
-"""Broken states as they happen: --status alone names what mends them, and that does.
+"""Broken states as they happen: --status alone names what fixes them, and that does.
 
 In each of them the advice is taken from what --status printed. A command is run in a login shell
 as it stands there; where only a human can help, the test does what the sentence says.
@@ -48,10 +48,10 @@ def advice(host, sign, *codes):
     lines = done.stdout.splitlines()
     found = [number for number, line in enumerate(lines) if sign in line]
     assert done.returncode in codes and found, host.report(done)
-    return next(line[len("  mend: "):] for line in lines[found[0]:] if line.startswith("  mend: "))
+    return next(line[len("  fix: "):] for line in lines[found[0]:] if line.startswith("  fix: "))
 
 
-def is_mended(host, sign):
+def is_fixed(host, sign):
     """True if the node is plainly active or standby and does not show the sign."""
     done = host.run(*STATUS)
     return (done.returncode in (ACTIVE, STANDBY) and "PROBLEM" not in done.stdout
@@ -59,15 +59,15 @@ def is_mended(host, sign):
 
 
 def follow_problem(host, sign):
-    """The advice on this problem is a command, and it mends the node."""
+    """The advice on this problem is a command, and it fixes the node."""
     host.succeed("bash", "-lc", advice(host, sign, INCONSISTENT))
-    assert is_mended(host, sign), host.report(host.run(*STATUS))
+    assert is_fixed(host, sign), host.report(host.run(*STATUS))
 
 
 def follow_note(host, sign):
     """The advice on this note, with which the node still works, is a command that removes it."""
     host.succeed("bash", "-lc", advice(host, sign, ACTIVE, STANDBY))
-    assert is_mended(host, sign), host.report(host.run(*STATUS))
+    assert is_fixed(host, sign), host.report(host.run(*STATUS))
 
 
 # ---- A standby -------------------------------------------------------------------------------
@@ -95,7 +95,7 @@ def test_vip_comes_up_at_boot(standby):
     assert "delete that line or address" in advice(standby, "comes up at boot", INCONSISTENT)
     place = re.search(r"at boot: (\S+):(\d+) has", standby.run(*STATUS).stdout)
     standby.succeed("sed", "-i", f"{place[2]}d", place[1])
-    assert is_mended(standby, "comes up at boot")
+    assert is_fixed(standby, "comes up at boot")
 
 
 def test_older_backup_is_left(standby):
@@ -128,7 +128,7 @@ def test_share_is_not_mounted(standby):
     standby.succeed("tee", "-a", "/etc/fstab", input="/storage /HA none bind 0 0\n")
     standby.succeed("umount", "/HA")
     standby.succeed("bash", "-lc", advice(standby, "the share /HA is missing", CANNOT_TELL))
-    assert is_mended(standby, "missing")
+    assert is_fixed(standby, "missing")
 
 
 def test_share_is_nearly_full(standby):
@@ -139,12 +139,12 @@ def test_share_is_nearly_full(standby):
     standby.succeed("mkdir", "/HA/install/forgotten")
     free = int(standby.succeed("stat", "-f", "-c", "%a", "/HA")) * 4096
     standby.succeed("fallocate", "-l", str(free - (10 << 20)), "/HA/install/forgotten/image")
-    mend = advice(standby, "nearly full", INCONSISTENT)
-    assert mend.startswith("make room there")
-    shown = standby.succeed("bash", "-lc", mend.partition("what is big: ")[2])
+    fix = advice(standby, "nearly full", INCONSISTENT)
+    assert fix.startswith("make room there")
+    shown = standby.succeed("bash", "-lc", fix.partition("what is big: ")[2])
     assert "/HA/install/forgotten" in shown
     standby.succeed("rm", "-r", "/HA/install/forgotten")
-    assert is_mended(standby, "nearly full")
+    assert is_fixed(standby, "nearly full")
     standby.succeed("umount", "/HA")
 
 
@@ -202,7 +202,7 @@ def test_versions_differ(active, standby):
     recorded = "os is debian 13 here, recorded as debian 12"
     active.succeed("bash", "-lc", advice(active, recorded, INCONSISTENT))
     follow_problem(standby, recorded)
-    assert is_mended(active, "os differs")
+    assert is_fixed(active, "os differs")
 
 
 def test_links_are_left_over_after_a_power_loss(lab, active, standby):
@@ -219,7 +219,7 @@ def test_vip_answers_at_an_unknown_mac(lab, standby):
     sign = f"the VIP answers at {mac(lab.client.address)}"
     assert "take the address off it" in advice(standby, sign, INCONSISTENT)
     lab.client.succeed("ip", "address", "del", f"{VIP}/8", "dev", "eth0")
-    wait_for(lambda: is_mended(standby, "answers at"), 90, "the standby's view of the VIP")
+    wait_for(lambda: is_fixed(standby, "answers at"), 90, "the standby's view of the VIP")
 
 
 # ---- A share that hangs ----------------------------------------------------------------------
@@ -233,8 +233,8 @@ def hung():
 
 def test_share_hangs(hung):
     began = time.monotonic()
-    mend = advice(hung.host1, "the share /HA is silent", CANNOT_TELL)
+    fix = advice(hung.host1, "the share /HA is silent", CANNOT_TELL)
     assert time.monotonic() - began < 30
-    assert "bring its server or network back" in mend
+    assert "bring its server or network back" in fix
     hung.signal("host1", signal.SIGCONT)
-    wait_for(lambda: is_mended(hung.host1, "silent"), 60, "the share")
+    wait_for(lambda: is_fixed(hung.host1, "silent"), 60, "the share")

@@ -154,7 +154,7 @@ def test_share_that_is_back_before_the_reboot_leaves_a_host_that_its_status_brin
     wait_for(lambda: judge.unit(duo.active, "xcatha-fence")[0] == "inactive", SLACK, "the fence")
     assert not has_rebooted(duo.active)
     said = duo.active.fail("python", "xcatha.py", "--status", code=1).stdout
-    line = said.partition("the lease is not held")[2].partition("mend: ")[2].splitlines()[0]
+    line = said.partition("the lease is not held")[2].partition("fix: ")[2].splitlines()[0]
     duo.active.succeed("sh", "-c", line)
     assert duo.serves()
 

@@ -87,12 +87,12 @@ def test_files_are_still_there_until_the_next_boot(node):
     assert tree(node.one, "/run/xcatha/mounted/install/tree") == node.before
 
 
-def test_what_is_left_to_do_is_named_and_mends_it(node):
+def test_what_is_left_to_do_is_named_and_fixes_it(node):
     remedy = "sed -i '2s/^/#/' /etc/fstab && systemctl daemon-reload"
     fstab = node.one.succeed("cat", "/etc/fstab").splitlines()
     remedy = remedy.replace("2s", f"{fstab.index(FSTAB.strip()) + 1}s")
     assert f"change it: {remedy}" in node.done.stderr
-    assert node.status.returncode == 1 and f"  mend: {remedy}" in node.status.stdout
+    assert node.status.returncode == 1 and f"  fix: {remedy}" in node.status.stdout
     node.one.succeed("sh", "-c", remedy)
     node.one.fail(*STATUS.split(), code=3)
 

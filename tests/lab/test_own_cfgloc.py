@@ -52,12 +52,12 @@ def test_change_past_the_daemon_on_the_standby_leaves_the_active_nodes_tables_al
     assert "of-the-standby" in two.succeed("lsdef", "-t", "site", "-i", "domain", env=BYPASS)
 
 
-def test_status_names_a_cfgloc_of_an_older_setup_and_its_remedy_mends_it(active):
+def test_status_names_a_cfgloc_of_an_older_setup_and_its_remedy_fixes_it(active):
     one, two = active.lab.hosts
     write_older(two)
     shown = two.fail(*STATUS.split(), code=1).stdout.splitlines()
     line = shown.index(f"PROBLEM: {CFGLOC} of this node's own leads to the pair's database")
-    two.succeed("sh", "-c", shown[line + 1].replace("  mend: ", ""))
+    two.succeed("sh", "-c", shown[line + 1].replace("  fix: ", ""))
     two.fail(*STATUS.split(), code=3)
     two.fail("test", "-e", CFGLOC)
     assert two.succeed("cat", f"{CFGLOC}.xcatbak") == OLDER
@@ -72,12 +72,12 @@ def test_activate_puts_an_older_nodes_own_cfgloc_right_while_it_is_a_link(pair):
     one.fail("test", "-e", CFGLOC)
 
 
-def test_active_node_of_an_older_setup_is_mended_by_its_remedy(active):
+def test_active_node_of_an_older_setup_is_fixed_by_its_remedy(active):
     one = active.lab.host1
     one.succeed("install", "-m", "600", "/dev/stdin", "/etc/xcat.xcatbak/cfgloc", input=OLDER)
     shown = one.fail(*STATUS.split(), code=1).stdout.splitlines()
     line = next(number for number, text in enumerate(shown) if "of this node's own leads" in text)
-    one.succeed("sh", "-c", shown[line + 1].replace("  mend: ", ""))
+    one.succeed("sh", "-c", shown[line + 1].replace("  fix: ", ""))
     one.succeed(*STATUS.split())
     one.succeed("test", "-e", CFGLOC)  # the pair's, by the link
 

@@ -5,7 +5,7 @@ import pytest
 
 from tests.lab import judge
 from tests.lab.pair import ACTIVATE, DEACTIVATE, VIP, cluster_lab, mac_of, xcat
-from tests.lab.test_broken_states import ACTIVE, STATUS, follow_note, follow_problem, is_mended
+from tests.lab.test_broken_states import ACTIVE, STATUS, follow_note, follow_problem, is_fixed
 
 ACTIVATE_LINE = ACTIVATE.format(path="/HA", engine="postgresql").split()
 NETWORK = "10_0_0_0-255_0_0_0"
@@ -110,15 +110,15 @@ def test_attribute_that_names_one_node_is_shown_with_the_line_that_changes_it(
 def test_attribute_that_names_no_single_node_of_the_pair_is_not_mentioned(
         active, kind, name, setting):
     xcat(active, "chdef", "-t", kind, "-o", name, setting)
-    assert is_mended(active, setting.split("=")[0])
+    assert is_fixed(active, setting.split("=")[0])
     xcat(active, "chdef", "-t", kind, "-o", name, f"{setting.split('=')[0]}=")
 
 
-def test_tftp_server_is_mended_by_activate_as_well(active):
+def test_tftp_server_is_fixed_by_activate_as_well(active):
     xcat(active, "chdef", "-t", "network", "-o", NETWORK, "tftpserver=host2")
     active.succeed(*ACTIVATE_LINE)
     assert setting(active, DHCPD, "next-server") == [VIP]
-    assert is_mended(active, "tftpserver")
+    assert is_fixed(active, "tftpserver")
 
 
 @pytest.mark.parametrize("make", ["nodeset cn1 osimage", "nodeset cn1 shell"])
@@ -156,7 +156,7 @@ def http(lab, path):
                           f"http://{VIP}{path}").stdout
 
 
-def test_web_server_that_follows_no_links_is_shown_with_the_lines_that_mend_it(
+def test_web_server_that_follows_no_links_is_shown_with_the_lines_that_fix_it(
         lab, active, no_options):
     assert http(lab, "/install/tree/first/sparse") == "403"
     follow_note(active, "the web server does not deliver /install/")
@@ -168,7 +168,7 @@ def test_activate_says_so_as_well_and_succeeds(active, no_options):
     assert "note: the web server does not deliver /install/" in active.succeed(*ACTIVATE_LINE)
 
 
-def test_web_server_without_xcats_configuration_is_shown_with_the_lines_that_mend_it(
+def test_web_server_without_xcats_configuration_is_shown_with_the_lines_that_fix_it(
         lab, active, no_options):
     active.succeed("mv", "/etc/apache2/conf-enabled/xcat.conf", "/root")
     active.succeed("systemctl", "reload", "apache2")
@@ -178,11 +178,11 @@ def test_web_server_without_xcats_configuration_is_shown_with_the_lines_that_men
 
 def test_web_server_that_is_down_is_not_mentioned(active):
     active.succeed("systemctl", "stop", "apache2")
-    assert is_mended(active, "web server")
+    assert is_fixed(active, "web server")
     active.succeed("systemctl", "start", "apache2")
 
 
-def test_tftp_server_of_another_directory_is_shown_with_the_line_that_mends_it(active):
+def test_tftp_server_of_another_directory_is_shown_with_the_line_that_fixes_it(active):
     active.succeed("pkill", "-x", "in.tftpd")
     active.succeed("systemctl", "start", "tftpd-hpa")
     follow_note(active, "the TFTP server does not deliver /tftpboot/")

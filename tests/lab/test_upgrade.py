@@ -64,7 +64,7 @@ def test_active_node_first_upgrades_shared_files_and_tables_once(packages, pair)
     assert version_of(active, POSTSCRIPT) == NEW and upgraded_by(active) == f"{NEW} on hamn"
     problem, = status(active)[1]["problems"]
     assert problem["problem"] == "xcat differs: 2.20 here, 2.19 on host1"
-    assert problem["mend"].startswith("upgrade the older node")
+    assert problem["fix"].startswith("upgrade the older node")
 
     before = shared_files(pair)
     upgrade(packages, standby)
@@ -87,9 +87,9 @@ def test_standby_first_leaves_shared_files_old_and_status_names_the_remedy(packa
     pair.activate(upgraded)
     assert version_of(upgraded, POSTSCRIPT) == OLD
     note, = package_notes(status(upgraded)[1])
-    assert note["note"].startswith("/install/p") and "mknb" in note["mend"]
+    assert note["note"].startswith("/install/p") and "mknb" in note["fix"]
 
-    upgraded.succeed("bash", "-lc", note["mend"])
+    upgraded.succeed("bash", "-lc", note["fix"])
     assert package_notes(status(upgraded)[1]) == []
     assert {version_of(upgraded, path) for path in (
         POSTSCRIPT, "/install/prescripts/sample", "/tftpboot/xcat/genesis.fs.x86_64")} == {NEW}

@@ -200,7 +200,7 @@ def fail_with(error):
             OSError(28, "No space left on device", "/HA/install"),
             "a file operation failed",
             "No space left on device: '/HA/install'",
-            "mend the cause, then run this again",
+            "fix the cause, then run this again",
         ),
         (
             KeyError("vip"),

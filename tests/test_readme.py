@@ -59,3 +59,17 @@ def test_every_exit_code_has_a_row_that_says_what_it_means():
     wrong = [name for name, code in constants().items()
              if not meanings[code].startswith(OUTCOMES[name])]
     assert wrong == []
+
+
+def test_map_of_promises_names_every_module_of_tests_and_no_other():
+    """tests/README.rst says which test shows which promise; none is missing there."""
+    text = (REPOSITORY / "tests/README.rst").read_text()
+    chapter = text.split("Which test shows which promise\n---")[1].split("\n---")[0]
+    named = set(re.findall(r"(?:\w+/)?test_\w+", chapter))
+    present = {path.relative_to(REPOSITORY / "tests").with_suffix("").as_posix()
+               for path in (REPOSITORY / "tests").rglob("test_*.py")}
+    of_the_tests = {"fakes/test_harness", "lab/test_judge", "lab/test_lab", "unit/test_levels",
+                    "test_shortened", "test_watcher", "bench/test_bench", "test_rules",
+                    "test_bandit"}
+    assert named - present == set()
+    assert present - named == of_the_tests

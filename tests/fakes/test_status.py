@@ -99,6 +99,7 @@ def test_active_node_that_is_broken_is_told_what_fixes_it(active, break_it):
         "mv /tftpboot /tftpboot.xcatbak && ln -s /HA/tftpboot /tftpboot",
         "mv /tftpboot /tftpboot.xcatbak && ln -s HA /share && ln -s /share/tftpboot /tftpboot",
         "echo nameserver 10.5.106.50 >/etc/resolv.conf",
+        "printf '/dev/sdb1 /HA ext4 defaults,acl 0 2\\n' >>/etc/fstab",
         "rm -r /etc/systemd/system/xcatd.service.d",
         "sed -i s/9.4/9.5/ /etc/os-release /HA/.xcatha/nodes/host2.json",
         "rm /HA/.xcatha/nodes/host1.json",

@@ -97,7 +97,8 @@ RECORD_KEYS = ("format", "vip", "netmask", "host_name", "dbtype", "finished", "r
 NODE_KEYS = ("address", "nic", "mac", "os", "xcat", "database", "ssh_key", "set_up")
 PASSWORD_VARIABLES = ("XCATPGPW", "XCATMYSQLADMIN_PW", "XCATMYSQLROOT_PW")
 
-FLAGS = {"path": "-p", "vip": "-v", "nic": "-i", "host_name": "-n"}
+FLAGS = {"path": "-p", "vip": "-v", "nic": "-i", "host_name": "-n", "netmask": "-m",
+         "dbtype": "-t"}
 # How a resource agent begins the line that names its reason (OCF resource agent API 1.1).
 EXIT_REASON = "ocf-exit-reason:"
 
@@ -3193,243 +3194,83 @@ def exports_of(share):
 
 
 # ---- Checks --------------------------------------------------------------------------------
+# Each yields what is against the run: (what, the evidence, what to do next).
 
-def check_nic(opts):
-    """The NIC exists, is up and has an address of this node's own, besides the VIP."""
-    device = device_of(opts.nic)
-    state = psutil.net_if_stats().get(device)
-    if state is None:
-        refuse("there is no NIC %s" % device, "NICs here: %s" % ", ".join(
-               sorted(psutil.net_if_stats())), "give the right one with -i")
-    if not state.isup and not vip_here(opts.vip):
-        refuse("the NIC %s is down" % device, "its link or its setting is down",
+def check_host(opts):
+    """The NIC is up and has an address of this node's own, tools are there, passwords will do."""
+    nics, device = psutil.net_if_stats(), device_of(opts.nic)
+    usable = device in nics and (nics[device].isup or vip_here(opts.vip))
+    if device not in nics:
+        yield ("there is no NIC %s" % device, "NICs here: %s" % ", ".join(sorted(nics)),
+               "give the right one with -i")
+    elif not usable:
+        yield ("the NIC %s is down" % device, "its link or its setting is down",
                "bring it up: ip link set %s up" % device)
-    physical_address(opts)
-
-
-def check_tools(opts):
-    """The host's own tools that a run needs are there."""
     packages = {"systemctl": "systemd", "ping": "iputils-ping", "arping": "iputils-arping",
                 "hostname": "hostname", "rsync": "rsync", "runuser": "util-linux"}
     missing = [name for name in packages if not have(name)]
     if missing:
-        refuse("not installed: " + ", ".join(missing), "not found in the PATH",
+        yield ("not installed: " + ", ".join(missing), "not found in the PATH",
                install_command([packages[name] for name in missing]))
-    if "iputils" not in "".join(ask(["arping", "-V"])[1:]):
-        refuse("arping is not that of iputils", "arping -V", install_command(["iputils-arping"]))
+    elif "iputils" not in "".join(ask(["arping", "-V"])[1:]):
+        yield ("arping is not that of iputils", "arping -V", install_command(["iputils-arping"]))
+    for name in PASSWORD_VARIABLES:
+        if not re.match(r"^[A-Za-z0-9]*$", os.environ.get(name, "")):
+            yield ("%s is not alphanumeric" % name, "xCAT's tools accept letters and digits only",
+                   "choose another password")
+    if usable:
+        physical_address(opts)  # refuses where there is none
 
 
 def check_share(opts):
-    """PATH is a directory on a mount of its own, not read-only; opts.path becomes its real path."""
-    state = share_state(opts.path)
-    if state == "silent":
-        refuse("the share %s does not answer" % opts.path, "stat: no end within %d s" %
+    """PATH is a directory on a mount of its own, not read-only."""
+    if share_state(opts.path) == "silent":
+        yield ("the share %s does not answer" % opts.path, "stat: no end within %d s" %
                SHARE_LIMIT, "bring its server or network back")
-    if not os.path.isdir(opts.path):
-        refuse("the share %s is not there" % opts.path, "no such directory",
+    elif not os.path.isdir(opts.path):
+        yield ("the share %s is not there" % opts.path, "no such directory",
                "is it mounted? Give its path with -p")
-    opts.path = os.path.realpath(opts.path)
-    mount, _, options = mount_of(opts.path)
-    if mount == "/":
-        refuse("%s is not on a mount of its own" % opts.path, "it lies on /", "is it mounted?")
-    if "ro" in options:
-        refuse("%s is mounted read-only" % opts.path, "mount options of %s" % mount,
-               "mount -o remount,rw %s" % mount)
+    else:
+        share = os.path.realpath(opts.path)
+        mount, _, options = mount_of(share)
+        if mount == "/":
+            yield "%s is not on a mount of its own" % share, "it lies on /", "is it mounted?"
+        elif "ro" in options:
+            yield ("%s is mounted read-only" % share, "mount options of %s" % mount,
+                   "mount -o remount,rw %s" % mount)
 
 
-def check_mount(opts):
-    """The share is mounted, and may be entered, as a database needs it."""
-    share = opts.path
-    mount, _, options = mount_of(share)
-    soft = [option for option in options if option in ("soft", "softerr")]
-    if soft:
-        refuse("%s is mounted %s, which loses writes" % (share, soft[0]),
-               "mount options of %s" % mount, "write `hard` instead in /etc/fstab, then: "
-               "umount {0}; mount {0}".format(mount))
-    above = itertools.accumulate(["/"] + share.split("/")[1:], os.path.join)
-    closed = [path for path in above if not os.stat(path).st_mode & stat.S_IXOTH]
-    if closed:
-        refuse("only root may enter %s" % closed[0], "its mode is %o" % stat.S_IMODE(
-            os.stat(closed[0]).st_mode), "database, web and tftp server must: chmod o+x %s" %
-            " ".join(closed))
-    device = unprotected_device(share)
-    if device:
-        warn("nothing keeps the other node from mounting %s as well, which would ruin the data: "
-             "see the README, Which storage, mounted by whom" % device)
-
-
-def check_root_may_write(opts):
-    """Root's files on the share are root's: an NFS server must not squash root."""
-    if RUN.dryrun:
-        say("  would be tried: a file of root's on the share")
-        return
-    try:
-        with tempfile.TemporaryFile(dir=opts.path) as probe:
-            owner = os.fstat(probe.fileno()).st_uid
-    except OSError as error:
-        refuse("root cannot write to %s" % opts.path, str(error), "export it with no_root_squash")
-    if owner != 0:
-        refuse("%s squashes root" % opts.path, "a new file belongs to uid %d" % owner,
-               "export it with no_root_squash")
-
-
-def check_record(opts):
-    """The options agree with what the share records."""
+def check_recorded(opts, *names):
+    """These options, where they were given, are as the share records them."""
     record = read_record(opts.path)
-    for option, name in (("-v", "vip"), ("-m", "netmask"), ("-t", "dbtype"), ("-n", "host_name")):
-        check_recorded(opts, record, option, name)
+    for name in names:
+        given, recorded = getattr(opts, name), record.get(name)
+        if given and recorded not in (None, given):
+            yield ("%s %s differs from the pair's %s" % (FLAGS[name], given, recorded),
+                   "recorded in %s" % state_file(opts.path, "cluster.json"),
+                   "use %s %s, or leave it out" % (FLAGS[name], recorded))
+
+
+def check_pair(opts):
+    """The share's record and data, the options and this node's links agree."""
+    record, first = read_record(opts.path), read_cfgloc(opts.path)
+    yield from check_recorded(opts, "vip", "netmask", "dbtype", "host_name")
     for name, node in read_nodes(opts.path).items():
         if node.get("address") == opts.vip:
-            refuse("the VIP %s is %s's physical address" % (opts.vip, name),
+            yield ("the VIP %s is %s's physical address" % (opts.vip, name),
                    "recorded on the share", "choose an address that no node has")
-
-
-def check_recorded(opts, record, option, name):
-    """An option, where it was given, is as the share records it."""
-    given, recorded = getattr(opts, name), record.get(name)
-    if given and recorded not in (None, given):
-        refuse("%s %s differs from the pair's %s" % (option, given, recorded),
-               "recorded in %s" % state_file(opts.path, "cluster.json"),
-               "use %s %s, or leave it out" % (option, recorded))
-
-
-def check_directories(opts):
-    """No directory to be linked is a link elsewhere."""
-    for path in directories_to_link(opts, read_record(opts.path)):
+    for path in directories_to_link(opts, record):
         target = link_target(path)
         if target and not leads_to(opts.path, path):
-            refuse("%s is a link to %s" % (path, target), "it should point to " + opts.path + path,
+            yield ("%s is a link to %s" % (path, target), "it should point to " + opts.path + path,
                    "remove that link, or leave the directory out with --exclude " + path)
+    plain = opts.dbtype == "sqlite" and ":" not in first
+    if share_has_data(opts.path) and not plain and engine_named_in(first) != opts.dbtype:
+        yield ("%s/etc/xcat/cfgloc does not name %s" % (opts.path, opts.dbtype),
+               first.split("|")[0] or "it is empty", "restore its first line from a backup")
 
-
-def check_engine(opts):
-    """xCAT's database, where there is one, is known, on this node, and can be switched."""
-    engine = current_engine()
-    if share_has_data(opts.path):
-        return
-    if engine == opts.dbtype:
-        host = (re.findall(r"host=([^|;\s]+)", read_cfgloc()) + [opts.vip])[0]
-        found = output_of(["getent", "ahostsv4", host], SHARE_LIMIT).split()
-        here = {address for _, address, _ in addresses()} | {opts.vip}
-        if found and not here & set(found):
-            refuse("xCAT's database is on another host", "/etc/xcat/cfgloc: host=" + host,
-                   "move it to a server on this node first; xcatha shares a server's directory")
-        return
-    if opts.dbtype == "sqlite":
-        refuse("xCAT already uses %s on this node" % engine, read_cfgloc().split("|")[0],
-               "run setup with -t %s" % engine)
-    if opts.dbtype == "postgresql" and has_debian_layout() and not os.path.exists(
-            "/usr/lib/postgresql/9.1/bin/initdb"):
-        refuse("xCAT's pgsqlsetup cannot work on this distribution",
-               "it looks for PostgreSQL 9.1 in /usr/lib/postgresql/9.1/bin",
-               "switch xCAT to PostgreSQL by hand first (a Pg: line in /etc/xcat/cfgloc), or use "
-               "-t mysql or -t sqlite")
-
-
-def check_server(opts):
-    """The distribution's database server can work on the share, beside what else runs here."""
-    pgdg = [path for place in ("/usr/lib", "/lib", "/etc")
-            for path in glob.glob(place + "/systemd/system/postgresql-[0-9]*.service")]
-    if opts.dbtype == "postgresql" and pgdg:
-        refuse("PGDG's PostgreSQL is installed", pgdg[0] + " works in /var/lib/pgsql/VERSION/data, "
-               "where neither xCAT's pgsqlsetup nor xcatha looks",
-               "move its databases to the distribution's postgresql.service and remove PGDG's "
-               "packages, or use -t mysql or -t sqlite")
-    clusters = debian_clusters() if opts.dbtype == "postgresql" else {}
-    if len(clusters) > 1 and not pair_cluster():
-        refuse("no PostgreSQL cluster is that of xCAT's database string",
-               "pg_lsclusters: " + ", ".join("%s at port %s" % pair for pair in clusters.items()),
-               "make one at its port: pg_createcluster --port %s VERSION NAME" % port_of(
-                   read_cfgloc(opts.path) or read_cfgloc()))
-    rules = "\n".join(map(read_text, glob.glob("/etc/apparmor.d/**/*sbin.m*d", recursive=True)))
-    denied = re.search(r"^(\S*/(mysqld|mariadbd)) \(enforce\)", read_text(
-        "/sys/kernel/security/apparmor/profiles"), re.MULTILINE)
-    if opts.dbtype == "mysql" and denied and not re.search(
-            r"^\s*\"?%s/" % re.escape(opts.path), rules, re.MULTILINE):
-        name = denied.group(1)[1:].replace("/", ".")
-        refuse("AppArmor keeps the database server out of the share",
-               "%s is enforced, and no rule names %s" % (denied.group(1), opts.path),
-               "echo '{0}/var/lib/mysql/ r, {0}/var/lib/mysql/** rwk,' >>/etc/apparmor.d/local/{1} "
-               "&& apparmor_parser -r /etc/apparmor.d/{1}".format(opts.path, name))
-
-
-def check_site_directories(opts):
-    """xCAT's own data is where the links will be, as far as xCAT can be asked now."""
-    if share_has_data(opts.path) or not xcat_installed() or not is_running("xcatd.service"):
-        return
-    site = attempt(site_attributes)[0] or {}  # where xCAT cannot answer now, it is not known
-    for name, usual in (("installdir", "/install"), ("tftpdir", "/tftpboot")):
-        if site.get(name, usual).rstrip("/") != usual:
-            refuse("xCAT's %s is %s" % (name, site[name]), "xcatha shares %s" % usual,
-                   "move its files to {1}, then chdef -t site -o clustersite {0}={1}".format(
-                       name, usual))
-
-
-def check_installer(opts):
-    """go-xcat, where it is needed, is a file of this node or an https address and can work here."""
-    if xcat_installed():
-        return
-    if not (opts.go_xcat.startswith("https://") or os.path.isfile(opts.go_xcat)):
-        refuse("there is no go-xcat at %s" % opts.go_xcat, "no such file, no https address",
-               "give a local copy with --go-xcat FILE")
-    if os_version().split()[0] not in GO_XCAT_KNOWS:
-        refuse("go-xcat does not know this distribution", os_version(),
-               "install xCAT on this node by hand, then run this again")
-    if is_debian() and "DISTRIB_CODENAME=" not in read_text("/etc/lsb-release"):
-        refuse("go-xcat cannot tell the release of this distribution",
-               "/etc/lsb-release has no line DISTRIB_CODENAME=...",
-               "add it, naming the release as the repository of --xcat-core does, or install xCAT "
-               "by hand; then run this again")
-
-
-def check_passwords(opts):
-    """Passwords from the environment are of the kind that xCAT's tools accept."""
-    for name in PASSWORD_VARIABLES:
-        if not re.match(r"^[A-Za-z0-9]*$", os.environ.get(name, "")):
-            refuse("%s is not alphanumeric" % name, "xCAT's tools accept letters and digits only",
-                   "choose another password")
-
-
-def check_setup_elsewhere(opts):
-    """No other node's setup is unfinished."""
-    record = read_record(opts.path)
-    node = (record.get("active") or {}).get("host")
-    if (record and not record.get("finished") and node != physical_host_name()
-            and not opts.peer_is_off):
-        refuse("setup on %s is not finished" % node, "recorded on the share", "run setup there "
-               "again; if it is dead, power it off, then run this line with --peer-is-off")
-
-
-def check_copies(opts):
-    """The first node's data can be copied: nothing in the way, nothing mounted below, room."""
-    if share_has_data(opts.path):
-        return
-    wanted = directories_to_link(opts, {})
-    for path in wanted:
-        if xcat_installed():
-            expect_data(path)
-        if exists(opts.path + path) and not read_record(opts.path):
-            refuse("%s is in the way" % (opts.path + path), "the share holds no complete set",
-                   "move it away")
-        nested = [point for point in mount_points() if point.startswith(path + "/")]
-        if nested:
-            refuse("filesystems are mounted below %s" % path, ", ".join(nested), "unmount them")
-    reused = [opts.path + path + PARTIAL for path in wanted if path in COPIED_WHILE_RUNNING]
-    needed = 0
-    for path in wanted + reused:
-        if not link_target(path) and os.path.isdir(path):
-            out = output_of(["du", "-s", "-x", "--block-size=1", path], INSTALL_LIMIT)
-            size = int((out.split() or ["0"])[0])
-            needed += -size if path in reused else size
-    free = psutil.disk_usage(opts.path).free
-    if needed > free:
-        refuse("the share is too small", "%d MB to copy, %d MB free" % (
-               needed >> 20, free >> 20), "make room on %s" % opts.path)
-
-
-def check_old_nodes(opts):
-    """On data of the 2018 script, which has no lease, no other node of its list answers."""
-    if read_record(opts.path) or is_serving(opts):
+    # On data of the 2018 script, which has no lease, no other node of its list may answer.
+    if record or is_serving(opts):
         return
     network, mine = network_of(opts.vip, opts.netmask), {entry[1] for entry in addresses()}
     # Lines `ADDRESS NAME` often run together there: in host110.5.106.5 is 10.5.106.5.
@@ -3439,60 +3280,192 @@ def check_old_nodes(opts):
     for address in sorted(listed - mine):
         answer = ipaddress.ip_address(address) in network and who_answers(address, opts.nic)
         if answer:
-            refuse("%s, a node of the 2018 script, may be active" % address, "%s answers" % answer,
+            yield ("%s, a node of the 2018 script, may be active" % address, "%s answers" % answer,
                    "run xcatha.py -a on it if it serves, else -d; or power it off")
-
-
-def check_cfgloc(opts):
-    """xCAT's database string on the share names the pair's engine."""
-    first = read_cfgloc(opts.path)
-    plain = opts.dbtype == "sqlite" and ":" not in first
-    if share_has_data(opts.path) and not plain and engine_named_in(first) != opts.dbtype:
-        refuse("%s/etc/xcat/cfgloc does not name %s" % (opts.path, opts.dbtype),
-               first.split("|")[0] or "it is empty", "restore its first line from a backup")
-
-
-def check_alike(opts):
-    """OS, xCAT, database and the database user's ids are as on the other node."""
-    for name, what, evidence in unlike(opts, node_facts(opts)):
-        refuse(what, evidence, "make them alike; if {0} is so by now, run xcatha.py {1} on {0} "
-               "first, which records it; if {0} is gone for good, move away {2}".format(
-               name, "-a" if active_node(read_record(opts.path)) == name else "-s",
-               state_file(opts.path, "nodes", name + ".json")))
-
-
-def unlike(opts, mine):
-    """[(node, what differs, evidence)] between node_facts and what the other nodes recorded."""
-    return [(name, "%s differs from %s" % (fact, name),
-             "%s here, %s there" % (mine[fact], node[fact]))
-            for name, node in other_nodes(opts.path).items()
-            for fact in ("os", "xcat", "database", "uid", "gid")
-            if mine[fact] and node.get(fact) and mine[fact] != node[fact]]
 
 
 def check_finished(opts):
     """The share holds finished data and this node has what it takes to serve it."""
     if not share_has_data(opts.path):
-        refuse("the share %s holds no finished setup" % opts.path, "no record says so",
+        yield ("the share %s holds no finished setup" % opts.path, "no record says so",
                "run setup first: xcatha.py -s")
     if not xcat_installed():
-        refuse("xCAT is not installed on this node", "/opt/xcat/sbin/xcatd is missing",
+        yield ("xCAT is not installed on this node", "/opt/xcat/sbin/xcatd is missing",
                "run setup on this node: xcatha.py -s")
 
 
-LOCAL_CHECKS = [check_nic, check_tools, check_share, check_passwords]
-SETUP_CHECKS = [check_record, check_directories, check_engine, check_server,
-                check_site_directories, check_setup_elsewhere, check_old_nodes, check_copies,
-                check_cfgloc, check_alike, check_installer, check_mount, check_root_may_write]
-ACTIVATE_CHECKS = [check_record, check_finished, check_directories, check_cfgloc,
-                   check_old_nodes]
+def check_storage(opts):
+    """The share is mounted, and may be entered and written, as a database needs it."""
+    share = opts.path
+    mount, _, options = mount_of(share)
+    soft = [option for option in options if option in ("soft", "softerr")]
+    if soft:
+        yield ("%s is mounted %s, which loses writes" % (share, soft[0]),
+               "mount options of %s" % mount, "write `hard` instead in /etc/fstab, then: "
+               "umount {0}; mount {0}".format(mount))
+    above = itertools.accumulate(["/"] + share.split("/")[1:], os.path.join)
+    closed = [path for path in above if not os.stat(path).st_mode & stat.S_IXOTH]
+    if closed:
+        yield ("only root may enter %s" % closed[0], "its mode is %o" % stat.S_IMODE(
+            os.stat(closed[0]).st_mode), "database, web and tftp server must: chmod o+x %s" %
+            " ".join(closed))
+    device = unprotected_device(share)
+    if device:
+        warn("nothing keeps the other node from mounting %s as well, which would ruin the data: "
+             "see the README, Which storage, mounted by whom" % device)
+
+    # Root's files there are root's: an NFS server must not squash root.
+    if RUN.dryrun:
+        say("  would be tried: a file of root's on the share")
+        return
+    try:
+        with tempfile.TemporaryFile(dir=share) as probe:
+            owner = os.fstat(probe.fileno()).st_uid
+    except OSError as error:
+        yield "root cannot write to %s" % share, str(error), "export it with no_root_squash"
+        return
+    if owner != 0:
+        yield ("%s squashes root" % share, "a new file belongs to uid %d" % owner,
+               "export it with no_root_squash")
+
+
+def check_software(opts):
+    """xCAT's database can be shared, or switched, and xCAT installed, where that is to be done."""
+    pgdg = [path for place in ("/usr/lib", "/lib", "/etc")
+            for path in glob.glob(place + "/systemd/system/postgresql-[0-9]*.service")]
+    if opts.dbtype == "postgresql" and pgdg:
+        yield ("PGDG's PostgreSQL is installed", pgdg[0] + " works in /var/lib/pgsql/VERSION/data, "
+               "where neither xCAT's pgsqlsetup nor xcatha looks",
+               "move its databases to the distribution's postgresql.service and remove PGDG's "
+               "packages, or use -t mysql or -t sqlite")
+    clusters = debian_clusters() if opts.dbtype == "postgresql" else {}
+    if len(clusters) > 1 and not pair_cluster():
+        yield ("no PostgreSQL cluster is that of xCAT's database string",
+               "pg_lsclusters: " + ", ".join("%s at port %s" % pair for pair in clusters.items()),
+               "make one at its port: pg_createcluster --port %s VERSION NAME" % port_of(
+                   read_cfgloc(opts.path) or read_cfgloc()))
+    rules = "\n".join(map(read_text, glob.glob("/etc/apparmor.d/**/*sbin.m*d", recursive=True)))
+    denied = re.search(r"^(\S*/(mysqld|mariadbd)) \(enforce\)", read_text(
+        "/sys/kernel/security/apparmor/profiles"), re.MULTILINE)
+    if opts.dbtype == "mysql" and denied and not re.search(
+            r"^\s*\"?%s/" % re.escape(opts.path), rules, re.MULTILINE):
+        name = denied.group(1)[1:].replace("/", ".")
+        yield ("AppArmor keeps the database server out of the share",
+               "%s is enforced, and no rule names %s" % (denied.group(1), opts.path),
+               "echo '{0}/var/lib/mysql/ r, {0}/var/lib/mysql/** rwk,' >>/etc/apparmor.d/local/{1} "
+               "&& apparmor_parser -r /etc/apparmor.d/{1}".format(opts.path, name))
+
+    # go-xcat, where it is needed, is there and knows this distribution.
+    missing = not xcat_installed()
+    if missing and not (opts.go_xcat.startswith("https://") or os.path.isfile(opts.go_xcat)):
+        yield ("there is no go-xcat at %s" % opts.go_xcat, "no such file, no https address",
+               "give a local copy with --go-xcat FILE")
+    if missing and os_version().split()[0] not in GO_XCAT_KNOWS:
+        yield ("go-xcat does not know this distribution", os_version(),
+               "install xCAT on this node by hand, then run this again")
+    elif missing and is_debian() and "DISTRIB_CODENAME=" not in read_text("/etc/lsb-release"):
+        yield ("go-xcat cannot tell the release of this distribution",
+               "/etc/lsb-release has no line DISTRIB_CODENAME=...",
+               "add it, naming the release as the repository of --xcat-core does, or install xCAT "
+               "by hand; then run this again")
+
+    # The engine that xCAT uses is on this node, or can be switched.
+    engine = current_engine()
+    if share_has_data(opts.path):
+        return
+    if engine == opts.dbtype:
+        host = (re.findall(r"host=([^|;\s]+)", read_cfgloc()) + [opts.vip])[0]
+        found = output_of(["getent", "ahostsv4", host], SHARE_LIMIT).split()
+        if found and not {opts.vip, *(address for _, address, _ in addresses())} & set(found):
+            yield ("xCAT's database is on another host", "/etc/xcat/cfgloc: host=" + host,
+                   "move it to a server on this node first; xcatha shares a server's directory")
+    elif opts.dbtype == "sqlite":
+        yield ("xCAT already uses %s on this node" % engine, read_cfgloc().split("|")[0],
+               "run setup with -t %s" % engine)
+    elif opts.dbtype == "postgresql" and has_debian_layout() and not os.path.exists(
+            "/usr/lib/postgresql/9.1/bin/initdb"):
+        yield ("xCAT's pgsqlsetup cannot work on this distribution",
+               "it looks for PostgreSQL 9.1 in /usr/lib/postgresql/9.1/bin",
+               "switch xCAT to PostgreSQL by hand first (a Pg: line in /etc/xcat/cfgloc), or use "
+               "-t mysql or -t sqlite")
+
+
+def check_alike(opts, mine=None):
+    """OS, xCAT, database and its user's ids (node_facts) are as the other nodes recorded theirs."""
+    mine = mine or node_facts(opts)
+    for name, node in other_nodes(opts.path).items():
+        command = "-a" if active_node(read_record(opts.path)) == name else "-s"
+        for fact in ("os", "xcat", "database", "uid", "gid"):
+            if mine[fact] and node.get(fact) and mine[fact] != node[fact]:
+                yield ("%s differs from %s" % (fact, name),
+                       "%s here, %s there" % (mine[fact], node[fact]),
+                       "make them alike; if {0} is so by now, run xcatha.py {1} on {0} first, "
+                       "which records it; if {0} is gone for good, move away {2}".format(
+                           name, command, state_file(opts.path, "nodes", name + ".json")))
+
+
+def check_data(opts):
+    """No other setup is at work; the first node's data can be copied: nothing in the way, room."""
+    record = read_record(opts.path)
+    node = (record.get("active") or {}).get("host")
+    if (record and not record.get("finished") and node != physical_host_name()
+            and not opts.peer_is_off):
+        yield ("setup on %s is not finished" % node, "recorded on the share", "run setup there "
+               "again; if it is dead, power it off, then run this line with --peer-is-off")
+    if share_has_data(opts.path):
+        return
+
+    # xCAT's own data is where the links will be, as far as xCAT can be asked now.
+    asked = xcat_installed() and is_running("xcatd.service")
+    site = asked and attempt(site_attributes)[0] or {}
+    for name, usual in (("installdir", "/install"), ("tftpdir", "/tftpboot")):
+        if site.get(name, usual).rstrip("/") != usual:
+            yield ("xCAT's %s is %s" % (name, site[name]), "xcatha shares %s" % usual,
+                   "move its files to {1}, then chdef -t site -o clustersite {0}={1}".format(
+                       name, usual))
+
+    wanted, needed = directories_to_link(opts, {}), 0
+    for path in wanted:
+        if xcat_installed():
+            expect_data(path)
+        if exists(opts.path + path) and not record:
+            yield ("%s is in the way" % (opts.path + path), "the share holds no complete set",
+                   "move it away")
+        nested = [point for point in mount_points() if point.startswith(path + "/")]
+        if nested:
+            yield "filesystems are mounted below %s" % path, ", ".join(nested), "unmount them"
+    reused = [opts.path + path + PARTIAL for path in wanted if path in COPIED_WHILE_RUNNING]
+    for path in wanted + reused:
+        if not link_target(path) and os.path.isdir(path):
+            out = output_of(["du", "-s", "-x", "--block-size=1", path], INSTALL_LIMIT)
+            size = int((out.split() or ["0"])[0])
+            needed += -size if path in reused else size
+    free = psutil.disk_usage(opts.path).free
+    if needed > free:
+        yield ("the share is too small", "%d MB to copy, %d MB free" % (
+               needed >> 20, free >> 20), "make room on %s" % opts.path)
+
+
+SETUP_CHECKS = [check_pair, check_software, check_data, check_alike, check_storage]
+ACTIVATE_CHECKS = [check_pair, check_finished]
 
 
 def run_checks(opts, checks):
-    """The host's checks, then these; a refusal lists all of a group that failed."""
-    raise_all([error_of(check, opts) for check in LOCAL_CHECKS])
+    """The host's checks, then these; a refusal lists all that a group has against the run."""
+    errors = []
+
+    def collect(check):
+        """Note what a check yields, as far as it gets."""
+        for words in check(opts):
+            errors.append(HAError(*words, code=REFUSED))
+    for check in (check_host, check_share):
+        errors.append(error_of(collect, check))
+    raise_all(errors)
+    opts.path = os.path.realpath(opts.path)
     fill_in_from_share(opts)
-    raise_all([error_of(check, opts) for check in checks])
+    for check in checks:
+        errors.append(error_of(collect, check))
+    raise_all(errors)
 
 
 def fill_in_from_share(opts):
@@ -3783,7 +3756,8 @@ def setup(opts):
         directories, since = directories_to_link(opts, {}), (time.time(), time.monotonic())
         step("Copy while running", copy_while_running, share, directories)
     else:
-        check_alike(opts)
+        for words in check_alike(opts):
+            refuse(*words)
         directories = directories_to_link(opts, read_record(share))
     step("Services", stop_all_services)
     if first:
@@ -3855,7 +3829,7 @@ def activate(opts):
         step("/etc/resolv.conf", set_nameserver, opts.vip, True, failed=down)
     on_failure(lambda: error_of(add_history, share, "activate failed, %s (%.0f s)" % (
         "not all put back" if RUN.undo_failed else "put back", time.monotonic() - started)))
-    for _, what, evidence in unlike(opts, facts.result()):
+    for what, evidence, _ in check_alike(opts, facts.result()):
         warn("%s: %s" % (what, evidence))
 
     # Links before the database, or it would start on this node's old files; the database
@@ -3917,7 +3891,8 @@ def deactivate(opts):
             report(broken)
             state = "unreadable"
         else:  # a VIP that is not the pair's is refused before anything is taken down
-            check_recorded(opts, read_record(opts.path), "-v", "vip")
+            for words in check_recorded(opts, "vip"):
+                refuse(*words)
     if state == "silent":
         stand_by(opts, state)
         raise silent_share(opts.path)

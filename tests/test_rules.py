@@ -144,12 +144,16 @@ def test_every_function_stands_in_a_titled_section(functions, lines):
 
 def sentences(tree):
     """{the longest fixed part of what a refusal or an error says first: the line it stands in}."""
+    said = [c.args[0] for c in calls(tree) if name_of(c.func) in ("refuse", "HAError")]
+    # A check yields what it says, its evidence and what to do next.
+    yielded = [node.value for node in ast.walk(tree) if isinstance(node, ast.Yield)]
+    said += [v.elts[0] for v in yielded if isinstance(v, ast.Tuple) and len(v.elts) == 3]
     found = {}
-    for call in calls(tree):
-        if name_of(call.func) in ("refuse", "HAError") and not isinstance(call.args[0], ast.Name):
-            texts = [n.value for n in ast.walk(call.args[0]) if isinstance(n, ast.Constant)]
+    for first in said:
+        if not isinstance(first, (ast.Name, ast.Starred)):
+            texts = [n.value for n in ast.walk(first) if isinstance(n, ast.Constant)]
             parts = [part for text in texts for part in re.split("%[sd]", str(text))]
-            found[max(parts, key=len).strip()] = call.lineno
+            found[max(parts, key=len).strip()] = first.lineno
     return found
 
 

@@ -156,15 +156,19 @@ def test_units_and_directories_are_those_of_the_pairs_cluster_alone(clusters, ru
     assert xcatha.as_here(whole) == ["/install", "/var/lib/postgresql/15/my-own"]
 
 
-def test_cfgloc_that_leads_to_no_cluster_is_refused_until_one_is_made(clusters, opts, run_state):
+def test_cfgloc_that_leads_to_no_cluster_is_refused_until_one_is_made(
+    clusters, opts, run_state, monkeypatch
+):
+    monkeypatch.setattr(xcatha, "xcat_installed", lambda: True)
+    monkeypatch.setattr(xcatha, "share_has_data", lambda share: True)
     clusters(CLUSTERS)
     run_state.pretended[("text", "/etc/xcat/cfgloc")] = "Pg:dbname=xcatdb;host=h;port=5999|u|pw"
-    refusal = xcatha.error_of(xcatha.check_server, opts)
-    assert "15-main at port 5432" in refusal.evidence and "pw" not in "".join(refusal.lines())
-    assert refusal.hint == "make one at its port: pg_createcluster --port 5999 VERSION NAME"
+    [refusal] = xcatha.check_software(opts)
+    assert "15-main at port 5432" in refusal[1] and "pw" not in "".join(refusal)
+    assert refusal[2] == "make one at its port: pg_createcluster --port 5999 VERSION NAME"
     clusters(dict(CLUSTERS, **{"15-new": "5999"}))
     run_state.cluster = None
-    assert xcatha.error_of(xcatha.check_server, opts) is None
+    assert list(xcatha.check_software(opts)) == []
 
 
 # ---- What should name the VIP ------------------------------------------------------------------

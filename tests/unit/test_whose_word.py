@@ -129,18 +129,18 @@ def test_every_refusal_because_of_another_holder_names_the_whole_way(world, opts
 @pytest.mark.parametrize("option", ["soft", "softerr"])
 def test_mount_that_gives_up_is_refused(world, opts, option):
     opts.path = world("nfs4", "rw," + option)
-    error = xcatha.error_of(xcatha.check_mount, opts)
-    assert "is mounted {}".format(option) in error.what and "`hard`" in error.hint
+    what, _, hint = next(xcatha.check_storage(opts))
+    assert "is mounted {}".format(option) in what and "`hard`" in hint
 
 
-def test_share_that_only_root_may_enter_is_refused_until_its_remedy_is_done(world, opts):
+def test_share_that_only_root_may_enter_is_refused_until_its_remedy_is_done(world, opts, dry_run):
     opts.path = world()
     os.chmod(opts.path, 0o700)
-    error = xcatha.error_of(xcatha.check_mount, opts)
-    assert error.evidence == "its mode is 700"
-    assert error.hint.endswith("chmod o+x " + opts.path)
+    _, evidence, hint = next(xcatha.check_storage(opts))
+    assert evidence == "its mode is 700"
+    assert hint.endswith("chmod o+x " + opts.path)
     os.chmod(opts.path, 0o701)
-    assert xcatha.error_of(xcatha.check_mount, opts) is None
+    assert list(xcatha.check_storage(opts)) == []
 
 
 FEATURES = "Filesystem volume name:   <none>\nFilesystem features:      has_journal {}extent\n"
@@ -158,13 +158,13 @@ FEATURES = "Filesystem volume name:   <none>\nFilesystem features:      has_jour
     ],
 )
 def test_block_filesystem_that_two_nodes_could_mount_is_warned_of(
-    world, opts, monkeypatch, capsys, fstype, device, features, is_warned
+    world, opts, monkeypatch, capsys, dry_run, fstype, device, features, is_warned
 ):
     opts.path = world(fstype)
     os.chmod(opts.path, 0o755)
     monkeypatch.setattr(xcatha.os.path, "realpath", lambda path: device)
     monkeypatch.setattr(xcatha, "output_of", lambda argv: FEATURES.format(features))
-    xcatha.check_mount(opts)
+    assert list(xcatha.check_storage(opts)) == []
     assert ("mounting /dev/sdb1 as well" in capsys.readouterr().err) == is_warned
 
 

@@ -36,6 +36,7 @@ import ctypes
 import datetime
 import errno
 import fcntl
+import functools
 import glob
 import ipaddress
 import itertools
@@ -3625,13 +3626,6 @@ def give_up_vip(opts):
     return remove_vip(opts.vip)
 
 
-def silent_share(share):
-    """The error of a standby whose share did not answer: what this host alone can do is done."""
-    return HAError("the share %s does not answer: links, record and lease are as they were" % share,
-                   "stat: no end within %d s" % SHARE_LIMIT,
-                   "power this node off before activating the other", INCOMPLETE)
-
-
 def leave_word(opts):
     """The share has what the node that takes over needs to know, if this node is active."""
     share, adopted = opts.path, not read_record(opts.path) and is_serving(opts)
@@ -3667,41 +3661,31 @@ def release_record(share, started):
     return "released"
 
 
-def finish_standby(failed):
-    """The closing lines of setup and deactivate; exit code."""
+def finish(opts, failed):
+    """The closing lines of a command, what matters most at the end; exit code."""
+    code = DONE
     if RUN.dryrun:
         say("Dry run: nothing was changed.")
-        return DONE
-    if failed:
+    elif opts.command == "activate":
+        for note, fix in delivery_notes(opts.vip) if opts.path else ():
+            say("note: %s\n  fix: %s" % (note, fix))
+        if failed:
+            code = DEGRADED
+            say("Active, but not done or not up: %s. See the errors above." % ", ".join(failed),
+                sys.stderr)
+        say("This machine is set to primary management node successfully...")
+    elif failed:
         raise HAError("this node is not a clean standby yet: %s" % ", ".join(failed),
                       "see the errors above", "fix them, then run: xcatha.py -d", INCOMPLETE)
-    say("This machine is set to standby management node successfully...")
-    return DONE
-
-
-def finish_setup(opts, failed):
-    """The closing lines of setup: what is left for the administrator comes last; exit code."""
-    code = finish_standby(failed)
-    for line, change in mounts_over_links(directories_to_link(opts, read_record(opts.path))):
-        warn("%s; change it: %s" % (line, change))
-    for place, line, change in persistent_vip(opts.vip):
-        warn("the VIP %s would come up at boot: %s has `%s`; %s" % (
-            opts.vip, place, line, change))
+    else:
+        say("This machine is set to standby management node successfully...")
+    if opts.command == "setup":  # what is left for the administrator
+        for line, change in mounts_over_links(directories_to_link(opts, read_record(opts.path))):
+            warn("%s; change it: %s" % (line, change))
+        for place, line, change in persistent_vip(opts.vip):
+            warn("the VIP %s would come up at boot: %s has `%s`; %s" % (
+                opts.vip, place, line, change))
     return code
-
-
-def finish_active(opts, down):
-    """The closing lines of activate; exit code."""
-    if RUN.dryrun:
-        say("Dry run: nothing was changed.")
-        return DONE
-    for note, fix in delivery_notes(opts.vip) if opts.path else ():
-        say("note: %s\n  fix: %s" % (note, fix))
-    if down:
-        say("Active, but not done or not up: %s. See the errors above." % ", ".join(down),
-            sys.stderr)
-    say("This machine is set to primary management node successfully...")
-    return DEGRADED if down else DONE
 
 
 # ---- The commands --------------------------------------------------------------------------
@@ -3726,7 +3710,7 @@ def setup(opts):
         step("Node record", write_node, opts, books=True)
         step("Saved hosts file", take_saved_hosts, share, books=True)
         say("%s is set up already." % me)
-        return finish_setup(opts, [])
+        return finish(opts, [])
 
     # Nobody else may change the share from here on. A node that joins while the other one is
     # active needs neither lease nor VIP, because it touches nothing that is in use.
@@ -3786,11 +3770,11 @@ def setup(opts):
         point_of_no_return()
         say("%s is active and was not disturbed." % active_node(read_record(share)))
         say("This node's access to the database and its policy row come with its first activate.")
-        return finish_setup(opts, [])
+        return finish(opts, [])
     expect_lease(share)
     write_record(share, finished=True, directories=directories)
     point_of_no_return()
-    return finish_setup(opts, stand_by(opts, "answers"))
+    return finish(opts, stand_by(opts, "answers"))
 
 
 def activate(opts):
@@ -3806,7 +3790,7 @@ def activate(opts):
         say("%s is the active node already." % me)
         step("Node record", write_node, opts, books=True)
         step("Kept address", remember_address, opts, books=True)
-        return finish_active(opts, [])
+        return finish(opts, [])
     record, down = read_record(share), []
     planned, repair = not active_node(record), is_active_record(record) and lease_held_here(share)
     with concurrent.futures.ThreadPoolExecutor(2) as pool:  # each takes about a second
@@ -3877,7 +3861,7 @@ def activate(opts):
         event, time.monotonic() - started, ", not up: " + ", ".join(down) if down else ""),
          failed=[], books=True)
     show_change(before, after)
-    return finish_active(opts, down)
+    return finish(opts, down)
 
 
 def deactivate(opts):
@@ -3894,8 +3878,7 @@ def deactivate(opts):
             for words in check_recorded(opts, "vip"):
                 refuse(*words)
     if state == "silent":
-        stand_by(opts, state)
-        raise silent_share(opts.path)
+        return stand_by(opts, state)  # which ends with an error
     before, started = picture(opts), time.monotonic()
     failed = stand_by(opts, state)
     if failed and state == "answers" and not RUN.dryrun:
@@ -3906,7 +3889,7 @@ def deactivate(opts):
         report(HAError("the record on the share %s was not released" % opts.path,
                        "the share is %s" % state, "mount or fix it, then run this again"))
         failed.append("Record")
-    return finish_standby(failed)
+    return finish(opts, failed)
 
 
 def stand_by(opts, state):
@@ -3914,7 +3897,8 @@ def stand_by(opts, state):
 
     Every step that is still safe is taken, and nothing is rolled back. state is share_state's,
     else "unreadable" (its record) or "unknown" (no path): where the share cannot be read, record
-    and lease stay as they are; where it is silent, nothing but this host is touched.
+    and lease stay as they are; where it is silent, nothing but this host is touched, and the
+    end is an error.
     """
     failed, started = [], time.monotonic()
     if exists(KEPT):
@@ -3950,6 +3934,10 @@ def stand_by(opts, state):
             step("Record", release_record, opts.path, started, failed=failed)
         step("Lease", let_lease_go, opts.path, failed=failed)
     point_of_no_return()
+    if state == "silent":  # what this host alone can do is done
+        raise HAError("the share %s does not answer: links, record and lease are as they were" %
+                      opts.path, "stat: no end within %d s" % SHARE_LIMIT,
+                      "power this node off before activating the other", INCOMPLETE)
     return failed
 
 
@@ -4452,11 +4440,15 @@ def status(opts):
 # ---- Guided mode ---------------------------------------------------------------------------
 
 def guide(opts):
-    """Supply what -a or -d was not told; True to go on. Asks on a terminal, else needs --yes."""
+    """Supply what -a or -d was not told; the function to run, None where the answer is no.
+
+    Asks on a terminal, else needs --yes.
+    """
+    command = {"setup": setup, "activate": activate, "deactivate": deactivate}[opts.command]
     needed = {"activate": ["path", "vip", "nic"], "deactivate": ["vip"]}.get(opts.command, [])
     missing = [name for name in needed if not getattr(opts, name)]
     if not missing:
-        return True
+        return command
 
     def supply_from_share():
         """Fill in what the share knows."""
@@ -4479,6 +4471,7 @@ def guide(opts):
         say("  addresses here: " + ", ".join(address for _, address, _ in addresses()))
         say("  mounted or linked: " + (" ".join(shared) or "none"))
         starting, units = opts.command == "activate", list(units_of(*SERVICES))
+        command = activate_by_hand if starting else deactivate_by_hand
         say("Is the VIP up and the shared data mounted? Services to be started:" if starting else
             "Services to be stopped and disabled at boot:")
         for unit in units[::-1 if starting else 1]:
@@ -4498,9 +4491,7 @@ def guide(opts):
         if answer or not line:
             break
     RUN.dryrun |= answer == "D"
-    if by_hand and answer in ("Y", "D"):
-        opts.command += " by hand"
-    return answer in ("Y", "D")
+    return command if answer in ("Y", "D") else None
 
 
 def deactivate_by_hand(opts):
@@ -4511,7 +4502,7 @@ def deactivate_by_hand(opts):
     point_of_no_return()
     if not failed:
         say("Now take the VIP down and unmount the shared data.")
-    return finish_standby(failed)
+    return finish(opts, failed)
 
 
 def activate_by_hand(opts):
@@ -4524,7 +4515,7 @@ def activate_by_hand(opts):
     down = start_optional(opts, known_site(""), True)
     step("Boot", disable_services)
     point_of_no_return()
-    return finish_active(opts, down)
+    return finish(opts, down)
 
 
 # ---- Pacemaker -----------------------------------------------------------------------------
@@ -4571,7 +4562,7 @@ def run_agent(action):
         say(META_DATA)
         return OCF_SUCCESS
     if psutil is None:
-        missing_library()
+        main(["--status"])  # which says so
         return OCF_ERR_INSTALLED
     if os.geteuid() != 0:
         return OCF_ERR_PERM
@@ -4585,13 +4576,6 @@ def run_agent(action):
     # The parser requires a command; a wrong parameter ends in its exit code 2, OCF_ERR_ARGS.
     opts = parse(["--status"] + options)
     RUN.by_pacemaker = True
-    code, error = attempt(run_agent_action, action, opts, options)
-    report(error)
-    return OCF_ERR_GENERIC if error else code
-
-
-def run_agent_action(action, opts, options):
-    """Start, stop, monitor or validate-all; the OCF exit code."""
     if action == "start":  # a DNS, DHCP or console server that is down is no reason to move
         return OCF_SUCCESS if main(["-a"] + options) in (DONE, DEGRADED) else OCF_ERR_GENERIC
     if action == "validate-all":
@@ -4663,66 +4647,42 @@ def check_not_managed(opts):
 
 # ---- Command line --------------------------------------------------------------------------
 
-def ipv4(text):
-    """An IPv4 address of a host."""
-    with contextlib.suppress(ValueError):
-        return str(ipaddress.IPv4Address(text))
-    raise wrong_value(text, "is not an IPv4 address")
-
-
-def wrong_value(text, why):
-    """The usage error for the value of an option, which may be of any length."""
-    return argparse.ArgumentTypeError("%r %s" % (text[:70], why))
-
-
-def netmask(text):
-    """A netmask as 255.255.255.0."""
-    with contextlib.suppress(ValueError):
-        if str(ipaddress.IPv4Network("0.0.0.0/" + text).netmask) == text:
-            return text
-    raise wrong_value(text, "is not a netmask")
-
-
-def nic(text):
-    """A NIC or an alias of one, which becomes an address label of at most 15 characters."""
-    if not re.match(r"^[A-Za-z0-9][A-Za-z0-9_.-]*(:[A-Za-z0-9_.-]+)?$", text) or "\n" in text:
-        raise wrong_value(text, "is not the name of a NIC")
-    if len(text) > 15:
-        raise wrong_value(text, "is longer than 15 characters")
-    return text
-
-
-def host(text):
-    """A host name (RFC 1123, 2.1)."""
-    label = r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)"
-    if not re.match(r"^%s(\.%s)*\Z" % (label, label), text) or len(text) > 253:
-        raise wrong_value(text, "is not a host name")
-    return text
-
-
-def directory(text):
-    """An absolute path of plain characters; doubled slashes go. Links are left: see check_share."""
-    names = text.split("/")
-    if not re.match(r"^/[A-Za-z0-9/._+@:=,-]*\Z", text) or ".." in names:
-        raise wrong_value(text, "is not an absolute path of plain characters")
-    if len(text) > 1024 or max(map(len, names)) > 200:  # room for what is appended
-        raise wrong_value(text, "is too long")
-    return "/" + os.path.normpath(text).lstrip("/")
-
-
-def file_or_address(text):
-    """A file or an address: any text, but not of any length."""
-    if len(text) > 1024:
-        raise wrong_value(text, "is too long")
-    return text
-
-
-def engine(text):
-    """A database engine; mysql and mariadb are the same."""
-    name = {"mariadb": "mysql"}.get(text, text)
-    if name not in ENGINES:
-        raise wrong_value(text, "is none of postgresql, mysql, mariadb, sqlite")
-    return name
+def option_value(kind, text):
+    """The value of an option of this kind, in the form that is used; else a usage error."""
+    value, why = text, ""
+    if kind == "address":
+        with contextlib.suppress(ValueError):
+            return str(ipaddress.IPv4Address(text))
+        why = "is not an IPv4 address"
+    elif kind == "netmask":
+        with contextlib.suppress(ValueError):
+            if str(ipaddress.IPv4Network("0.0.0.0/" + text).netmask) == text:
+                return text
+        why = "is not a netmask"
+    elif kind == "NIC":  # or an alias of one, which becomes an address label
+        if not re.match(r"^[A-Za-z0-9][A-Za-z0-9_.-]*(:[A-Za-z0-9_.-]+)?\Z", text):
+            why = "is not the name of a NIC"
+        elif len(text) > 15:
+            why = "is longer than 15 characters"
+    elif kind == "host":  # RFC 1123, 2.1
+        label = r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)"
+        if not re.match(r"^%s(\.%s)*\Z" % (label, label), text) or len(text) > 253:
+            why = "is not a host name"
+    elif kind == "directory":  # doubled slashes go; links are left: see check_share
+        value, names = "/" + os.path.normpath(text).lstrip("/"), text.split("/")
+        if not re.match(r"^/[A-Za-z0-9/._+@:=,-]*\Z", text) or ".." in names:
+            why = "is not an absolute path of plain characters"
+        elif len(text) > 1024 or max(map(len, names)) > 200:  # room for what is appended
+            why = "is too long"
+    elif kind == "engine":
+        value = {"mariadb": "mysql"}.get(text, text)
+        if value not in ENGINES:
+            why = "is none of postgresql, mysql, mariadb, sqlite"
+    elif len(text) > 1024:  # any text, but not of any length
+        why = "is too long"
+    if why:
+        raise argparse.ArgumentTypeError("%r %s" % (text[:70], why))
+    return value
 
 
 def build_parser():
@@ -4733,6 +4693,8 @@ def build_parser():
         description=__doc__.split("\n\nWhat it changes")[0],
         epilog="exit: 0 done, 1 failed and undone, 2 usage, 3 refused, 4 done but a service is\n"
                "      down, 5 stopped part-way. Log: " + LOG_FILE)
+    check = {kind: functools.partial(option_value, kind) for kind in (
+        "address", "netmask", "host", "directory", "engine", "text")}
     command = parser.add_mutually_exclusive_group(required=True)
     for flags, words in ((("-s", "--setup"), "set this node up as a member of the pair"),
                          (("-a", "--activate"), "make this node the active one"),
@@ -4741,34 +4703,35 @@ def build_parser():
                                          "1 inconsistent, 4 unknown")):
         command.add_argument(*flags, dest="command", action="store_const",
                              const=flags[-1].strip("-"), help=words)
-    command.add_argument("--hold-lease", metavar="PATH", type=directory, help=argparse.SUPPRESS)
+    command.add_argument("--hold-lease", type=check["directory"], help=argparse.SUPPRESS)
     command.add_argument("--fence", action="store_true", help=argparse.SUPPRESS)
     command.add_argument("--lease-lost", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("-p", "--path", type=directory, help="the shared directory, mounted")
-    parser.add_argument("-v", "--vip", "--virtual-ip", type=ipv4, help="the virtual IP")
+    parser.add_argument("-p", "--path", type=check["directory"],
+                        help="the shared directory, mounted")
+    parser.add_argument("-v", "--vip", "--virtual-ip", type=check["address"], help="the virtual IP")
     parser.add_argument("-i", "--nic", help="its NIC, or an alias such as eth0:0")
-    parser.add_argument("-n", "--host-name", type=host, help="its host name")
-    parser.add_argument("-m", "--netmask", type=netmask,
+    parser.add_argument("-n", "--host-name", type=check["host"], help="its host name")
+    parser.add_argument("-m", "--netmask", type=check["netmask"],
                         help="its netmask; default: as recorded, else that of the NIC's network")
-    parser.add_argument("-t", "--dbtype", type=engine, metavar="ENGINE",
+    parser.add_argument("-t", "--dbtype", type=check["engine"], metavar="ENGINE",
                         help="postgresql (default), mysql, mariadb or sqlite")
     parser.add_argument("--dryrun", action="store_true", help="check and say, change nothing")
     parser.add_argument("--yes", action="store_true", help="do not ask in guided mode")
     parser.add_argument("--json", action="store_true", help="print --status as JSON, for programs")
     parser.add_argument("--peer-is-off", action="store_true",
                         help="you have powered the other node off; take its lease")
-    parser.add_argument("--exclude", type=directory, action="append", default=[], metavar="DIR",
-                        help="a directory that is shared otherwise and not linked")
-    parser.add_argument("--go-xcat", type=file_or_address, default=GO_XCAT, metavar="URL|FILE",
+    parser.add_argument("--exclude", type=check["directory"], action="append", default=[],
+                        metavar="DIR", help="a directory that is shared otherwise and not linked")
+    parser.add_argument("--go-xcat", type=check["text"], default=GO_XCAT, metavar="URL|FILE",
                         help="where to get xCAT's installer, go-xcat")
-    parser.add_argument("--xcat-dep", type=file_or_address, metavar="URL|DIR",
+    parser.add_argument("--xcat-dep", type=check["text"], metavar="URL|DIR",
                         help="for go-xcat: where to get what xCAT depends on")
     source = parser.add_mutually_exclusive_group()
-    source.add_argument("--xcat-core", type=file_or_address, metavar="URL|DIR",
+    source.add_argument("--xcat-core", type=check["text"], metavar="URL|DIR",
                         help="for go-xcat: where to get xCAT itself")
-    source.add_argument("--xcat-version", type=file_or_address, metavar="VERSION",
+    source.add_argument("--xcat-version", type=check["text"], metavar="VERSION",
                         help="for go-xcat: the version to install, such as 2.18")
-    parser.add_argument("--log", type=file_or_address, default=LOG_FILE, metavar="FILE",
+    parser.add_argument("--log", type=check["text"], default=LOG_FILE, metavar="FILE",
                         help="the log to append to")
     parser.add_argument("--version", action="version", version="xcatha " + VERSION)
     return parser
@@ -4779,7 +4742,8 @@ def parse(argv):
     parser = build_parser()
     opts = parser.parse_args(argv)
     try:
-        opts.nic = nic(opts.nic) if opts.nic and opts.command != "deactivate" else None
+        opts.nic = option_value("NIC", opts.nic) if (
+            opts.nic and opts.command != "deactivate") else None
     except argparse.ArgumentTypeError as error:
         parser.error("argument -i/--nic: %s" % error)
     return opts
@@ -4812,8 +4776,7 @@ def rollback(error, opts):
         return error.code
     say("Putting this node back as it was found ...", sys.stderr)
     if opts.path and share_state(opts.path) == "silent":
-        stand_by(opts, "silent")
-        report(silent_share(opts.path))
+        report(error_of(stand_by, opts, "silent"))
         return INCOMPLETE
     while RUN.undo:  # where one change cannot be put back, the others are tried all the same
         action, args, kwargs = RUN.undo.pop()
@@ -4852,22 +4815,14 @@ def run_command(opts):
 
 def run_guided(opts):
     """Ask what there is to ask, then do it; exit code."""
-    commands = {"setup": setup, "activate": activate, "deactivate": deactivate,
-                "activate by hand": activate_by_hand, "deactivate by hand": deactivate_by_hand}
     check_not_managed(opts)
-    if not guide(opts):
+    command = guide(opts)
+    if command is None:
         say("Nothing was changed.")
         return DONE
     open_log(opts.log)  # not before: who is asked may have chosen a dry run, which keeps none
     log.info("%s", pasted(sys.argv))
-    return commands[opts.command](opts)
-
-
-def missing_library():
-    """Say which package is missing; exit code."""
-    say("xcatha.py needs the Python library psutil; next: %s" % (
-        install_command(["python3-psutil"])), sys.stderr)
-    return USAGE
+    return command(opts)
 
 
 def main(argv=None):
@@ -4880,10 +4835,14 @@ def main(argv=None):
     # Pacemaker calls with an action, not an option.
     named = os.path.basename(sys.argv[0]) == "xcatha" or "OCF_ROOT" in os.environ
     if named and argv and not argv[0].startswith("-"):
-        return run_agent(argv[0])
+        code, error = attempt(run_agent, argv[0])
+        report(error)
+        return OCF_ERR_GENERIC if error else code
     opts = parse(argv)
     if psutil is None:
-        return missing_library()
+        say("xcatha.py needs the Python library psutil; next: %s" % (
+            install_command(["python3-psutil"])), sys.stderr)
+        return USAGE
     if opts.command == "status":  # needs neither root nor a log
         code, error = attempt(status, opts)
         report(error)

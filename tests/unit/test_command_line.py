@@ -66,97 +66,97 @@ def test_database_is_left_open_when_it_is_not_given():
 
 
 @pytest.mark.parametrize(
-    "check, good",
+    "kind, good",
     [
-        (xcatha.ipv4, "10.5.106.50"),
-        (xcatha.netmask, "255.255.255.255"),
-        (xcatha.netmask, "255.255.254.0"),
-        (xcatha.nic, "eth0"),
-        (xcatha.nic, "bond0.100:0"),
-        (xcatha.nic, "a-label-of-15:0"),
-        (xcatha.host, "hamn"),
-        (xcatha.host, "ha-mn.cluster.test"),
-        (xcatha.directory, "/xcat/HA_2/a.b"),
-        (xcatha.directory, "/HA/..a"),
-        (xcatha.directory, "/" + 200 * "a"),
-        (xcatha.file_or_address, "./go xcat;$(1)"),
+        ("address", "10.5.106.50"),
+        ("netmask", "255.255.255.255"),
+        ("netmask", "255.255.254.0"),
+        ("NIC", "eth0"),
+        ("NIC", "bond0.100:0"),
+        ("NIC", "a-label-of-15:0"),
+        ("host", "hamn"),
+        ("host", "ha-mn.cluster.test"),
+        ("directory", "/xcat/HA_2/a.b"),
+        ("directory", "/HA/..a"),
+        ("directory", "/" + 200 * "a"),
+        ("file or address", "./go xcat;$(1)"),
     ],
 )
-def test_value_is_accepted_as_it_is(check, good):
-    assert check(good) == good
+def test_value_is_accepted_as_it_is(kind, good):
+    assert xcatha.option_value(kind, good) == good
 
 
 @pytest.mark.parametrize(
-    "check, bad",
+    "kind, bad",
     [
-        (xcatha.ipv4, "10.5.106.999"),
-        (xcatha.ipv4, "10.5.106"),
-        (xcatha.ipv4, "::1"),
-        (xcatha.ipv4, ""),
-        (xcatha.ipv4, "10.5.106.\uff15\uff10"),
-        (xcatha.ipv4, "10.5.106.50\n"),
-        (xcatha.netmask, ""),
-        (xcatha.netmask, "-1"),
-        (xcatha.netmask, "255.0.0.0\n"),
-        (xcatha.netmask, "255.0.255.0"),
-        (xcatha.netmask, "0.0.0.255"),
-        (xcatha.netmask, "24"),
-        (xcatha.nic, "a-label-of-16c:0"),
-        (xcatha.nic, "eth0:"),
-        (xcatha.nic, "eth0;reboot"),
-        (xcatha.nic, "-eth0"),
-        (xcatha.nic, "eth0\n"),
-        (xcatha.nic, "\033[31meth0"),
-        (xcatha.nic, ""),
-        (xcatha.host, "ha_mn"),
-        (xcatha.host, "-hamn"),
-        (xcatha.host, "hamn-"),
-        (xcatha.host, "a" * 64),
-        (xcatha.host, "hamn\n"),
-        (xcatha.host, ""),
-        (xcatha.directory, "HA"),
-        (xcatha.directory, "/H A"),
-        (xcatha.directory, "/HA\n"),
-        (xcatha.directory, "/HA%n"),
-        (xcatha.directory, "/HA/../etc"),
-        (xcatha.directory, "/HA/.."),
-        (xcatha.directory, "/$(reboot)"),
-        (xcatha.directory, "/HA\udcff"),
-        (xcatha.directory, ""),
-        (xcatha.engine, "oracle"),
-        (xcatha.engine, "PostgreSQL"),
-        (xcatha.engine, ""),
+        ("address", "10.5.106.999"),
+        ("address", "10.5.106"),
+        ("address", "::1"),
+        ("address", ""),
+        ("address", "10.5.106.\uff15\uff10"),
+        ("address", "10.5.106.50\n"),
+        ("netmask", ""),
+        ("netmask", "-1"),
+        ("netmask", "255.0.0.0\n"),
+        ("netmask", "255.0.255.0"),
+        ("netmask", "0.0.0.255"),
+        ("netmask", "24"),
+        ("NIC", "a-label-of-16c:0"),
+        ("NIC", "eth0:"),
+        ("NIC", "eth0;reboot"),
+        ("NIC", "-eth0"),
+        ("NIC", "eth0\n"),
+        ("NIC", "\033[31meth0"),
+        ("NIC", ""),
+        ("host", "ha_mn"),
+        ("host", "-hamn"),
+        ("host", "hamn-"),
+        ("host", "a" * 64),
+        ("host", "hamn\n"),
+        ("host", ""),
+        ("directory", "HA"),
+        ("directory", "/H A"),
+        ("directory", "/HA\n"),
+        ("directory", "/HA%n"),
+        ("directory", "/HA/../etc"),
+        ("directory", "/HA/.."),
+        ("directory", "/$(reboot)"),
+        ("directory", "/HA\udcff"),
+        ("directory", ""),
+        ("engine", "oracle"),
+        ("engine", "PostgreSQL"),
+        ("engine", ""),
     ],
 )
-def test_value_is_refused_and_named(check, bad):
+def test_value_is_refused_and_named(kind, bad):
     with pytest.raises(argparse.ArgumentTypeError) as error:
-        check(bad)
+        xcatha.option_value(kind, bad)
     assert repr(bad) in str(error.value)
 
 
 @pytest.mark.parametrize(
-    "check",
+    "kind",
     [
-        xcatha.ipv4,
-        xcatha.netmask,
-        xcatha.nic,
-        xcatha.host,
-        xcatha.directory,
-        xcatha.engine,
-        xcatha.file_or_address,
+        "address",
+        "netmask",
+        "NIC",
+        "host",
+        "directory",
+        "engine",
+        "file or address",
     ],
 )
 @pytest.mark.parametrize("letter", "/9a")
-def test_value_of_any_length_is_refused_and_clipped(check, letter):
+def test_value_of_any_length_is_refused_and_clipped(kind, letter):
     with pytest.raises(argparse.ArgumentTypeError) as error:
-        check(10000 * letter)
+        xcatha.option_value(kind, 10000 * letter)
     assert repr(70 * letter) in str(error.value) and 71 * letter not in str(error.value)
 
 
 @pytest.mark.parametrize("path", ["/" + 201 * "a", 513 * "/a"])
 def test_path_that_no_filesystem_could_hold_is_too_long(path):
     with pytest.raises(argparse.ArgumentTypeError) as error:
-        xcatha.directory(path)
+        xcatha.option_value("directory", path)
     assert "is too long" in str(error.value)
 
 

@@ -2498,12 +2498,11 @@ def wrong_cfgloc():
     """This node's own cfgloc, if it leads to the pair's database; else ""."""
     # It counts while /etc/xcat is no link: xCAT past its daemon (XCATBYPASS, xcatconfig of a
     # package) would work on the active node's tables.
-    homes = backups_of("/etc/xcat")[-1:] if link_target("/etc/xcat") else (
-        [] if os.path.ismount("/etc/xcat") else ["/etc/xcat"])
-    path = "".join(homes) + "/cfgloc"
+    home = "".join(backups_of("/etc/xcat")[-1:]) if link_target("/etc/xcat") else "/etc/xcat"
+    path = home + "/cfgloc"
     if {("switched", ""), ("own cfgloc", "")} & set(RUN.pretended):
         return "" if ("own cfgloc", "") in RUN.pretended else path
-    readable = homes and os.access(through_links(path), os.R_OK)
+    readable = home and not os.path.ismount(home) and os.access(through_links(path), os.R_OK)
     engine = engine_named_in(read_text(path)) if readable else ""
     return path if engine in set(pair_engines()) - {"sqlite"} else ""
 
@@ -2515,8 +2514,7 @@ def put_cfgloc_right():
         return "already leads elsewhere"
     pretend("own cfgloc", "", "right")
     if earlier and engine_named_in(earlier) not in pair_engines():
-        on_failure(restore_file, path, read_text(path))
-        write_file(path, earlier)
+        change_file(path, earlier)
         return "says what it said before"
     # It has led to the pair's from the start.
     on_failure(rename, move_aside(path, ".xcatbak"), path)
@@ -2524,15 +2522,15 @@ def put_cfgloc_right():
 
 
 def engine_named_in(cfgloc):
-    """The engine of a database string, "" for one that xcatha does not know."""
+    """The engine of a database string (a mere path is SQLite's), "" for an unknown one."""
     return next((engine for engine, facts in ENGINES.items()
-                 if cfgloc.startswith(facts["cfgloc"])), "")
+                 if cfgloc.startswith(facts["cfgloc"])), "" if ":" in cfgloc else "sqlite")
 
 
 def current_engine():
     """The engine that xCAT uses on this node; an unknown one is an HAError."""
     cfgloc = read_cfgloc()
-    engine = engine_named_in(cfgloc) if ":" in cfgloc else "sqlite"
+    engine = engine_named_in(cfgloc)
     if not engine:
         refuse("/etc/xcat/cfgloc names a database that xcatha cannot share", cfgloc.split("|")[0],
                "move xCAT to postgresql, mysql or sqlite first")
@@ -2759,12 +2757,11 @@ def switch_database(opts):
             do(["mysqlsetup", "-i", "-V", "-f", hosts], INSTALL_LIMIT, env={
                 "XCATMYSQLADMIN_PW": password("XCATMYSQLADMIN_PW"),
                 "XCATMYSQLROOT_PW": password("XCATMYSQLROOT_PW"), "MYSQL_HISTFILE": "/dev/null"})
-    pretend("switched", "", True)
     unit = database_unit(opts.dbtype)
+    pretend("switched", "", True)
     pretend("state", unit, "active")
-    if opts.dbtype == "postgresql" or not unit_states("database")[unit][1]:
-        # mysqlsetup does so by chkconfig or update-rc.d, which not every distribution has.
-        pretend("enabled", unit, True if opts.dbtype == "postgresql" else "perhaps")
+    # mysqlsetup enables it by chkconfig or update-rc.d, which not every distribution has.
+    pretend("enabled", unit, opts.dbtype == "postgresql" or unit_states(unit)[unit][1] or "perhaps")
     expect(current_engine() == opts.dbtype, "the switch to %s did not happen" % opts.dbtype,
            "/etc/xcat/cfgloc still names %s" % before, "the log has the tool's output")
     return "%s -> %s" % (before, opts.dbtype)
@@ -2808,9 +2805,8 @@ def grant_access(opts):
         for address in (opts.vip, physical_address(opts)))
     status, out, err = do(["mysql", "--user=root", "--batch"], text=statements, may_fail=True,
                           env={"MYSQL_PWD": os.environ.get("XCATMYSQLROOT_PW") or "cluster"})
-    if status:
-        raise HAError("the database did not let root grant access", last_line(out, err),
-                      "give its root password in the environment as XCATMYSQLROOT_PW")
+    expect(not status, "the database did not let root grant access", last_line(out, err),
+           "give its root password in the environment as XCATMYSQLROOT_PW")
     return "%s admitted" % physical_address(opts)
 
 
@@ -2840,13 +2836,12 @@ def install_xcat(opts):
         if remote and is_real("download", source, {}):
             import urllib.request  # here, because it would take a fifth of each start
             try:
-                with urllib.request.urlopen(source, timeout=DO_LIMIT) as page:  # nosec: https only
-                    body = page.read()
+                with open(script, "wb") as stream, urllib.request.urlopen(  # nosec: https only
+                        source, timeout=DO_LIMIT) as page:
+                    stream.write(page.read())
             except (OSError, ValueError) as error:
                 raise HAError("go-xcat could not be downloaded", "%s: %s" % (source, error),
                               "give a local copy with --go-xcat FILE") from error
-            with open(script, "wb") as stream:
-                stream.write(body)
         given = {"core": opts.xcat_core, "dep": opts.xcat_dep, "version": opts.xcat_version}
         sources = ["--xcat-%s=%s" % (name, os.path.abspath(value) if os.path.exists(value) else
                                      value) for name, value in given.items() if value]
@@ -3265,8 +3260,7 @@ def check_pair(opts):
         if target and not leads_to(opts.path, path):
             yield ("%s is a link to %s" % (path, target), "it should point to " + opts.path + path,
                    "remove that link, or leave the directory out with --exclude " + path)
-    plain = opts.dbtype == "sqlite" and ":" not in first
-    if share_has_data(opts.path) and not plain and engine_named_in(first) != opts.dbtype:
+    if share_has_data(opts.path) and engine_named_in(first) != opts.dbtype:
         yield ("%s/etc/xcat/cfgloc does not name %s" % (opts.path, opts.dbtype),
                first.split("|")[0] or "it is empty", "restore its first line from a backup")
 
@@ -3299,9 +3293,8 @@ def check_storage(opts):
     """The share is mounted, and may be entered and written, as a database needs it."""
     share = opts.path
     mount, _, options = mount_of(share)
-    soft = [option for option in options if option in ("soft", "softerr")]
-    if soft:
-        yield ("%s is mounted %s, which loses writes" % (share, soft[0]),
+    for option in {"soft", "softerr"}.intersection(options):
+        yield ("%s is mounted %s, which loses writes" % (share, option),
                "mount options of %s" % mount, "write `hard` instead in /etc/fstab, then: "
                "umount {0}; mount {0}".format(mount))
     above = itertools.accumulate(["/"] + share.split("/")[1:], os.path.join)
@@ -3475,11 +3468,11 @@ def fill_in_from_share(opts):
     near = [mask for label, _, mask in (towards(opts.vip) if opts.vip else [])
             if not opts.nic or device_of(label) == device_of(opts.nic)]
     opts.netmask = opts.netmask or record.get("netmask") or (near + ["255.255.255.0"])[0]
-    if not opts.dbtype:
-        opts.dbtype = (record.get("dbtype") or engine_named_in(read_cfgloc(opts.path))
-                       or ("sqlite" if share_has_data(opts.path) else "postgresql"))
+    cfgloc = read_cfgloc(opts.path)
+    found = engine_named_in(cfgloc) if cfgloc or share_has_data(opts.path) else "postgresql"
+    opts.dbtype = opts.dbtype or record.get("dbtype") or found or "sqlite"
     RUN.engine = opts.dbtype
-    pair_cluster(read_cfgloc(opts.path))
+    pair_cluster(cfgloc)
     known = [names[0] for address, names in parse_hosts(read_text("/etc/hosts"))
              if address == opts.vip]
     opts.host_name = opts.host_name or record.get("host_name") or next(iter(known), None)

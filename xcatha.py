@@ -2514,7 +2514,8 @@ def put_cfgloc_right():
         return "already leads elsewhere"
     pretend("own cfgloc", "", "right")
     if earlier and engine_named_in(earlier) not in pair_engines():
-        change_file(path, earlier)
+        on_failure(restore_file, path, read_text(path))
+        write_file(path, earlier)  # also in a dry run, which has not switched it
         return "says what it said before"
     # It has led to the pair's from the start.
     on_failure(rename, move_aside(path, ".xcatbak"), path)
@@ -2613,7 +2614,7 @@ def start_database(share, engine):
     started = start_unit(unit)
     expect(RUN.dryrun or wait_until(lambda: works_on(share), ASK_LIMIT),
            "%s does not work on the share" % unit,
-           "working directories: %s" % ", ".join(works_on("/")),
+           lambda: "working directories: %s" % ", ".join(works_on("/")),
            "see its data directory setting")
     return "%s %s" % (short_names(unit), "started" if started else "already running")
 
@@ -2655,17 +2656,14 @@ def with_access(text, allowed):
 
 def with_listeners(text, wanted):
     """A postgresql.conf whose listen_addresses, the last of which counts, name these too."""
-    pattern = re.compile(r"^[ \t]*listen_addresses\s*=?\s*'([^']*)'", re.MULTILINE)
-    settings = list(pattern.finditer(text))
+    settings = list(re.finditer(r"(?m)^[ \t]*listen_addresses\s*=?\s*'([^']*)'", text))
     present = settings[-1].group(1) if settings else "localhost"
     listed = [name.strip() for name in present.split(",") if name.strip()]
     if "*" in listed or "0.0.0.0" in listed or set(wanted) <= set(listed):  # nosec: read only
         return text
-    listed += [address for address in wanted if address not in listed]
-    line = "listen_addresses = '%s'" % ",".join(listed)
+    line = "listen_addresses = '%s'" % ",".join(dict.fromkeys(listed + wanted))
     if not settings:
-        newline = newline_of(text)
-        return text.rstrip("\r\n") + newline + line + newline
+        return newline_of(text).join([text.rstrip("\r\n"), line, ""])
     return text[:settings[-1].start()] + line + text[settings[-1].end():]
 
 
@@ -3193,7 +3191,7 @@ def exports_of(share):
 # Each yields what is against the run: (what, the evidence, what to do next).
 
 def check_host(opts):
-    """The NIC is up and has an address of this node's own, tools are there, passwords will do."""
+    """This host has a NIC that is up, an address of its own, the tools and a share to write to."""
     nics, device = psutil.net_if_stats(), device_of(opts.nic)
     usable = device in nics and (nics[device].isup or vip_here(opts.vip))
     if device not in nics:
@@ -3210,16 +3208,8 @@ def check_host(opts):
                install_command([packages[name] for name in missing]))
     elif "iputils" not in "".join(ask(["arping", "-V"])[1:]):
         yield ("arping is not that of iputils", "arping -V", install_command(["iputils-arping"]))
-    for name in PASSWORD_VARIABLES:
-        if not re.match(r"^[A-Za-z0-9]*$", os.environ.get(name, "")):
-            yield ("%s is not alphanumeric" % name, "xCAT's tools accept letters and digits only",
-                   "choose another password")
-    if usable:
-        physical_address(opts)  # refuses where there is none
 
-
-def check_share(opts):
-    """PATH is a directory on a mount of its own, not read-only."""
+    # PATH is a directory on a mount of its own, not read-only.
     if share_state(opts.path) == "silent":
         yield ("the share %s does not answer" % opts.path, "stat: no end within %d s" %
                SHARE_LIMIT, "bring its server or network back")
@@ -3234,6 +3224,13 @@ def check_share(opts):
         elif "ro" in options:
             yield ("%s is mounted read-only" % share, "mount options of %s" % mount,
                    "mount -o remount,rw %s" % mount)
+
+    for name in PASSWORD_VARIABLES:
+        if not re.match(r"^[A-Za-z0-9]*$", os.environ.get(name, "")):
+            yield ("%s is not alphanumeric" % name, "xCAT's tools accept letters and digits only",
+                   "choose another password")
+    if usable:
+        physical_address(opts)  # refuses where there is none
 
 
 def check_recorded(opts, *names):
@@ -3410,8 +3407,7 @@ def check_data(opts):
         return
 
     # xCAT's own data is where the links will be, as far as xCAT can be asked now.
-    asked = xcat_installed() and is_running("xcatd.service")
-    site = asked and attempt(site_attributes)[0] or {}
+    site = is_running("xcatd.service") and attempt(site_attributes)[0] or {}
     for name, usual in (("installdir", "/install"), ("tftpdir", "/tftpboot")):
         if site.get(name, usual).rstrip("/") != usual:
             yield ("xCAT's %s is %s" % (name, site[name]), "xcatha shares %s" % usual,
@@ -3452,8 +3448,7 @@ def run_checks(opts, checks):
         """Note what a check yields, as far as it gets."""
         for words in check(opts):
             errors.append(HAError(*words, code=REFUSED))
-    for check in (check_host, check_share):
-        errors.append(error_of(collect, check))
+    errors.append(error_of(collect, check_host))
     raise_all(errors)
     opts.path = os.path.realpath(opts.path)
     fill_in_from_share(opts)
@@ -4661,7 +4656,7 @@ def option_value(kind, text):
         label = r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)"
         if not re.match(r"^%s(\.%s)*\Z" % (label, label), text) or len(text) > 253:
             why = "is not a host name"
-    elif kind == "directory":  # doubled slashes go; links are left: see check_share
+    elif kind == "directory":  # doubled slashes go; links are left: see run_checks
         value, names = "/" + os.path.normpath(text).lstrip("/"), text.split("/")
         if not re.match(r"^/[A-Za-z0-9/._+@:=,-]*\Z", text) or ".." in names:
             why = "is not an absolute path of plain characters"

@@ -196,10 +196,9 @@ REINSTALL = {"dnf": "dnf reinstall -y xCAT", "zypper": "zypper install -y --forc
 # ---- Messages and errors -------------------------------------------------------------------
 
 class HAError(Exception):
-    """What failed, the evidence, what to do next, and the exit code that says so."""
+    """What failed, the evidence, what to do next, for people; and the exit code that says so."""
 
     def __init__(self, what, evidence="", hint="", code=FAILED):
-        """Everything but the code is a sentence for the administrator."""
         super().__init__(what)
         self.what, self.evidence, self.hint, self.code = what, evidence, hint, code
 
@@ -297,11 +296,11 @@ def open_log(path):
         return
     try:
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        stream = os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a",
+                           encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         warn("no log is kept: %s" % error)
         return
-    stream = os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace")
     handler = logging.StreamHandler(stream)
     handler.setFormatter(logging.Formatter("%(asctime)s - %(levelname)s - %(message)s"))
     log.addHandler(handler)
@@ -364,9 +363,9 @@ def run(argv, limit, env=None, **streams):
         out.seek(0)
         err.seek(0)
         texts = [stream.read().decode("utf-8", "backslashreplace") for stream in (out, err)]
-    if not in_time:
-        return 124, texts[0], texts[1] + "\nno end within %d s" % limit
-    return child.returncode, texts[0], texts[1]
+    if in_time:
+        return child.returncode, texts[0], texts[1]
+    return 124, texts[0], texts[1] + "\nno end within %d s" % limit
 
 
 def stop_if_asked():
@@ -418,7 +417,7 @@ def do(argv, limit=DO_LIMIT, env=None, may_fail=False, **more):
     if status and not may_fail:
         name = os.path.basename(argv[1] if argv[0] == "bash" else argv[0])
         raise HAError("%s failed" % name, "%s: exit %d, %s" % (
-            pasted(argv), status, last_lines(out, err)), "the log has all its output")
+            pasted(argv), status, last_line(out, err, 4)), "the log has all its output")
     return status, out, err
 
 
@@ -437,16 +436,11 @@ def log_command(argv, started, answer, may_fail):
             log.info("    %s", line)
 
 
-def last_line(out, err):
-    """The last line that a command had to say, preferably on stderr."""
-    lines = [line.strip() for line in (out + "\n" + err).splitlines() if line.strip()]
-    return lines[-1] if lines else "no output"
-
-
-def last_lines(out, err):
-    """The last lines of both streams, as evidence: go-xcat for one names its reason on stdout."""
+def last_line(out, err, most=1):
+    """The last line that a command had to say, preferably on stderr, or at most so many."""
+    # Of stderr just one: go-xcat, for one, names its reason on stdout.
     texts = [[line.strip() for line in text.splitlines() if line.strip()] for text in (out, err)]
-    return " | ".join(texts[0][-3:] + texts[1][-1:]) or "no output"
+    return " | ".join((texts[0][-3:] + texts[1][-1:])[-most:]) or "no output"
 
 
 def have(command):
@@ -563,20 +557,12 @@ def newline_of(text):
 
 
 def through_links(path):
-    """Where the path leads; in a dry run, by the links that would exist then.
-
-    What the share lacks would be a copy of what is here.
-    """
-    pretended, really = list(RUN.pretended.items()), path
-    for (kind, name), origin in reversed(pretended):
-        if kind == "moved" and lies_in(really, name):
-            really = origin + really[len(name):]
-    if really != path:
-        return really
-    for (kind, link), target in pretended:
-        if kind == "link" and target and lies_in(path, link):
-            there = target + path[len(link):]
-            return there if os.path.lexists(target) else path
+    """Where the path leads; in a dry run, by the links that would exist then."""
+    for (kind, name), origin in reversed(list(RUN.pretended.items())):
+        # What the share lacks would be a copy of what is here.
+        if lies_in(path, name) and (kind == "moved" or (
+                kind == "link" and origin and os.path.lexists(origin))):
+            path = origin + path[len(name):]
     return path
 
 
@@ -631,22 +617,16 @@ def write_file(path, text, mode=0o644):
 
 
 def change_file(path, text):
-    """Write a file unless it says so already, and put it back if the run fails; True if changed."""
+    """The file says this (None: it is gone); put back if the run fails. True if it changed."""
     before = read_text(path, None)
-    if before != text:
-        on_failure(restore_file, path, before)
-        write_file(path, text)
-    return before != text
-
-
-def restore_file(path, text):
-    """A file says what it said before; None stands for no file."""
-    if read_text(path, None) == text:
-        return
+    if before == text:
+        return False
+    on_failure(change_file, path, before)
     if text is None:
         remove_file(path)
     else:
         write_file(path, text)
+    return True
 
 
 def make_directory(path, mode=0o755):
@@ -1171,28 +1151,21 @@ RESOLV_CONF_MAKERS = {
 }
 
 
-def resolv_conf_maker():
-    """The program that makes /etc/resolv.conf, by what the file or its link says; "" for none."""
-    path = "/etc/resolv.conf"
+def resolv_conf():
+    """([name servers that /etc/resolv.conf asks], the program that makes it, "" for none)."""
+    path, text = "/etc/resolv.conf", read_text("/etc/resolv.conf")
     signs = [os.readlink(path)] if os.path.islink(path) else []
-    signs += [line.strip("#; \r\n") for line in lines_of(read_text(path)) if re.match(
+    signs += [line.strip("#; \r\n") for line in lines_of(text) if re.match(
         "(?i)[#;].*(generated|(managed|created) by (?!hand))", line)]
     known = [name for sign in signs for name in RESOLV_CONF_MAKERS if name in sign]
-    return next(iter(known + signs), "")
-
-
-def nameservers():
-    """The name servers that /etc/resolv.conf asks, in order."""
-    lines = [line.split() for line in lines_of(read_text("/etc/resolv.conf"))]
-    return [words[1] for words in lines if words[:1] == ["nameserver"] and len(words) > 1]
+    return re.findall(r"(?m)^[ \t]*nameserver[ \t]+(\S+)", text), next(iter(known + signs), "")
 
 
 def set_nameserver(vip, wanted):
     """/etc/resolv.conf asks the VIP first, or no longer asks it."""
-    path, present = "/etc/resolv.conf", nameservers()
+    path, (present, maker) = "/etc/resolv.conf", resolv_conf()
     if (vip in present) == wanted:
         return "already right"
-    maker = resolv_conf_maker()
     if maker:
         how = RESOLV_CONF_MAKERS.get(maker, "ask {servers}")
         servers = [vip] * wanted + [address for address in present
@@ -1220,9 +1193,9 @@ def units_of(*asked):
         database_names() if each == "database" else SERVICES.get(each, [each]))]
     if not names:
         return {}
-    units = [name if "." in name else name + ".service" for name in names]
-    wanted = ["Id", "LoadState", "ActiveState", "UnitFileState"]
-    status, out, err = ask(["systemctl", "show", "--property=" + ",".join(wanted)] + units)
+    status, out, err = ask(["systemctl", "show",
+                            "--property=Id,LoadState,ActiveState,UnitFileState"] + [
+        name if "." in name else name + ".service" for name in names])
     if status:
         raise HAError("systemd does not answer", last_line(out, err), "see `systemctl status`")
     planned = [unit for (kind, _), unit in list(RUN.pretended.items()) if kind == "planned"]
@@ -1300,7 +1273,7 @@ def stop_unit(unit):
         return False
     do(["systemctl", "stop", unit], SERVICE_LIMIT, may_fail=True)
     pretend("state", unit, "inactive")
-    expect(wait_until(lambda: RUN.dryrun or active_state(unit) in DOWN, ASK_LIMIT),
+    expect(wait_until(lambda: active_state(unit) in DOWN, ASK_LIMIT),
            "%s does not stop" % unit, lambda: journal_of(unit), "see `systemctl status %s`" % unit)
     return True
 
@@ -1346,15 +1319,12 @@ def stop_strays(kind):
     if RUN.dryrun and any(("state", unit) in RUN.pretended for unit in units_of(kind)):
         return  # the processes of a unit that would be stopped
     wait_until(lambda: not processes_of(kind), LAST_BREATH, 0.02)
-    left = processes_of(kind)
     if kind != "database":  # a server that outlives its unit is the administrator's to end
-        for process in left:
+        for process in processes_of(kind):
             do(["kill", str(process.pid)], may_fail=True)
-    if left and not RUN.dryrun:
-        wait_until(lambda: not processes_of(kind), ASK_LIMIT)
-        left = processes_of(kind)
-    expect(not left, "%s still runs outside its unit" % kind,
-           ", ".join("%s (pid %d)" % (process.name(), process.pid) for process in left),
+    expect(RUN.dryrun or wait_until(lambda: not processes_of(kind), ASK_LIMIT),
+           "%s still runs outside its unit" % kind, lambda: ", ".join(
+               "%s (pid %d)" % (process.name(), process.pid) for process in processes_of(kind)),
            "end it, then run this again")
 
 
@@ -2029,7 +1999,9 @@ def keep_address():
 def remember_address(opts):
     """Let the lease's holder keep VIP and host name from now on (keep_address)."""
     make_directory(RUN_DIR, 0o700)
-    restore_file(KEPT, json.dumps({name: getattr(opts, name) for name in KEPT_OPTIONS}) + "\n")
+    text = json.dumps({name: getattr(opts, name) for name in KEPT_OPTIONS}) + "\n"
+    if read_text(KEPT) != text:
+        write_file(KEPT, text)
 
 
 def fence():
@@ -2514,7 +2486,7 @@ def put_cfgloc_right():
         return "already leads elsewhere"
     pretend("own cfgloc", "", "right")
     if earlier and engine_named_in(earlier) not in pair_engines():
-        on_failure(restore_file, path, read_text(path))
+        on_failure(change_file, path, read_text(path))
         write_file(path, earlier)  # also in a dry run, which has not switched it
         return "says what it said before"
     # It has led to the pair's from the start.
@@ -2716,7 +2688,7 @@ def install_database(engine):
                           may_fail=True)
     plan("database", ENGINES[engine]["units"][0], database_directories(engine), is_debian())
     expect(complete(), "%s could not be installed" % engine,
-           "%s: exit %d, %s" % (pasted(line), status, last_lines(out, err)),
+           "%s: exit %d, %s" % (pasted(line), status, last_line(out, err, 4)),
            install_command(names) + ", then run this again")
     return "installed: " + " ".join(names)
 
@@ -2731,10 +2703,10 @@ def switch_database(opts):
         move_aside("/root/xcat-dbback", ".xcatbak")
     earlier = read_text("/etc/xcat/cfgloc", None)
     on_failure(stop_unit, "xcatd.service")  # last, so that it starts anew on the old database
-    on_failure(restore_file, "/etc/xcat/cfgloc", earlier)
+    on_failure(change_file, "/etc/xcat/cfgloc", earlier)
     if earlier:
         make_directory(STATE_DIR, 0o700)
-        on_failure(restore_file, STATE_DIR + "/cfgloc", read_text(STATE_DIR + "/cfgloc", None))
+        on_failure(change_file, STATE_DIR + "/cfgloc", read_text(STATE_DIR + "/cfgloc", None))
         write_file(STATE_DIR + "/cfgloc", earlier, 0o600)
     if opts.dbtype == "postgresql":
         # A server on the default directory, then xCAT's own pgsqlsetup. PostgreSQL 15 took CREATE
@@ -3498,7 +3470,7 @@ def begin_record(opts, state):
         """The record is as it was before this run, unless not all of the run could be undone."""
         expect(not RUN.undo_failed, "the record keeps this node's name",
                "not everything was put back", "run xcatha.py -d, or the same command again")
-        restore_file(path, before)
+        change_file(path, before)
     on_failure(restore_record, read_text(path, None))
     pair = {name: getattr(opts, name) for name in ("vip", "netmask", "host_name", "dbtype")}
     write_record(opts.path, finished=share_has_data(opts.path), released=False,
@@ -4230,7 +4202,8 @@ def standby_problems(view):
                     for process in processes_of(kind)]
     for what in map(short_names, running):
         yield "%s runs on a standby" % what, clean
-    if view["vip"]["address"] in nameservers() and not resolv_conf_maker():
+    asked, maker = resolv_conf()
+    if view["vip"]["address"] in asked and not maker:
         yield "/etc/resolv.conf of a standby asks the VIP", clean
     if view["lease"]["held_here"]:
         yield "a standby holds the lease", clean

@@ -1194,7 +1194,7 @@ def units_of(*asked):
     if not names:
         return {}
     status, out, err = ask(["systemctl", "show",
-                            "--property=Id,LoadState,ActiveState,UnitFileState"] + [
+                            "--property=Id,LoadState,ActiveState,UnitFileState,Job"] + [
         name if "." in name else name + ".service" for name in names])
     if status:
         raise HAError("systemd does not answer", last_line(out, err), "see `systemctl status`")
@@ -1204,6 +1204,9 @@ def units_of(*asked):
     found = {shown["Id"]: shown for shown in blocks if shown.get("Id") in planned
              or shown.get("LoadState", "not-found") != "not-found"}
     for unit, shown in found.items():
+        # A stop or restart that waits for other units: it is on its way down.
+        if shown["ActiveState"] == "active" and shown.get("Job", "0") not in ("", "0"):
+            shown["ActiveState"] = "deactivating"
         shown["ActiveState"] = RUN.pretended.get(("state", unit), shown["ActiveState"])
     return found
 
@@ -1262,8 +1265,12 @@ def start_unit(unit, limit=SERVICE_LIMIT):
         do(["systemctl", "reset-failed", unit], may_fail=True)
     do(["systemctl", "start", unit], limit, may_fail=True)
     pretend("state", unit, "active")
-    expect(is_running(unit), "%s did not start" % unit, lambda: journal_of(unit),
-           "fix the cause, see `systemctl status %s`" % unit)
+    # What is bound to the lease cannot start without it, whose journal then tells the reason.
+    bound = exists(guard_file(unit)) and not is_running(LEASE_UNIT)
+    unit_to_ask = LEASE_UNIT if bound else unit
+    expect(is_running(unit), "%s did not start%s" % (unit, " without the lease" if bound else ""),
+           lambda: journal_of(unit_to_ask), "fix the cause, see `systemctl status %s`" %
+           unit_to_ask)
     return True
 
 
@@ -1373,7 +1380,9 @@ def restore_units(states):
     errors = [error_of(set_boot, before[unit][1], [unit])
               for unit, (_, enabled) in seen_now.items() if enabled != before[unit][1]]
     errors += [error_of(stop_unit, unit) for unit in before if not before[unit][0]]
-    errors += [error_of(start_unit, unit) for unit in reversed(list(before)) if before[unit][0]]
+    # Without the lease a unit that is bound to it was on its way down.
+    errors += [error_of(start_unit, unit) for unit in reversed(list(before)) if before[unit][0]
+               and (not exists(guard_file(unit)) or is_running(LEASE_UNIT))]
     raise_all(errors)
 
 
@@ -1682,9 +1691,9 @@ def is_lease_of_this_boot(share):
 
 def expect_lease(share):
     """An HAError where the share was unmounted during the run, or went to another node."""
-    expect(is_lease_of_this_boot(share), "the lease was lost during this run",
-           lambda: "%s names %s" % (state_file(share, "lease"),
-                                    read_lease(share).get("host", "nobody")),
+    expect(lease_held_here(share), "the lease was lost during this run",
+           lambda: "%s is %s, %s names %s" % (LEASE_UNIT, active_state(LEASE_UNIT), state_file(
+               share, "lease"), read_lease(share).get("host", "nobody")),
            "see that the share is mounted and who is active, then run the same command again")
 
 
@@ -1753,7 +1762,8 @@ def other_holder(share):
 
 def silence_limit(share, lease):
     """Return how long a holder may be silent before its deadline has surely passed."""
-    return max(lease_time(share), lease.get("deadline", 0))
+    deadline = lease.get("deadline")
+    return max(lease_time(share), deadline if isinstance(deadline, (int, float)) else 0)
 
 
 def is_let_go(share):
@@ -1769,6 +1779,9 @@ def wait_for_lease(share, opts):
     lease = read_lease(share)
     holder = lease.get("host", active_node(read_record(share)) or "another node")
     evidence = other_holder(share)
+    if evidence and lease.get("boot") == boot_id():  # renamed since, or stopped this moment
+        refuse("this node itself, as %s, has not let go of the lease" % holder, evidence,
+               "run xcatha.py -d, then this again")
     if evidence:
         refuse("%s is active" % holder, evidence, "deactivate {0} first: xcatha.py -d there; {1}"
                .format(holder, POWER_OFF.format(holder)))
@@ -1814,8 +1827,9 @@ def take_lease(share, opts, vip):
                  or all(read_text(path) == text for path, text in units.items())):
         return "already held by this node"
     if not held:
-        if is_lease_of_this_boot(share):  # this node's own fence may still be ending its services
-            wait_until(lambda: active_state(FENCE_UNIT) in DOWN, SERVICE_LIMIT)
+        if not is_running(LEASE_UNIT):
+            # A fence that waits for a holder ends at once, one that is at work when it is done.
+            stop_unit(FENCE_UNIT)
         if opts.peer_is_off:  # the lease of a node that is surely off is set aside
             before = read_lease(share)
             for name, node in other_nodes(share).items():
@@ -1830,17 +1844,19 @@ def take_lease(share, opts, vip):
         signs = signs_of_others(share)
         wait_for_lease(share, opts)
         on_failure(let_lease_go, share)
-        make_directory(RUN_DIR, 0o700)
-        write_file(RUN_DIR + "/xcatha.py", read_text(os.path.abspath(__file__)))
+    make_directory(RUN_DIR, 0o700)
+    write_file(RUN_DIR + "/xcatha.py", read_text(os.path.abspath(__file__)))
     for path, text in units.items():
         write_file(path, text)
     do(["systemctl", "daemon-reload"])
-    if not held:
-        write_file(RUN_DIR + "/ticket", json.dumps(signs) + "\n", 0o600)
-    error = error_of(start_unit, LEASE_UNIT, DO_LIMIT)
-    if error:
+    if held:
+        return "held by this node"
+    write_file(RUN_DIR + "/ticket", json.dumps(signs) + "\n", 0o600)
+    # Not by start_unit, whose undo would stop it under a database that does not end.
+    do(["systemctl", "start", LEASE_UNIT], DO_LIMIT, may_fail=True)
+    pretend("state", LEASE_UNIT, "active")
+    if not is_running(LEASE_UNIT):
         wait_for_lease(share, opts)  # refuses where another node was quicker
-        raise error
     pretend("lease", share, {"boot": boot_id(), "host": physical_host_name()})
     pretend("exists", RUN_DIR + "/ticket", False)
     expect(lease_held_here(share), "the lease was not taken", lambda: journal_of(LEASE_UNIT),
@@ -1882,19 +1898,25 @@ def hold_lease(share):
             "deadline": limit, "locks": locks_reach(share)}
     if not locks_reach(share):
         expect_no_rival(share, record, [lease, {}])
-    last = time.monotonic()
     write_heartbeat(descriptor, life, 0)
     if not locks_reach(share):
         time.sleep(SETTLE)
         expect_no_rival(share, record, [dict(life, counter=0)])
-    # Until its data counts, nobody else may start with this share.
-    text = json.dumps({"share": share, "life": life, "last": last, "limit": limit,
-                       "holder": os.getpid(), "vip": vip_of_lease_unit(),
-                       "reboots": mount_of(share)[1] not in UNSHARED and share_has_data(share)})
-    write_file(ARMED, text, 0o600)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
         expect(wait_until(lambda: channel.connect_ex(FENCE_SOCKET) == 0, ASK_LIMIT),
                "%s does not answer" % FENCE_UNIT)
+        # The first heartbeats of a busy share may take long; the fence counts from a quick one.
+        for counter in itertools.count(1):
+            last = time.monotonic()
+            write_heartbeat(descriptor, life, counter)
+            if time.monotonic() - last < limit * RENEW:
+                break
+        # Until its data counts, nobody else may start with this share.
+        text = json.dumps({"share": share, "life": life, "last": last, "limit": limit,
+                           "holder": os.getpid(), "vip": vip_of_lease_unit(),
+                           "reboots": mount_of(share)[1] not in UNSHARED
+                           and share_has_data(share)})
+        write_file(ARMED, text, 0o600)
         send_message(channel, text, descriptor)
         # When this process dies, the lock outlives it until nothing needs it any more.
         notify_systemd("FDSTORE=1\nFDNAME=lease", descriptor)
@@ -2046,8 +2068,10 @@ def is_readable(channel, deadline):
     while True:
         notify_systemd("WATCHDOG=1")
         left = deadline - time.monotonic()
-        if left <= 0 or select.select([channel], [], [], min(left, 1))[0]:
-            return left > 0
+        if select.select([channel], [], [], min(max(left, 0), 1))[0]:
+            return True  # be it late: what was said counts
+        if left <= 0:
+            return False
 
 
 def lose_lease():
@@ -2407,7 +2431,6 @@ def rsync_line(share, path):
 
 def copy_while_running(share, directories):
     """The bulk is copied while the services still run; copy_all makes it complete."""
-    expect_lease(share)
     # No copy bears its final name, and those that must start empty do.
     for path in directories:
         take_name_back(share, path)
@@ -2452,6 +2475,7 @@ def has_changed(path, since):
 
 def take_name_back(share, path):
     """A copy bears its partial name again, unless a database server works in it."""
+    expect_lease(share)
     busy = works_on(share + path)
     expect(not busy, "%s keeps its name" % (share + path), "a database server works there",
            "end that server, then run xcatha.py -d")
@@ -3224,6 +3248,16 @@ def check_pair(opts):
         if node.get("address") == opts.vip:
             yield ("the VIP %s is %s's physical address" % (opts.vip, name),
                    "recorded on the share", "choose an address that no node has")
+        elsewhere = name == physical_host_name() and node["address"] not in {
+            address for _, address, _ in addresses()}
+        if elsewhere and who_answers(node["address"], opts.nic):
+            yield ("another machine has this node's name, %s" % name,
+                   "%s, which the share records of it, answers" % node["address"],
+                   "give each node a name of its own in /etc/hostname; if that one is no member, "
+                   "move away " + state_file(opts.path, "nodes", name + ".json"))
+    if is_member() and not record and not share_has_data(opts.path):
+        yield ("%s holds nothing of this node's pair" % opts.path, "this node is a member of one",
+               "mount the pair's share; for a new pair see the README, Dismantling a pair, first")
     for path in directories_to_link(opts, record):
         target = link_target(path)
         if target and not leads_to(opts.path, path):
@@ -3464,18 +3498,20 @@ def prepare_share(share):
 
 def begin_record(opts, state):
     """The record names this node as the one at work, and what the pair is; undone as a whole."""
-    path = state_file(opts.path, "cluster.json")
+    share = opts.path
+    path = state_file(share, "cluster.json")
 
     def restore_record(before):
         """The record is as it was before this run, unless not all of the run could be undone."""
+        expect_lease(share)  # another node may have written its own by now
         expect(not RUN.undo_failed, "the record keeps this node's name",
                "not everything was put back", "run xcatha.py -d, or the same command again")
         change_file(path, before)
     on_failure(restore_record, read_text(path, None))
     pair = {name: getattr(opts, name) for name in ("vip", "netmask", "host_name", "dbtype")}
-    write_record(opts.path, finished=share_has_data(opts.path), released=False,
+    write_record(share, finished=share_has_data(share), released=False,
                  active={"host": physical_host_name(), "since": now(), "state": state},
-                 console=console_in_use(opts.path), **pair)
+                 console=console_in_use(share), **pair)
 
 
 def console_in_use(share):
@@ -3780,6 +3816,7 @@ def activate(opts):
     # before xcatd, whose start waits for it.
     if fresh:
         step("Services", stop_all_services, states)
+    expect_lease(share)
     step("Linked directories", link_all, share, directories)
     step("Database address", name_vip_in_cfgloc, opts, books=True)
     step("Database access", admit_node, opts)
@@ -3811,15 +3848,15 @@ def activate(opts):
                  console=console_in_use(share), directories=directories, released=False,
                  finished=True)
     point_of_no_return()
-    step("Kept address", remember_address, opts, failed=[], books=True)
-    step("Hosts file", save_hosts, share, failed=[], books=True)
+    step("Kept address", remember_address, opts, failed=down, books=True)
+    step("Hosts file", save_hosts, share, failed=down, books=True)
     after = picture(opts)
     repaired = [what for (what, was), (_, is_now) in zip(before, after) if was != is_now]
     event = ("repaired: %s (" % (", ".join(repaired) or "settings") if repair else
              "active (planned, " if planned else "active (unplanned, ")
     step("History", add_history, share, "%s%.0f s)%s" % (
         event, time.monotonic() - started, ", not up: " + ", ".join(down) if down else ""),
-         failed=[], books=True)
+         failed=down, books=True)
     show_change(before, after)
     return finish(opts, down)
 
@@ -4736,12 +4773,26 @@ def rollback(error, opts):
     if not RUN.changed or not RUN.undo:
         return error.code
     say("Putting this node back as it was found ...", sys.stderr)
-    if opts.path and share_state(opts.path) == "silent":
-        report(error_of(stand_by, opts, "silent"))
+    # Where this node is linked into a share that is silent, or another node's by now, what works on
+    # it must end. Without links this node's own data serve, and its services are put back.
+    silent = bool(opts.path) and share_state(opts.path) == "silent"
+    lost = not silent and any(action is let_lease_go for action, _, _ in RUN.undo) and (
+        not lease_held_here(opts.path))
+    if (silent or lost) and share_from_links():
+        report(error_of(stand_by, opts, "silent" if silent else "answers"))
+        if lost:
+            report(HAError("the lease was lost during this run; this node stands by",
+                           "%s is %s" % (LEASE_UNIT, active_state(LEASE_UNIT)),
+                           "see who is active with --status, then run the same command again"))
         return INCOMPLETE
     while RUN.undo:  # where one change cannot be put back, the others are tried all the same
-        action, args, kwargs = RUN.undo.pop()
-        obstacle = error_of(action, *args, **kwargs)
+        found = []
+        undoing = beside(lambda change, found: found.append(
+            error_of(change[0], *change[1], **change[2])), RUN.undo.pop(), found)
+        undoing.join(SERVICE_LIMIT if silent else None)
+        obstacle = found[0] if found else HAError(
+            "the share %s does not answer" % opts.path, "no end within %d s" % SERVICE_LIMIT,
+            "bring its server or network back")
         report(obstacle)
         RUN.undo_failed |= obstacle is not None
     if RUN.undo_failed:

@@ -161,6 +161,15 @@ MEMBER = {
         "mv /HA/.xcatha/cluster.json /root", changed(SETUP, "-v", ADDRESSES["host2"]),
         "the VIP 10.5.106.5 is host2's physical address\n.*\n.*next: choose an address that no "
         "node has", "", SETUP),
+    "a name that another machine has, too": Case(
+        "sed -i s/10.5.106.4/10.5.106.5/ /HA/.xcatha/nodes/host1.json", ACTIVATE,
+        "another machine has this node's name, host1\n.*10.5.106.5, .* answers\n.*next: give each "
+        "node a name of its own in /etc/hostname",
+        "sed -i s/10.5.106.5/10.5.106.4/ /HA/.xcatha/nodes/host1.json"),
+    "a share that is not the pair's": Case(
+        "mount -t tmpfs none /HA", ACTIVATE,
+        "/HA holds nothing of this node's pair\n.*member of one\n.*next: mount the pair's share",
+        "umount /HA"),
     "a record that cannot be read": Case(
         "echo { >/HA/.xcatha/cluster.json", ACTIVATE,
         "the record /HA/.xcatha/cluster.json cannot be read\n.*\n.*next: restore it from a backup",
@@ -256,6 +265,18 @@ def test_version_recorded_falsely_is_set_right_by_what_status_says(members):
     problem = lines.index("PROBLEM: xcat is 2.19 here, recorded as 10.5")
     host1.succeed("sh", "-c", lines[problem + 1].partition("fix: ")[2])
     status_lines(host1, 0)
+
+
+def test_node_that_was_renamed_while_it_is_active_is_told_to_deactivate_first(members):
+    host1, _ = members
+    host1.xcatha(*ACTIVATE)
+    host1.succeed("sh", "-c", "echo host9 >/etc/hostname")
+    said = host1.xcatha(*ACTIVATE, code=3).stderr
+    assert "this node itself, as host1, has not let go of the lease" in said
+    assert "power it off" not in said
+    assert losses.PRIMARY not in said and "next: run xcatha.py -d" in said
+    host1.xcatha(*DEACTIVATE)
+    assert losses.PRIMARY in host1.xcatha(*ACTIVATE).stdout
 
 
 def test_half_copy_that_was_put_aside_is_noted_until_it_is_removed(members):

@@ -13,7 +13,8 @@ from tests.lab.pair import ACTIVATE, VIP, Pair, cluster_lab, define_osimage, xca
 from tests.shortened import shortened
 from tests.watcher import Watcher, lock_is_free, server_without_lock, servers_on_two_hosts
 
-LEASE_TIME, LOCK_EXPIRY = 18, 15
+# A heartbeat may wait for a busy disk: L/2 is what it has.
+LEASE_TIME, LOCK_EXPIRY = 30, 15
 # What a host may take to notice the loss of its lease and to stop what needs it, on a busy machine.
 LOSS_LIMIT = 60
 UNIT = "xcatha-lease"
@@ -225,6 +226,26 @@ def test_lock_outlives_the_lease_until_all_that_needs_it_is_down(duo, lose):
         duo.assert_takes_over(duo.standby)
     if lose in (unmount_share, freeze_holder_under_systemd_239):  # which forgets the drop-ins
         duo.active.reboot()
+
+
+def test_activate_whose_lease_is_lost_meanwhile_ends_as_a_standby(duo):
+    host = duo.active
+    duo.pair.deactivate(host)
+    slow = host.root / "etc/systemd/system/xcatd.service.d/slow.conf"
+    slow.parent.mkdir(exist_ok=True)
+    slow.write_text("[Service]\nExecStartPre=/bin/sleep 6\n")
+    host.succeed("systemctl", "daemon-reload")
+    run = host.popen(*duo.pair.line(ACTIVATE, host))
+    wait_for(lambda: "xcatd" in host.run("systemctl", "list-jobs").stdout, 60, "start of xcatd")
+    signal_holder("KILL", duo)
+    said = run.communicate(timeout=LOSS_LIMIT + 120)[1]
+    slow.unlink()
+    host.succeed("systemctl", "daemon-reload")
+    assert run.returncode == 5, said
+    assert "xcatd.service did not start without the lease" in said
+    assert "the lease was lost during this run; this node stands by" in said
+    assert judge.links_into_share(host) == [] and judge.holders(duo.lab) == []
+    duo.assert_takes_over(duo.standby)
 
 
 @pytest.mark.parametrize("lose", [remove_lease, replace_lease])

@@ -263,9 +263,9 @@ def report(error):
 def step(title, action, *args, failed=None, books=False):
     """Run one step and print its outcome, the sentence that the action returns, and its time.
 
-    An error ends the run. Where a list `failed` is given, the error is reported instead, the
-    title is added to the list and the run goes on; after SIGINT or SIGTERM such steps are only
-    listed. A step that only keeps books (`books`) is printed when it changes something.
+    An error ends the run, unless a list `failed` is given: it gets the title, and the run goes
+    on; after SIGINT or SIGTERM such steps are only listed. A step that only keeps books (`books`)
+    is printed when it changes something.
     """
     if failed is None:
         stop_if_asked()
@@ -691,19 +691,13 @@ def now():
     return datetime.datetime.now(datetime.timezone.utc).astimezone().isoformat(timespec="seconds")
 
 
-def time_stamp():
-    """The time as it is used in names: 20260131-235959; in UTC, which knows no summer time."""
-    return time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-
-
 def move_aside(path, suffix):
     """Rename to NAME+suffix, with a time stamp where that exists; returns the new name."""
-    aside = path + suffix
-    if backups_of(path, suffix):
-        wait_until(lambda: not exists(aside + "-" + time_stamp()), 2)  # a stamp is a second's
-        aside += "-" + time_stamp()
-    rename(path, aside)
-    return aside
+    stamp = ""
+    while backups_of(path, suffix + stamp):  # a stamp is a second's
+        stamp = time.strftime("-%Y%m%d-%H%M%S", time.gmtime())  # UTC knows no summer time
+    rename(path, path + suffix + stamp)
+    return path + suffix + stamp
 
 
 def backups_of(path, suffix=".xcatbak"):
@@ -737,9 +731,10 @@ def boot_id():
 
 
 def os_release():
-    """What os-release(5) says of the distribution, by name."""
+    """What os-release(5) says, by name; its "family": the distribution and what it is made from."""
     lines = re.findall(r"^(\w+)=(.*)$", read_text("/etc/os-release"), re.M)
-    return {name: value.strip("\"'") for name, value in lines}
+    release = {name: value.strip("\"'") for name, value in lines}
+    return dict(release, family={release.get("ID"), *release.get("ID_LIKE", "").split()})
 
 
 def os_version():
@@ -747,15 +742,9 @@ def os_version():
     return "%s %s" % tuple(os_release().get(key, "?") for key in ("ID", "VERSION_ID"))
 
 
-def is_made_from(*names):
-    """True on these distributions and on those that are made from them."""
-    release = os_release()
-    return not {release.get("ID"), *release.get("ID_LIKE", "").split()}.isdisjoint(names)
-
-
 def is_debian():
     """True on Debian and what is made from it."""
-    return is_made_from("debian", "ubuntu")
+    return not os_release()["family"].isdisjoint(("debian", "ubuntu"))
 
 
 def package_manager():
@@ -763,7 +752,8 @@ def package_manager():
 
     Debian and SLES package dnf as well, so that its presence does not make a host EL's.
     """
-    name = "apt-get" if is_debian() else "zypper" if is_made_from("suse", "sles") else "dnf"
+    is_suse = not os_release()["family"].isdisjoint(("suse", "sles"))
+    name = "apt-get" if is_debian() else "zypper" if is_suse else "dnf"
     return name if have(name) else None
 
 
@@ -1198,16 +1188,15 @@ def units_of(*asked):
         name if "." in name else name + ".service" for name in names])
     if status:
         raise HAError("systemd does not answer", last_line(out, err), "see `systemctl status`")
-    planned = [unit for (kind, _), unit in list(RUN.pretended.items()) if kind == "planned"]
-    blocks = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
-              for block in out.split("\n\n")]
-    found = {shown["Id"]: shown for shown in blocks if shown.get("Id") in planned
-             or shown.get("LoadState", "not-found") != "not-found"}
-    for unit, shown in found.items():
-        # A stop or restart that waits for other units: it is on its way down.
-        if shown["ActiveState"] == "active" and shown.get("Job", "0") not in ("", "0"):
-            shown["ActiveState"] = "deactivating"
-        shown["ActiveState"] = RUN.pretended.get(("state", unit), shown["ActiveState"])
+    found = {}
+    for block in out.split("\n\n"):
+        shown = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        pretended = RUN.pretended.get(("state", shown.get("Id")))
+        if pretended or shown.get("LoadState", "not-found") != "not-found":
+            # A stop or restart that waits for other units: it is on its way down.
+            if shown["ActiveState"] == "active" and shown.get("Job", "0") not in ("", "0"):
+                shown["ActiveState"] = "deactivating"
+            found[shown["Id"]] = dict(shown, ActiveState=pretended or shown["ActiveState"])
     return found
 
 

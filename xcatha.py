@@ -682,8 +682,9 @@ def exists(path):
 
 def link_target(path):
     """Where the symbolic link points, without doubled slashes; "" if the path is none."""
-    return seen("link", path, lambda _: "" if path in mount_points() or not os.path.islink(path)
-                else re.sub("//+", "/", os.readlink(path)))
+    # Nothing looks at what is mounted there: it may hang.
+    return seen("link", path, lambda _: "" if path in [point for point, *_ in mounts()]
+                or not os.path.islink(path) else re.sub("//+", "/", os.readlink(path)))
 
 
 def now():
@@ -1418,11 +1419,6 @@ def unescaped(text):
     return re.sub(r"\\(\d{3})", lambda code: chr(int(code.group(1), 8)), text)
 
 
-def mount_points():
-    """The directories on which something is mounted; a look at one that hangs would hang, too."""
-    return [point for point, _, _ in mounts()]
-
-
 def mount_of(path):
     """(mount point, filesystem, [options]) that the path lies on; touches no filesystem."""
     above = [mount for mount in mounts()
@@ -1433,8 +1429,7 @@ def mount_of(path):
 def locks_reach(share):
     """True if a lock on this filesystem holds on both nodes."""
     _, fstype, options = mount_of(share)
-    return (fstype in SHARED_LOCKS + BLOCK_FILESYSTEMS
-            and not any(option in LOCAL_LOCKS for option in options)
+    return (fstype in SHARED_LOCKS + BLOCK_FILESYSTEMS and not set(LOCAL_LOCKS) & set(options)
             and (fstype != "lustre" or "flock" in options))
 
 
@@ -1515,18 +1510,12 @@ def share_has_data(share):
     return record["finished"] if "finished" in record else os.path.isdir(share + "/etc/xcat")
 
 
-def read_nodes(share):
-    """{host: what it recorded about itself} of the nodes that were set up."""
+def read_nodes(share, but=""):
+    """{host: what it recorded about itself} of the nodes that were set up, but for one."""
     paths = sorted(glob.glob(state_file(glob.escape(share), "nodes", "*.json")))
     nodes = {os.path.basename(path)[:-len(".json")]: parse_object(read_text(path), NODE_KEYS)
              for path in paths}
-    return {name: node for name, node in nodes.items() if node}
-
-
-def other_nodes(share):
-    """read_nodes without this node."""
-    mine = physical_host_name()
-    return {name: node for name, node in read_nodes(share).items() if name != mine}
+    return {name: node for name, node in nodes.items() if node and name != but}
 
 
 def write_node(opts, facts=None):
@@ -1553,9 +1542,8 @@ def add_history(share, event):
 
 def is_active_record(record):
     """True if the record says that this node is active and complete."""
-    active = record.get("active") or {}
-    return (not record.get("released", True) and active.get("state") == "active"
-            and active.get("host") == physical_host_name())
+    return ((record.get("active") or {}).get("state") == "active"
+            and active_node(record) == physical_host_name())
 
 
 def active_node(record):
@@ -1587,17 +1575,14 @@ def merge_saved_hosts(taken, saved, here, own):
     All three are texts. Lines that were added, renamed, renumbered or deleted arrive: makedns
     builds on them. What this node alone has stays, and its own addresses (own) and their names.
     """
-    def pairs(text):
-        """{(address, name)} of what is neither loopback's nor this node's own."""
-        return {(address, name): None for address, names in parse_hosts(text)
-                if address not in own and not is_loopback(address)
-                for name in names if (name, ":" in address) not in own_names}
     own_names = {(name, ":" in address) for address, names in parse_hosts(here)
                  if address in own or address.startswith("127.") for name in names}
-    wanted = pairs(saved)
-    gone = set(pairs(taken)) - set(wanted)
-    return merge_hosts(here, [(address, [name]) for address, name in wanted], gone) if (
-        wanted) else here
+    before, wanted = ([(address, name) for address, names in parse_hosts(text)
+                       if address not in own and not is_loopback(address)
+                       for name in names if (name, ":" in address) not in own_names]
+                      for text in (taken, saved))
+    return merge_hosts(here, [(address, [name]) for address, name in dict.fromkeys(wanted)],
+                       set(before) - set(wanted)) if wanted else here
 
 
 def with_saved_hosts(share):
@@ -1624,11 +1609,10 @@ def take_saved_hosts(share):
 
 def is_loopback(address):
     """True for addresses that mean this host, and for what is no address."""
-    try:
+    with contextlib.suppress(ValueError):
         parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return True
-    return parsed.is_loopback or parsed.is_multicast or parsed.is_link_local
+        return parsed.is_loopback or parsed.is_multicast or parsed.is_link_local
+    return True
 
 
 # ---- Lease and guard -----------------------------------------------------------------------
@@ -1699,21 +1683,13 @@ def lock_file(descriptor):
     return "ours"
 
 
-@contextlib.contextmanager
-def brief_lock(share):
-    """The lease's lock for the length of the block; yields lock_file's verdict."""
-    with contextlib.ExitStack() as stack:
-        state = "ours"
-        with contextlib.suppress(FileNotFoundError):
-            lease = stack.enter_context(open(state_file(share, "lease"), "r+b", 0))
-            state = lock_file(lease.fileno())
-        yield state
-
-
-def lock_state(share):
-    """Whether the lease's lock is free ("ours" for an instant), "held" or "refused"."""
-    with brief_lock(share) as state:
-        return state
+def lock_state(share, keep=None):
+    """What lock_file says of the lease's lock; "ours" for an instant, or while this stack lasts."""
+    with contextlib.ExitStack() as instant, contextlib.suppress(FileNotFoundError):
+        path, until = state_file(share, "lease"), keep or instant
+        lease = until.enter_context(open(path, "r+b", 0))
+        return lock_file(lease.fileno())
+    return "ours"
 
 
 def lock_decides(share):
@@ -1777,7 +1753,8 @@ def wait_for_lease(share, opts):
     # A holder that is silent, but whose address answers, is believed to have kept its deadline,
     # unless it promised none: then it may have lost its storage, and write to it when it is back.
     if not is_let_go(share) and not opts.peer_is_off:
-        address = other_nodes(share).get(holder, {}).get("address")
+        others = read_nodes(share, but=physical_host_name())
+        address = others.get(holder, {}).get("address")
         answers = address and who_answers(address, opts.nic)
         if answers and "deadline" not in lease:
             refuse("%s may still be active" % holder, "%s answers, and its xcatha.py promises no "
@@ -1821,7 +1798,7 @@ def take_lease(share, opts, vip):
             stop_unit(FENCE_UNIT)
         if opts.peer_is_off:  # the lease of a node that is surely off is set aside
             before = read_lease(share)
-            for name, node in other_nodes(share).items():
+            for name, node in read_nodes(share, but=physical_host_name()).items():
                 if who_answers(node["address"], opts.nic):
                     refuse("--peer-is-off refused: %s is not off" % name,
                            "%s answers" % node["address"], "power it off first")
@@ -1830,7 +1807,8 @@ def take_lease(share, opts, vip):
                        "its counter on the share moves", "power it off first")
             if exists(state_file(share, "lease")):
                 move_aside(state_file(share, "lease"), ".replaced")
-        signs = signs_of_others(share)
+        # What another node at work would change (expect_no_rival).
+        signs = [read_text(state_file(share, "cluster.json")), read_lease(share)]
         wait_for_lease(share, opts)
         on_failure(let_lease_go, share)
     make_directory(RUN_DIR, 0o700)
@@ -1937,10 +1915,7 @@ def write_heartbeat(descriptor, life, counter):
 
 
 def renew_lease(share, descriptor, life):
-    """Write a heartbeat if the lease is "ours"; else it is "another's", or "unknown" whose.
-
-    It is "full" where it is ours and the share has no room for the heartbeat.
-    """
+    """Write a heartbeat; the lease is "ours", "full" (no room for it), "another's", "unknown"."""
     path = state_file(share, "lease")
     try:  # cached pages are dropped first, so that it is the server that answers
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -1956,16 +1931,11 @@ def renew_lease(share, descriptor, life):
     return "another's" if lease else "unknown"
 
 
-def signs_of_others(share):
-    """What another node at work would change: [the record's text, what the lease says]."""
-    return [read_text(state_file(share, "cluster.json")), read_lease(share)]
-
-
 def expect_no_rival(share, record, leases):
     """An HAError if another node was at work since the record and the lease were judged."""
     # Where locks do not reach, two nodes that are activated at the same moment see each other
     # here: whoever finds the other's word before or after its own gives way.
-    record_now, lease = signs_of_others(share)
+    record_now, lease = read_text(state_file(share, "cluster.json")), read_lease(share)
     if record_now != record or lease not in leases:
         raise HAError("another node is taking the lease, too", json.dumps(lease))
 
@@ -2279,8 +2249,7 @@ def directories_to_link(opts, record):
     chosen = record.get("directories") or XCAT_DIRECTORIES + database_directories(opts.dbtype)
     # Less what is a mount of its own of storage that both nodes see.
     return [path for path in as_here(chosen) if path not in opts.exclude and not (
-        os.path.ismount(path) and mount_of(path)[0] == path
-        and mount_of(path)[1] in SHARED_LOCKS + ("nfs",))]
+        mount_of(path)[0] == path and mount_of(path)[1] in SHARED_LOCKS + ("nfs",))]
 
 
 def as_here(directories):
@@ -2380,7 +2349,7 @@ def link_all(share, directories):
 
 def unlink_all(share):
     """No directory is a link into the share, except one in which a database still works."""
-    mounted = mount_points()
+    mounted = [point for point, *_ in mounts()]
     before = {path: link_target(path) for path in all_directories()
               if path not in mounted or link_target(path)}
     errors = [error_of(unlink_directory, share, path) for path in before]
@@ -3380,7 +3349,7 @@ def check_software(opts):
 def check_alike(opts, mine=None):
     """OS, xCAT, database and its user's ids (node_facts) are as the other nodes recorded theirs."""
     mine = mine or node_facts(opts)
-    for name, node in other_nodes(opts.path).items():
+    for name, node in read_nodes(opts.path, but=physical_host_name()).items():
         command = "-a" if active_node(read_record(opts.path)) == name else "-s"
         for fact in ("os", "xcat", "database", "uid", "gid"):
             if mine[fact] and node.get(fact) and mine[fact] != node[fact]:
@@ -3417,7 +3386,7 @@ def check_data(opts):
         if exists(opts.path + path) and not record:
             yield ("%s is in the way" % (opts.path + path), "the share holds no complete set",
                    "move it away")
-        nested = [point for point in mount_points() if point.startswith(path + "/")]
+        nested = [point for point, *_ in mounts() if point.startswith(path + "/")]
         if nested:
             yield "filesystems are mounted below %s" % path, ", ".join(nested), "unmount them"
     reused = [opts.path + path + PARTIAL for path in wanted if path in COPIED_WHILE_RUNNING]
@@ -3640,7 +3609,7 @@ def release_record(share, started):
     if not active_node(record) and (not record or record.get("released_lease") == nonce):
         return "already released"
     with contextlib.ExitStack() as stack:
-        if not lease_held_here(share) and stack.enter_context(brief_lock(share)) == "held":
+        if not lease_held_here(share) and lock_state(share, stack) == "held":
             return "another node is at work, left alone"
         write_record(share, released=True, released_lease=nonce)
         add_history(share, "standby (%.0f s)" % (time.monotonic() - started))

@@ -288,9 +288,10 @@ def test_lease_that_another_process_holds_cannot_be_locked(monkeypatch, tmp_path
 
 
 def test_node_gives_way_to_another_that_takes_the_lease_at_the_same_moment(monkeypatch):
-    monkeypatch.setattr(xcatha, "signs_of_others", lambda _: ({}, {"host": "host2"}))
+    monkeypatch.setattr(xcatha, "read_text", lambda _: "")
+    monkeypatch.setattr(xcatha, "read_lease", lambda _: {"host": "host2"})
     with pytest.raises(xcatha.HAError) as error:
-        xcatha.expect_no_rival("/HA", {}, [{}])
+        xcatha.expect_no_rival("/HA", "", [{}])
     assert error.value.what == "another node is taking the lease, too"
     assert "host2" in error.value.evidence
 

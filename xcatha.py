@@ -1457,13 +1457,22 @@ def unprotected_device(share):
     return "" if safe else device
 
 
-def mounts_at_boot(share):
-    """Return the mount points above the share that one node alone may use, but fstab(5) mounts."""
-    entries = [line.split() for line in read_text("/etc/fstab").splitlines()]
-    return [unescaped(point) for _, point, fstype, options in (
-        entry[:4] for entry in entries if len(entry) > 3 and entry[0][0] != "#")
-        if fstype in BLOCK_FILESYSTEMS and "noauto" not in options.split(",")
-        and point != "/" and lies_in(share, unescaped(point))]
+def mounts_at_boot(share, links):
+    """(problem, its fix) of fstab's lines that mount over a link or what one node alone may use."""
+    over, alone = [], []
+    for number, line in enumerate(read_text("/etc/fstab").splitlines(), 1):
+        _, point, fstype, options, *_ = line.split("#")[0].split() + [""] * 4
+        point = unescaped(point)
+        if "noauto" in options.split(","):
+            continue
+        if point in links and fstype not in SHARED_LOCKS + ("nfs",):
+            over.append(("%s is mounted at boot: /etc/fstab:%d has `%s`" % (point, number, line),
+                         "sed -i '%ds/^/#/' /etc/fstab && systemctl daemon-reload" % number))
+        if fstype in BLOCK_FILESYSTEMS and point != "/" and lies_in(share, point):
+            add_noauto = r"s|^([^#]\S*\s+%s\s+\S+\s+)|\1noauto,|" % point
+            alone.append(("/etc/fstab mounts %s at boot, be it in use on the other node" % point,
+                          "sed -i -E '%s' /etc/fstab" % add_noauto))
+    return over + alone
 
 
 def state_file(share, *names):
@@ -1708,9 +1717,8 @@ def other_holder(share):
     if not lock_decides(share):
         # That the lock is held means nothing then (NFSv3 keeps a dead node's until that node boots
         # again), unless the record is released, and names the lease that it released: then it is
-        # that of a node about to be active.
-        if (is_let_go(share)
-                and wait_until(lambda: lock_state(share) != "held", 2)):  # longer than a look
+        # that of a node about to be active. Another node's look takes less than 2 s.
+        if is_let_go(share) and wait_until(lambda: lock_state(share) != "held", 2):
             return ""
         limit = silence_limit(share, lease)
         say("  locks do not reach between the nodes here; watching the other node's counter for "
@@ -2070,7 +2078,7 @@ def end_service(lease, reason, libc):
     whose, flushed, started = [], [], time.monotonic()
     notify_systemd("WATCHDOG=1")  # on a busy host what comes before the loop takes its time
     if needing_lease(share) or vip and vip_here(vip):
-        tell("the lease is lost: %s; VIP and services end here" % reason)
+        beside(tell, "the lease is lost: %s; VIP and services end here" % reason).join(1)
         notify_systemd("WATCHDOG=1")
     # Nothing is waited for that could hang: neither the share nor a command.
     beside(repeat, 1, look)
@@ -2099,27 +2107,25 @@ def end_service(lease, reason, libc):
             if (in_order or flushed == [True]) if ours else not lease["reboots"]:
                 return
         if lease["reboots"] and (passed > REBOOT or whose[-1:] == ["another's"]):
-            tell("the lease is lost: %s; this node reboots and syncs nothing" % reason)
+            text = "the lease is lost: %s; this node reboots and syncs nothing" % reason
+            beside(tell, text).join(1)
             libc.reboot(RB_AUTOBOOT)
             time.sleep(SETTLE)
         time.sleep(0.2)
 
 
 def tell(text):
-    """Say why, in the journal, on the console and in the log, as far as they take it at once."""
-    def write():
-        """Each of these may hang."""
-        say("<2>" + text)  # "critical" (sd-daemon(3)), which the journal syncs
-        with contextlib.suppress(OSError):
-            console = os.open("/dev/console", os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
-            os.write(console, ("\r\nxcatha: %s\r\n" % text).encode())
-            os.close(console)
-        open_log(LOG_FILE)
-        log.critical("%s", text)
-        for handler in log.handlers[1:]:
-            os.fsync(handler.stream.fileno())
-            log.removeHandler(handler)
-    beside(write).join(1)
+    """Say why, in the journal, on the console and in the log; each of them may hang."""
+    say("<2>" + text)  # "critical" (sd-daemon(3)), which the journal syncs
+    with contextlib.suppress(OSError):
+        console = os.open("/dev/console", os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
+        os.write(console, ("\r\nxcatha: %s\r\n" % text).encode())
+        os.close(console)
+    open_log(LOG_FILE)
+    log.critical("%s", text)
+    for handler in log.handlers[1:]:
+        os.fsync(handler.stream.fileno())
+        log.removeHandler(handler)
 
 
 def kill(*pids):
@@ -2288,16 +2294,6 @@ def unmount(path):
     warn("%s is unmounted; until the next boot its files are in %s, too" % (path, kept))
 
 
-def mounts_over_links(directories):
-    """(the line, what to do) of fstab's lines that would mount something over a link."""
-    for number, line in enumerate(read_text("/etc/fstab").splitlines(), 1):
-        _, place, fstype, options, *_ = line.split("#")[0].split() + [""] * 4
-        if place in directories and "noauto" not in options and (
-                fstype not in SHARED_LOCKS + ("nfs",)):
-            yield "%s is mounted at boot: /etc/fstab:%d has `%s`" % (place, number, line), (
-                "sed -i '%ds/^/#/' /etc/fstab && systemctl daemon-reload" % number)
-
-
 def expect_data(path):
     """Refuse an empty directory in place of the data: a filesystem that is not mounted, perhaps."""
     kept = RUN_DIR + "/mounted" + path
@@ -2320,10 +2316,10 @@ def unlink_directory(share, path):
            "end that server, then run xcatha.py -d")
     if target:
         remove_file(path)
-    missing, backups = not exists(path), backups_of(path)
-    if missing and backups:
+    backups = [] if exists(path) else backups_of(path)
+    if backups:
         rename(backups[-1], path)
-    return bool(target or missing and backups)
+    return bool(target or backups)
 
 
 def link_all(share, directories):
@@ -3635,7 +3631,7 @@ def finish(opts, failed):
     else:
         say("This machine is set to standby management node successfully...")
     if opts.command == "setup":  # what is left for the administrator
-        for line, change in mounts_over_links(directories_to_link(opts, read_record(opts.path))):
+        for line, change in mounts_at_boot("", directories_to_link(opts, read_record(opts.path))):
             warn("%s; change it: %s" % (line, change))
         for place, line, change in persistent_vip(opts.vip):
             warn("the VIP %s would come up at boot: %s has `%s`; %s" % (
@@ -4037,10 +4033,8 @@ def problems(view):
         if record["finished"] and wrong_cfgloc():
             yield "%s of this node's own leads to the pair's database" % wrong_cfgloc(), (
                 line_to_paste(view, "-a" if active else "-d"))
-        yield from mounts_over_links(as_here(record.get("directories", [])))
-    for point in mounts_at_boot(share):
-        yield "/etc/fstab mounts %s at boot, be it in use on the other node" % point, (
-            "sed -i -E 's|^([^#]\\S*\\s+%s\\s+\\S+\\s+)|\\1noauto,|' /etc/fstab" % point)
+    links = as_here(record.get("directories", [])) if record and view["services"] else []
+    yield from mounts_at_boot(share, links)
     for unit, state in view["services"].items():
         if state["enabled"]:
             yield "%s starts at boot" % short_names(unit), "systemctl disable " + unit

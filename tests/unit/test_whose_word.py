@@ -183,4 +183,6 @@ def test_block_filesystem_that_two_nodes_could_mount_is_warned_of(
 )
 def test_line_of_fstab_that_mounts_one_nodes_storage_at_boot_is_found(monkeypatch, line, found):
     monkeypatch.setattr(xcatha, "read_text", lambda path: "\n" + line + "\n")
-    assert xcatha.mounts_at_boot("/HA/pair") == found
+    problem = "/etc/fstab mounts %s at boot, be it in use on the other node"
+    assert [text for text, _ in xcatha.mounts_at_boot("/HA/pair", [])] == [
+        problem % place for place in found]

@@ -1484,14 +1484,12 @@ def read_record(share):
     """What the lease holder recorded in cluster.json; {} where there is no record."""
     path = state_file(share, "cluster.json")
     text = read_text(path)
-    if not text:
-        return {}
     record = parse_object(text, RECORD_KEYS)
     known = parse_object(text, ["format"]).get("format", 1)
     if known != 1:
         refuse("the record %s is of format %s" % (path, known),
                "this version knows format 1", "use the newer xcatha.py on both nodes")
-    if not record:
+    if text and not record:
         refuse("the record %s cannot be read" % path,
                "it is no JSON object with " + ", ".join(RECORD_KEYS),
                "restore it from a backup of the share")

@@ -1659,12 +1659,9 @@ def read_lease(share):
 
 
 def lease_held_here(share):
-    """True if this node's lease unit holds the lock."""
-    return is_running(LEASE_UNIT) and is_lease_of_this_boot(share)
-
-
-def is_lease_of_this_boot(share):
-    """True if the lease on the share names this node, as it runs now."""
+    """True if this node's lease unit holds the lock, and the lease names this node of this boot."""
+    if not is_running(LEASE_UNIT):
+        return False
     lease = seen("lease", share, read_lease)
     return lease.get("boot") == boot_id() and lease.get("host") == physical_host_name()
 

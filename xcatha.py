@@ -1450,11 +1450,9 @@ def unprotected_device(share):
         return ""
     number = os.stat(share).st_dev
     device = os.path.realpath("/dev/block/%d:%d" % (os.major(number), os.minor(number)))
-    features = re.search(r"(?m)^Filesystem features:(.*)", output_of(["tune2fs", "-l", device]))
+    mmp = re.search(r"(?m)^Filesystem features:.*\bmmp\b", output_of(["tune2fs", "-l", device]))
     # DRBD with one primary and ext4 with multi-mount protection (MMP) let only one node.
-    safe = os.path.basename(device).startswith("drbd") or (
-        features and "mmp" in features.group(1).split())
-    return "" if safe else device
+    return "" if mmp or os.path.basename(device).startswith("drbd") else device
 
 
 def mounts_at_boot(share, links):
@@ -1756,8 +1754,7 @@ def wait_for_lease(share, opts):
     # A holder that is silent, but whose address answers, is believed to have kept its deadline,
     # unless it promised none: then it may have lost its storage, and write to it when it is back.
     if not is_let_go(share) and not opts.peer_is_off:
-        others = read_nodes(share, but=physical_host_name())
-        address = others.get(holder, {}).get("address")
+        address = read_nodes(share, but=physical_host_name()).get(holder, {}).get("address")
         answers = address and who_answers(address, opts.nic)
         if answers and "deadline" not in lease:
             refuse("%s may still be active" % holder, "%s answers, and its xcatha.py promises no "
@@ -2305,11 +2302,11 @@ def unlink_directory(share, path):
     if target and not leads_to(share, path):
         warn("%s is a link to %s, not into the share; left as it is" % (path, target))
         return False
-    # Where a database server still works in it, the link stays and that is an HAError.
-    busy = works_on(share + path) if target else []  # its real name, which the link may not have
-    expect(not busy, "%s stays linked" % path, "a database server works in %s" % " ".join(busy),
-           "end that server, then run xcatha.py -d")
     if target:
+        # Where a database server still works in it, the link stays and that is an HAError.
+        busy = works_on(share + path)  # its real name, which the link may not have
+        expect(not busy, "%s stays linked" % path, "a database server works in %s" % " ".join(
+            busy), "end that server, then run xcatha.py -d")
         remove_file(path)
     backups = [] if exists(path) else backups_of(path)
     if backups:
@@ -2319,11 +2316,9 @@ def unlink_directory(share, path):
 
 def link_all(share, directories):
     """All directories are links into the share; what was there is kept."""
-    changed = []
-    for path in directories:
+    changed = [path for path in directories if not leads_to(share, path)]
+    for path in changed:
         target = share + path
-        if leads_to(share, path):
-            continue
         expect(os.path.isdir(target), "%s is missing on the share" % target,
                hint="restore it from a backup, or copy %s of a standby there" % path)
         if os.path.ismount(path):
@@ -2332,7 +2327,6 @@ def link_all(share, directories):
         if exists(path):
             move_aside(path, ".xcatbak")
         make_link(path, target)
-        changed.append(path)
     if "/etc/postgresql" in changed:
         do(["systemctl", "daemon-reload"])
     return "linked: " + " ".join(changed) if changed else "already links"

@@ -3199,7 +3199,8 @@ def check_pair(opts):
                    "%s, which the share records of it, answers" % node["address"],
                    "give each node a name of its own in /etc/hostname; if that one is no member, "
                    "move away " + state_file(opts.path, "nodes", name + ".json"))
-    if is_member() and not record and not share_has_data(opts.path):
+    bound = exists(guard_file("xcatd.service"))  # is_member would take a foreign link for the share
+    if bound and not record and not share_has_data(opts.path):
         yield ("%s holds nothing of this node's pair" % opts.path, "this node is a member of one",
                "mount the pair's share; for a new pair see the README, Dismantling a pair, first")
     for path in directories_to_link(opts, record):

@@ -53,7 +53,7 @@ def test_question_is_logged_once_for_each_answer(members):
     host1.xcatha(*ACTIVATE)
     log = log_of(host1)[earlier:]
     probes = [line for line in log if " arping -D " in line]
-    looks = [line for line in log if "UnitFileState xcatd.service" in line]
+    looks = [line for line in log if "UnitFileState,Job xcatd.service" in line]
     assert len(probes) == 1 and probes[0].endswith("[Passed]") and len(looks) == 1
 
 

@@ -139,7 +139,7 @@ ENGINES = {
                "units": [], "client": None, "perl": None},
 }
 
-PROCESSES = {"console": "goconserver|conserver", "DHCP": "dhcpd|kea-dhcp4", "DNS": "named",
+PROCESSES = {"console": "goconserver|conserver", "DHCP": "dhcpd|kea-dhcp[46]", "DNS": "named",
              "xcatd": "xcatd", "database": "postgres|postmaster|mysqld|mariadbd"}
 # What xCAT's makers rewrite; the last of makeconservercf is what Debian's conserver reads.
 MAKER_FILES = {"makedns -n": ["/etc/named.conf", "/etc/bind/named.conf"],
@@ -156,15 +156,21 @@ BOOT_FILES = ("xcat/xnba/nodes/*", "xcat/xnba/nets/*", "boot/grub2/*", "petitboo
               "pxelinux.cfg/*", "pxelinux.cfg/p/*", "etc/*")
 BOOT_FILES_LOOKED_AT, BOOT_FILES_LIMIT = 3000, 0.5
 # Where the web server of EL, SLES and Debian reads local additions, and its unit.
-WEB_CONFIGURATION = (("/etc/httpd/conf.d", "httpd"), ("/etc/apache2/conf.d", "apache2"),
-                     ("/etc/apache2/conf-enabled", "apache2"))
+WEB_CONFIGURATION = (("/etc/httpd/conf.d", "httpd"), ("/etc/apache2/conf-enabled", "apache2"),
+                     ("/etc/apache2/conf.d", "apache2"))
 WEB_LINES = ["AliasMatch ^/(install|tftpboot)/(.*)$ /$1/$2", "<Directory />",
              "Options +FollowSymLinks", "</Directory>", "<DirectoryMatch ^/(install|tftpboot)>",
              "Options +Indexes +FollowSymLinks", "Require all granted", "</DirectoryMatch>"]
+DHCP_SERVERS = ["dhcpd", "isc-dhcp-server", "kea-dhcp4", "kea-dhcp4-server",
+                "isc-kea-dhcp4-server"]
+# What xCAT starts and enables beside them: IPv6, Kea's updates of the DNS, its agent.
+DHCP_COMPANIONS = ["dhcpd6", "isc-dhcp-server6"] + [
+    prefix + "kea-" + name for prefix in ("", "isc-") for name in (
+        "dhcp6", "dhcp6-server", "dhcp-ddns", "dhcp-ddns-server", "ctrl-agent")]
 # In the order in which deactivate stops them.
 SERVICES = {
     "console": ["goconserver", "conserver", "conserver-server"],
-    "DHCP": ["dhcpd", "isc-dhcp-server", "kea-dhcp4", "kea-dhcp4-server", "isc-kea-dhcp4-server"],
+    "DHCP": DHCP_SERVERS + DHCP_COMPANIONS,
     "DNS": ["named", "bind9"],
     "xcatd": ["xcatd"],
     "database": [unit for engine in ENGINES.values() for unit in engine["units"]],
@@ -1132,7 +1138,8 @@ def write_hosts(opts, site):
 # {who makes resolv.conf, as the file or the link says: how it is told the name servers}
 RESOLV_CONF_MAKERS = {
     "NetworkManager": 'nmcli connection modify "$(nmcli -g GENERAL.CONNECTION device show {nic})" '
-                      'ipv4.dns "{servers}" && nmcli device reapply {nic}',
+                      'ipv4.dns "{servers}" && nmcli device reapply {nic}  # a VIP there is set '
+                      'again within seconds',
     "systemd": "resolvectl dns {nic} {servers}",
     "resolvconf": "printf 'nameserver %s\\n' {servers} | resolvconf -a {nic}.xcatha",
     "netconfig": 'NETCONFIG_DNS_STATIC_SERVERS="{servers}" in /etc/sysconfig/network/config, then '
@@ -1146,6 +1153,8 @@ def resolv_conf():
     """([name servers that /etc/resolv.conf asks], the program that makes it, "" for none)."""
     path, text = "/etc/resolv.conf", read_text("/etc/resolv.conf")
     signs = [os.readlink(path)] if os.path.islink(path) else []
+    if "stub-resolv" in "".join(signs):  # it names systemd-resolved, and that asks these
+        text = read_text("/run/systemd/resolve/resolv.conf", text)
     signs += [line.strip("#; \r\n") for line in lines_of(text) if re.match(
         "(?i)[#;].*(generated|(managed|created) by (?!hand))", line)]
     known = [name for sign in signs for name in RESOLV_CONF_MAKERS if name in sign]
@@ -1193,7 +1202,8 @@ def units_of(*asked):
     for block in out.split("\n\n"):
         shown = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         pretended = RUN.pretended.get(("state", shown.get("Id")))
-        if pretended or shown.get("LoadState", "not-found") != "not-found":
+        if pretended or shown.get("LoadState", "not-found") not in (
+                "not-found", "masked"):
             # A stop or restart that waits for other units: it is on its way down.
             if shown["ActiveState"] == "active" and shown.get("Job", "0") not in ("", "0"):
                 shown["ActiveState"] = "deactivating"
@@ -1457,20 +1467,20 @@ def unprotected_device(share):
 
 def mounts_at_boot(share, links):
     """(problem, its fix) of fstab's lines that mount over a link or what one node alone may use."""
-    over, alone = [], []
+    over, above = [], [("/", "", "", 0)]
     for number, line in enumerate(read_text("/etc/fstab").splitlines(), 1):
         _, point, fstype, options, *_ = line.split("#")[0].split() + [""] * 4
-        point = unescaped(point)
-        if "noauto" in options.split(","):
-            continue
-        if point in links and fstype not in SHARED_LOCKS + ("nfs",):
+        point, at_boot = unescaped(point), "noauto" not in options.split(",")
+        if point in links and at_boot and fstype not in SHARED_LOCKS + ("nfs",):
             over.append(("%s is mounted at boot: /etc/fstab:%d has `%s`" % (point, number, line),
                          "sed -i '%ds/^/#/' /etc/fstab && systemctl daemon-reload" % number))
-        if fstype in BLOCK_FILESYSTEMS and point != "/" and lies_in(share, point):
-            add_noauto = r"s|^([^#]\S*\s+%s\s+\S+\s+)|\1noauto,|" % point
-            alone.append(("/etc/fstab mounts %s at boot, be it in use on the other node" % point,
-                          "sed -i -E '%s' /etc/fstab" % add_noauto))
-    return over + alone
+        if point and options and lies_in(share, point):
+            above.append((point, fstype, at_boot, number))
+    # The share lies on the nearest; what is mounted on a directory above is this node's own.
+    point, fstype, at_boot, number = max(above, key=lambda entry: len(entry[0]))
+    alone = [("/etc/fstab mounts %s at boot, be it in use on the other node" % point,
+              r"sed -i -E '%ds/^(\S+\s+\S+\s+\S+\s+)/\1noauto,/' /etc/fstab" % number)]
+    return over + (alone if fstype in BLOCK_FILESYSTEMS and at_boot and point != "/" else [])
 
 
 def state_file(share, *names):
@@ -1971,7 +1981,8 @@ def keep_address():
         opts = argparse.Namespace(**kept)
         if host_name() != opts.host_name:
             say("the host name was taken away; now " + set_host_name(opts.host_name))
-        if (opts.nic, opts.vip, opts.netmask) in addresses():
+        if (opts.nic, opts.vip, opts.netmask) in addresses() or vip_here(opts.vip) and (
+                not vip_amiss(opts.vip, opts.nic, opts.netmask)):
             return
         other = "" if vip_here(opts.vip) else who_answers(opts.vip, opts.nic)
         say("the VIP was taken away; " + ("left so: %s answers for it" % other if other else
@@ -2581,14 +2592,28 @@ def postgres_settings():
     return next((path for path in places if os.path.exists(path + "/pg_hba.conf")), places[0])
 
 
+def listeners_file(settings):
+    """The file whose listen_addresses counts: the last one with it that PostgreSQL reads."""
+    main, pattern = settings + "/postgresql.conf", r"(?m)^[ \t]*(listen_addresses|include_dir)\b"
+    names = re.findall(pattern, read_text(main))
+    included = sorted(glob.glob(settings + "/conf.d/*.conf")) if "include_dir" in names else []
+    places = included + [main] if names[-1:] == ["listen_addresses"] else [main] + included
+    # What ALTER SYSTEM has set; Debian has the settings beside the data.
+    places.append(settings.replace("/etc/", "/var/lib/", 1) + "/postgresql.auto.conf")
+    return ([path for path in places if "listen_addresses" in re.findall(
+        pattern, read_text(path))] or [main])[-1]
+
+
 def with_access(text, allowed):
     """A pg_hba.conf that admits every user from these addresses, with a password."""
     lines, newline = lines_of(text), newline_of(text)
     fields = [line.split()[:4] for line in lines]
     missing = ["host    all          all        %s/32      md5%s" % (address, newline)
                for address in allowed if ["host", "all", "all", address + "/32"] not in fields]
-    place = next((number + 1 for number, line in enumerate(lines)
-                  if "IPv4 local connections" in line), len(lines))
+    # The first line that fits a connection decides.
+    place = min([number for number, line in enumerate(lines) if line.startswith("host")]
+                + [number + 1 for number, line in enumerate(lines)
+                   if "IPv4 local connections" in line] + [len(lines)])
     if missing and lines and not lines[-1].endswith("\n"):
         lines[-1] += newline
     return "".join(lines[:place] + missing + lines[place:])
@@ -2614,7 +2639,8 @@ def admit_node(opts):
         return "sqlite needs none"
     if opts.dbtype == "mysql":  # each node has this setting outside the shared directory
         places = list(filter(os.path.isdir, (
-            "/etc/mysql/mariadb.conf.d", "/etc/mysql/conf.d", "/etc/my.cnf.d")))
+            "/etc/mysql/mariadb.conf.d", "/etc/mysql/mysql.conf.d", "/etc/mysql/conf.d",
+            "/etc/my.cnf.d")))  # what is read last comes first
         expect(places, "there is no place for MariaDB's settings", "no /etc/my.cnf.d",
                "make /etc/my.cnf.d and include it from /etc/my.cnf")
         # A dry run may be on a host whose package is yet to bring the place.
@@ -2622,7 +2648,7 @@ def admit_node(opts):
         changed = change_file(place + "/zz-xcatha.cnf", "[mysqld]\nbind-address = 0.0.0.0\n")
         return "bind-address %s" % ("set" if changed else "already set")
     settings = postgres_settings()
-    access, listeners = settings + "/pg_hba.conf", settings + "/postgresql.conf"
+    access, listeners = settings + "/pg_hba.conf", listeners_file(settings)
     if ("switched", "") in RUN.pretended:
         for path in (access, listeners):
             announce("write", path, "for what pgsqlsetup leaves out")
@@ -2641,21 +2667,22 @@ def install_database(engine):
         return "sqlite needs none"
     manager = package_manager()
 
-    def complete():
-        """True if the server's unit and the driver are there."""
-        return database_unit(engine) and ask(["perl", "-M" + perl, "-e", "1"])[0] == 0
-    if complete():
+    def lacking():
+        """Which of PACKAGES are missing: the server's, the driver's."""
+        return [not database_unit(engine), ask(["perl", "-M" + perl, "-e", "1"])[0] != 0]
+    if not any(lacking()):
         return "already installed"
     if not manager:
         raise HAError("%s is not installed" % engine, "no known package manager",
                       "install its server and Perl's %s" % perl)
-    names = PACKAGES[manager][engine]
+    # A server of another origin is not to meet the distribution's.
+    names = list(itertools.compress(PACKAGES[manager][engine], lacking()))
     line = [manager, "install", "-y"] + names
     # What is there counts: zypper exits 106 where it did it all, but skipped some repository.
     status, out, err = do(line, INSTALL_LIMIT, {"DEBIAN_FRONTEND": "noninteractive"},
                           may_fail=True)
     plan("database", ENGINES[engine]["units"][0], database_directories(engine), is_debian())
-    expect(complete(), "%s could not be installed" % engine,
+    expect(not any(lacking()), "%s could not be installed" % engine,
            "%s: exit %d, %s" % (pasted(line), status, last_line(out, err, 4)),
            install_command(names) + ", then run this again")
     return "installed: " + " ".join(names)
@@ -2821,9 +2848,10 @@ def site_attributes():
 
 
 def table(name):
-    """The rows of an xCAT table as dictionaries; xCAT's complaints may precede the header."""
-    _, _, text = ("\n" + xcat(["tabdump", name])).partition("\n#")
-    return list(csv.DictReader(text.splitlines(True)))
+    """The rows in force of an xCAT table, as dictionaries."""
+    _, _, text = ("\n" + xcat(["tabdump", name])).partition("\n#")  # complaints may come before
+    return [row for row in csv.DictReader(text.splitlines(True))
+            if (row.get("disable") or "0").lower() in ("0", "no")]
 
 
 def start_xcatd():
@@ -2910,8 +2938,10 @@ def wrong_masters(opts, site=None):
     # address that xCAT finds first on the NIC, this node's own.
     others = [name for name in site.get("nameservers", "").split(",")
               if name and name not in [opts.vip, site.get("master"), *places]]
+    # No DNS runs here, or each service node's own is asked: then they are the site's alone.
+    left = site.get("externaldns") or "<xcatmaster>" in site.get("nameservers", "")
     wrong = [("site", "clustersite", name, ",".join([opts.vip] + rest))
-             for name, rest in (("master", []), ("nameservers", others))
+             for name, rest in [("master", [])] + ([] if left else [("nameservers", others)])
              if opts.vip not in site.get(name, "").split(",")]
     return wrong + [("network", row["netname"], "tftpserver", opts.vip)
                     for row in table("networks") if row["tftpserver"] in places or (
@@ -2984,15 +3014,21 @@ def originals(argv):
             yield from [pair for pair in pairs if os.path.isfile(pair[0])]  # no dangling link
 
 
+def servers_of(kind):
+    """units_of a kind of service, less what only accompanies its server."""
+    return {unit: shown for unit, shown in units_of(kind).items()
+            if unit.split(".")[0] not in DHCP_COMPANIONS}
+
+
 def running_units(kind):
     """The running units of a kind of service."""
-    return [unit for unit, shown in units_of(kind).items() if shown["ActiveState"] in UP]
+    return [unit for unit, shown in servers_of(kind).items() if shown["ActiveState"] in UP]
 
 
 def why_not(kind, site):
     """Why this node should not serve DNS or DHCP, "" if it should."""
     external = {"DNS": "externaldns", "DHCP": "externaldhcpservers"}[kind]
-    if not units_of(kind):
+    if not servers_of(kind):
         return "no %s server is installed" % kind
     if site.get(external):
         return "site.%s is set" % external
@@ -3013,7 +3049,12 @@ def start_server(kind, site, fresh, dns=None):
     if dns and not any(row.get("key") == "omapi" for row in table("passwd")):
         dns.result()
     run_maker(["makedns" if kind == "DNS" else "makedhcp", "-n"])
-    unit = next(iter(units_of(kind)))
+    units = list(servers_of(kind))
+    if kind == "DHCP":  # of two servers the one whose file makedhcp has just written
+        made = [path for path in MAKER_FILES["makedhcp -n"] if os.path.isfile(path)]
+        kea = bool(made) and "kea" in max(made, key=os.path.getmtime)
+        units.sort(key=lambda unit: ("kea" in unit) != kea)
+    unit = units[0]
     if RUN.dryrun:
         announce("run", "systemctl start " + unit, "if it is down then")
     elif not running_units(kind):  # the maker's exit status proves nothing about the server
@@ -3203,6 +3244,11 @@ def check_pair(opts):
     if bound and not record and not share_has_data(opts.path):
         yield ("%s holds nothing of this node's pair" % opts.path, "this node is a member of one",
                "mount the pair's share; for a new pair see the README, Dismantling a pair, first")
+    taken = [name for name in [physical_host_name(), *read_nodes(opts.path)]
+             if name.split(".")[0] == (opts.host_name or "").split(".")[0]]
+    if taken and "host_name" not in record:
+        yield ("the VIP's host name %s is a node's own" % opts.host_name,
+               "%s boots with it" % taken[0], "choose a name for the VIP alone with -n")
     for path in directories_to_link(opts, record):
         target = link_target(path)
         if target and not leads_to(opts.path, path):
@@ -3364,6 +3410,14 @@ def check_data(opts):
             yield ("xCAT's %s is %s" % (name, site[name]), "xcatha shares %s" % usual,
                    "move its files to {1}, then chdef -t site -o clustersite {0}={1}".format(
                        name, usual))
+
+    unit, places = database_unit(opts.dbtype), database_directories(opts.dbtype)
+    working = [place for place in works_on("/") if not any(
+        lies_in(place, os.path.realpath(path)) for path in places)]
+    if unit and is_running(unit) and working and current_engine() == opts.dbtype and not any(
+            works_on(os.path.realpath(path)) for path in places):
+        yield ("the database is not in %s" % " or ".join(places), "a server works in %s" %
+               ", ".join(working), "move its data there, then run this again")
 
     wanted, needed = directories_to_link(opts, {}), 0
     for path in wanted:
@@ -4121,7 +4175,7 @@ def xcat_problems(view, running):
             if ":" in row["mgtifname"].replace("!remote!", ""):
                 yield "mgtifname of %s is the alias %s" % (row["netname"], row["mgtifname"]), (
                     "chdef -t network -o %s mgtifname=%s" % (
-                        row["netname"], device_of(row["mgtifname"])))
+                        row["netname"], shlex.quote(device_of(row["mgtifname"]))))
         yield from boot_file_problems(opts, places)
     except HAError as error:
         if not RUN.unanswered:
@@ -4189,8 +4243,10 @@ def standby_problems(view):
         yield "a standby holds the lease", clean
     macs = {node.get("mac") for node in view["nodes"].values()}
     if view["vip"]["answered_by"] and not macs & {None, view["vip"]["answered_by"]}:
-        yield "the VIP answers at %s, which is no node of the pair" % (
-            view["vip"]["answered_by"]), "find that machine and take the address off it"
+        active = active_node(view["record"])
+        yield "the VIP answers at %s, which is no node of the pair" % view["vip"]["answered_by"], (
+            "if that is a NIC of %s's by now, run xcatha.py -a there, which records it; else " %
+            active if active else "") + "find that machine and take the address off it"
 
 
 def version_problems(view):
@@ -4270,8 +4326,9 @@ def delivery_notes(vip):
     """
     readable = [first_public_file(directory) for directory in ("/install", "/tftpboot")]
     refused = [path for path in readable if path and http_status(vip, path) in (401, 403, 404)]
-    place, unit = next((found for found in WEB_CONFIGURATION if os.path.isdir(found[0])), ("", ""))
-    if refused and place:
+    place, unit = next((found for found in WEB_CONFIGURATION if refused and os.path.isdir(
+        found[0]) and units_of(found[1])), ("", ""))  # xCAT's packages bring both directories
+    if place:
         yield "the web server does not deliver " + " ".join(refused), (
             "printf '%%s\\n' %s >%s/xcatha.conf && systemctl reload %s" % (
                 pasted(WEB_LINES), place, unit))

@@ -120,6 +120,10 @@ FRESH = {
     "a password that xCAT does not take": Case(
         "", SETUP, "XCATPGPW is not alphanumeric\n.*\n.*next: choose another password", "",
         env={"XCATPGPW": "not;alphanumeric"}),
+    "a VIP under the node's own name": Case(
+        "", changed(SETUP, "-n", "host1.cluster.test"),
+        "the VIP's host name host1.cluster.test is a node's own\n.*host1 boots with it\n.*next: "
+        "choose a name for the VIP alone with -n", "", SETUP),
     "no go-xcat": Case(
         "", changed(SETUP, "--go-xcat", "/root/gone"),
         "there is no go-xcat at /root/gone\n.*\n.*next: give a local copy with --go-xcat FILE", "",

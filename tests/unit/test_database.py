@@ -20,6 +20,32 @@ def test_access_line_stands_last_where_there_is_no_comment():
     )
 
 
+@pytest.mark.parametrize("first", ["host all all 0.0.0.0/0 reject\n", "hostssl all all all md5\n"])
+def test_access_line_stands_before_a_line_that_fits_every_connection(first):
+    text = "local all all peer\n" + first + "# IPv4 local connections:\n"
+    for before in (text, text.partition("#")[0]):
+        after = xcatha.with_access(before, ["10.5.106.50"])
+        assert after.index(ACCESS) < after.index(first)
+
+
+@pytest.mark.parametrize(
+    "main, where",
+    [
+        ("include_dir = 'conf.d'\n", "conf.d/site.conf"),
+        ("listen_addresses = 'a'\ninclude_dir = 'conf.d'\n", "conf.d/site.conf"),
+        ("include_dir 'conf.d'\nlisten_addresses = 'a'\n", "postgresql.conf"),
+        ("#include_dir = 'conf.d'\n", "postgresql.conf"),
+    ],
+)
+def test_listeners_stand_in_the_file_that_counts(tmp_path, main, where):
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "conf.d/site.conf").write_text("listen_addresses = '*'\n")
+    (tmp_path / "postgresql.conf").write_text(main)
+    assert xcatha.listeners_file(str(tmp_path)) == str(tmp_path / where)
+    (tmp_path / "postgresql.auto.conf").write_text("listen_addresses = 'b'\n")  # by ALTER SYSTEM
+    assert xcatha.listeners_file(str(tmp_path)) == str(tmp_path / "postgresql.auto.conf")
+
+
 def test_line_ends_of_the_database_settings_stay():
     text = "# IPv4 local connections:\r\nhost all all 127.0.0.1/32 md5"
     access = xcatha.with_access(text, ["10.5.106.50"])

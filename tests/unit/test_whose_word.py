@@ -178,6 +178,7 @@ def test_block_filesystem_that_two_nodes_could_mount_is_warned_of(
         ("store:/HA /HA nfs4 defaults 0 0", []),
         ("/dev/sdb1 / ext4 defaults 0 1", []),
         ("/dev/sdb1 /HA2 ext4 defaults 0 2", []),
+        ("/dev/sdb1 /HA ext4 rw 0 2\nstore:/pair /HA/pair nfs4 rw 0 0", []),
         ("/dev/sdb1 /HA", []),
     ],
 )

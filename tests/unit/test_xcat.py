@@ -1,5 +1,7 @@
 """What xCAT's commands and the package manager say, as far as it may be believed."""
 
+import argparse
+
 import pytest
 
 import xcatha
@@ -30,6 +32,30 @@ def test_table_begins_at_its_header(says, before):
     says(0, before + NETWORKS, "")
     assert [row["netname"] for row in xcatha.table("networks")] == ["ten", "eleven"]
     assert xcatha.table("networks")[1]["comments"] == "two\nlines"
+
+
+def test_rows_that_xcat_is_told_to_disregard_are_none(says):
+    says(0, '#key,value,comments,disable\n"a","1",,"1"\n"b","2",,\n"c","3",,"no"\n"d","4",,"YES"\n',
+         "")
+    assert [row["key"] for row in xcatha.table("site")] == ["b", "c"]
+
+
+@pytest.mark.parametrize(
+    "site, changed",
+    [
+        ({"nameservers": "10.5.106.4"}, {"nameservers": "10.5.106.50"}),
+        ({"nameservers": "10.0.0.53"}, {"nameservers": "10.5.106.50,10.0.0.53"}),
+        ({"nameservers": "<xcatmaster>"}, {}),
+        ({"nameservers": "10.0.0.53", "externaldns": "1"}, {}),
+    ],
+)
+def test_name_servers_of_the_site_are_changed_only_where_the_nodes_serve_dns(
+        monkeypatch, site, changed):
+    monkeypatch.setattr(xcatha, "table", lambda name: [])
+    monkeypatch.setattr(xcatha, "places_of_nodes", lambda opts, site: {"10.5.106.4": "host1"})
+    opts = argparse.Namespace(vip="10.5.106.50", nic="eth0:0")
+    wrong = xcatha.wrong_masters(opts, dict(site, master="10.5.106.50"))
+    assert {name: value for kind, _, name, value in wrong if kind == "site"} == changed
 
 
 def test_table_of_a_failed_command_is_none(says):

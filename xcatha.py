@@ -1755,7 +1755,7 @@ def wait_for_lease(share, opts):
     lease = read_lease(share)
     holder = lease.get("host", active_node(read_record(share)) or "another node")
     evidence = other_holder(share)
-    if evidence and lease.get("boot") == boot_id():  # renamed since, or stopped this moment
+    if evidence and active_state(LEASE_UNIT) not in DOWN:  # renamed since, or about to stop
         refuse("this node itself, as %s, has not let go of the lease" % holder, evidence,
                "run xcatha.py -d, then this again")
     if evidence:

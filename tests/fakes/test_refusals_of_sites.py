@@ -36,6 +36,22 @@ def test_database_of_this_host_is_not_refused(node, host):
     assert "on another host" not in node.run(*node.script(*SETUP, "--dryrun")).stderr
 
 
+def test_database_that_works_in_another_directory(node):
+    install(node)
+    node.succeed("dnf", "-y", "install", "postgresql-server")
+    node.succeed("/opt/xcat/bin/pgsqlsetup", "-i", "-a", "10.5.106.4")
+    node.succeed("systemctl", "stop", "postgresql")
+    drop_in = "/etc/systemd/system/postgresql.service.d/elsewhere.conf"
+    node.succeed("install", "-D", "/dev/stdin", drop_in, input="[Service]\nWorkingDirectory=/srv\n")
+    node.succeed("systemctl", "start", "postgresql")
+    said = refused(node, *SETUP)
+    assert "the database is not in /var/lib/pgsql" in said and "a server works in /srv" in said
+    assert "move its data there, then run this again" in next_line(said)
+    node.succeed("rm", drop_in)
+    node.succeed("systemctl", "restart", "postgresql")
+    assert "is not in" not in node.run(*node.script(*SETUP, "--dryrun")).stderr
+
+
 def test_postgresql_of_pgdg(node):
     unit = "/usr/lib/systemd/system/postgresql-15.service"
     node.succeed("tee", unit, input="[Service]\nExecStart=/bin/true\n")

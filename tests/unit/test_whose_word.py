@@ -23,6 +23,7 @@ def fill(place, monkeypatch):
     """The path of the share, with a record of the other node."""
     (place / ".xcatha" / "nodes").mkdir(parents=True)
     monkeypatch.setattr(xcatha, "physical_host_name", lambda: ME)
+    monkeypatch.setattr(xcatha, "active_state", lambda unit: "inactive")
     text = json.dumps(dict.fromkeys(xcatha.NODE_KEYS, ""))
     node = dict(json.loads(text), address="10.5.106.4")
     (place / ".xcatha" / "nodes" / "host1.json").write_text(json.dumps(node))

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import uuid
 
 sys.path.insert(0, os.path.dirname(__file__))
 
@@ -31,6 +32,9 @@ def make_file_system(home):
     mount("--rbind", "/dev", root + "/dev")
     mount("-t", "tmpfs", "tmpfs", root + "/run")
     mount("--bind", home + "/share", root + "/HA")
+    with open(root + "/run/boot_id", "w") as file:  # a boot of its own, as each machine has
+        file.write(str(uuid.uuid4()) + "\n")
+    mount("--bind", root + "/run/boot_id", root + "/proc/sys/kernel/random/boot_id")
     show_interpreters(root)
     os.makedirs(root + "/run/systemd/system")
     os.chdir(root)

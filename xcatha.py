@@ -1849,7 +1849,8 @@ def let_lease_go(share):
     if exists(RUN_DIR + "/ticket"):
         remove_file(RUN_DIR + "/ticket")  # nothing here can start it by dependency then
     stopped = stop_unit(LEASE_UNIT)
-    stop_unit(FENCE_UNIT)  # it would wait for a holder where the lease's start failed
+    if not stopped:
+        stop_unit(FENCE_UNIT)  # it would wait for a holder where the lease's start failed
     for path in (LEASE_UNIT_FILE, FENCE_UNIT_FILE):
         if exists(path):
             remove_file(path)  # what systemd has of it in memory needs a ticket

@@ -1803,6 +1803,9 @@ def take_lease(share, opts, vip):
                  or all(read_text(path) == text for path, text in units.items())):
         return "already held by this node"
     if not held:
+        if active_state(LEASE_UNIT) == "deactivating":
+            say("  this node's earlier lease is ending; waiting up to %d s" % lease_time(share))
+            wait_until(lambda: active_state(LEASE_UNIT) in DOWN, lease_time(share))
         if not is_running(LEASE_UNIT):
             # A fence that waits for a holder ends at once, one that is at work when it is done.
             stop_unit(FENCE_UNIT)
@@ -4778,12 +4781,12 @@ def rollback(error, opts):
     # it must end. Without links this node's own data serve, and its services are put back.
     silent = bool(opts.path) and share_state(opts.path) == "silent"
     lost = not silent and any(action is let_lease_go for action, _, _ in RUN.undo) and (
-        not lease_held_here(opts.path))
+        not attempt(lease_held_here, opts.path)[0])  # nor where systemd does not say
     if (silent or lost) and share_from_links():
         report(error_of(stand_by, opts, "silent" if silent else "answers"))
         if lost:
             report(HAError("the lease was lost during this run; this node stands by",
-                           "%s is %s" % (LEASE_UNIT, active_state(LEASE_UNIT)),
+                           "%s does not hold it" % LEASE_UNIT,
                            "see who is active with --status, then run the same command again"))
         return INCOMPLETE
     while RUN.undo:  # where one change cannot be put back, the others are tried all the same
@@ -4819,7 +4822,10 @@ def run_command(opts):
                 thread.join()
             if error:
                 report(error)
-                return rollback(error, opts)
+                code, error = attempt(rollback, error, opts)
+            if error:  # of the undo itself
+                report(error)
+                return INCOMPLETE
             return code
     except HAError as error:
         report(error)

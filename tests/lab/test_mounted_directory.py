@@ -11,6 +11,7 @@ from tests.lab import judge
 from tests.lab.lab import Lab
 from tests.lab.pair import ACTIVATE, DEACTIVATE, SETUP
 from tests.lab.starts import install_xcat
+from tests.lab.test_dismantle import chapter, type_in
 from tests.lab.test_dryrun import Stage
 from tests.shortened import shortened
 
@@ -100,6 +101,9 @@ def test_what_is_left_to_do_is_named_and_fixes_it(node):
 def test_empty_directory_below_is_not_taken_for_the_data(node):
     """The share was lost, and setup runs again on a node whose /install is no longer mounted."""
     node.one.succeed("sh", "-c", "mkdir /HA/old && mv /HA/.xcatha /HA/[eirtv]* /HA/old")
+    said = node.one.fail(*LINE, code=3).stderr
+    assert "/HA holds nothing of this node's pair" in said and "Dismantling a pair" in said
+    type_in(node.one, chapter()[1])
     said = node.one.fail(*LINE, code=3).stderr
     assert "/install is empty" in said
     remedy = said.partition("  next: ")[2].splitlines()[0]

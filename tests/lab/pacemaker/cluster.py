@@ -16,7 +16,6 @@ README = pathlib.Path(__file__).parents[3] / "README.rst"
 FENCE_AGENT = pathlib.Path(__file__).with_name("fence_lab")
 AGENT = "/usr/lib/ocf/resource.d/xcat/xcatha"
 SCRIPT = "/usr/local/sbin/xcatha.py"
-DEPENDENCIES = "/etc/systemd/system/resource-agents-deps.target.d/xcatha.conf"
 # What the README has for real machines, each of which has a switch of its own.
 IPMI = re.compile(r"fence_ipmilan [^|]*?(?=pcmk_host_list)")
 # A stop that waits for all its limits, a fence and a start, on a busy machine.
@@ -31,6 +30,13 @@ def readme_block(first_line):
     assert text.count(start) == 1, first_line
     rest = text[text.index(start) + len("::\n\n"):]
     return re.sub(r"(?m)^    ", "", re.match(r"(?: {4}.*\n|\n(?= {4}))+", rest).group())
+
+
+def preparation():
+    """The README's lines for each node, less the one that installs the packages."""
+    text = README.read_text()
+    start = text.index("    install -m 755 xcatha.py")
+    return re.sub(r"(?m)^    ", "", text[start:text.index("\n\n", start) + 1])
 
 
 def crm_lines():
@@ -55,12 +61,8 @@ def build(lab):
     for host in lab.hosts:
         watch_no_pid_file(host)
         Pair(lab, "postgresql").setup(host)
-        host.succeed("install", "-m", "755", "/root/xcatha.py", SCRIPT)
-        host.succeed("mkdir", "-p", pathlib.Path(AGENT).parent, pathlib.Path(DEPENDENCIES).parent)
-        host.succeed("ln", "-s", SCRIPT, AGENT)
-        for path, text in ((DEPENDENCIES, readme_block("[Unit]")),
-                           ("/etc/corosync/corosync.conf", readme_block("totem {"))):
-            host.succeed("tee", path, input=text)
+        host.succeed("sh", "-e", "-c", "cd /root\n" + preparation())
+        host.succeed("tee", "/etc/corosync/corosync.conf", input=readme_block("totem {"))
         host.succeed("install", "/dev/stdin", "/usr/sbin/fence_lab", input=FENCE_AGENT.read_text())
 
 

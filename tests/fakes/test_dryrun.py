@@ -106,6 +106,7 @@ def test_takeover_from_a_node_that_was_powered_off(members):
     host1, host2 = members
     host1.xcatha(*ACTIVATE)
     host1.power_off()
+    host2.shorten(LEASE_TIME=9)
     assert "would rename: /HA/.xcatha/lease -> " in both(host2, *ACTIVATE, "--peer-is-off")
 
 

@@ -318,7 +318,7 @@ def test_setup_that_is_not_finished_elsewhere(pair, moment, remedy):
     """Of the host that was at it, or of its heir if it is dead."""
     host1, host2 = pair
     for host in pair:
-        host.shorten(LEASE_TIME=20)
+        host.shorten(LEASE_TIME=9)
     host1.plan("SIGKILL_ON", moment)
     host1.run(*host1.script(*SETUP))
     host1.heal()

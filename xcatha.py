@@ -638,11 +638,12 @@ def change_file(path, text):
 def make_directory(path, mode=0o755):
     """Make a directory with this mode, whatever the umask, and those above it with 0755."""
     if seen("exists", path, os.path.isdir):
-        return
+        return "already there"
     make_directory(os.path.dirname(path))
     if is_real("make", path, {("exists", path): True}):
         os.mkdir(path)
         os.chmod(path, mode)
+    return "made"
 
 
 @contextlib.contextmanager
@@ -3492,13 +3493,6 @@ def stop_all_services(seen_before=None):
     return "stopped: " + ", ".join(stopped) if stopped else "already stopped"
 
 
-def prepare_share(share):
-    """The share has a directory for xcatha's own state, root's only."""
-    new = not exists(state_file(share))
-    make_directory(state_file(share), 0o700)
-    return "made" if new else "already there"
-
-
 def begin_record(opts, state):
     """The record names this node as the one at work, and what the pair is; undone as a whole."""
     share = opts.path
@@ -3565,19 +3559,20 @@ def is_serving(opts):
 
 
 def is_active(opts):
-    """True if this node is the active one and nothing is left to do."""
-    record = read_record(opts.path)
-
-    def left_to_do():
-        """What the services that the site uses and xCAT's tables still lack."""
+    """True if this node is the active one and has no problem that activate would fix."""
+    share, record = opts.path, read_record(opts.path)
+    if not is_active_record(record) or not lease_held_here(share):
+        return False
+    view = dict(observe(opts.vip, unit_states()), record=record, lease={"held_here": True},
+                share={"path": share}, nodes={physical_host_name(): {"nic": opts.nic}})
+    try:
         site = site_attributes()
-        return optional_down(record, site) + wrong_masters(opts, site)
-    return (is_active_record(record) and lease_held_here(opts.path) and is_serving(opts)
-            and host_name() == opts.host_name and attempt(left_to_do) == ([], None)
-            and not vip_amiss(opts.vip, opts.nic, opts.netmask)
-            and set(directories_to_link(opts, record)) <= set(linked_into(opts.path))
-            and not unguarded_units() and not wrong_cfgloc()
-            and not any(enabled for _, enabled in unit_states().values()))
+        return not (list(active_problems(view)) or optional_down(record, site)
+                    or wrong_masters(opts, site) or unguarded_units() or wrong_cfgloc()
+                    or set(directories_to_link(opts, record)) - set(linked_into(share))
+                    or any(state["enabled"] for state in view["services"].values()))
+    except (HAError, OSError):
+        return False
 
 
 def optional_down(record, site):
@@ -3588,22 +3583,35 @@ def optional_down(record, site):
     return down + ([] if unused else [short_names(console)])
 
 
-def picture(opts):
-    """What activate and deactivate change, as [(what, how it is now)]; it never fails."""
-    share, me = opts.path, physical_host_name()
-    working = sorted(set(processes_of("database").values()))
-    rows = [("VIP", vip_here(opts.vip) or "not here"), ("host name", host_name()),
-            ("links", str(len(linked_into(share)))), ("database in", " ".join(working) or "-")]
-    shown = attempt(units_of, *SERVICES)[0]
+def observe(vip, states):
+    """This node as it is now, in the form of --json; states is unit_states', None if unknown."""
+    return {"host": physical_host_name(),
+            "host_name": {"running": host_name(), "physical": physical_host_name()},
+            "vip": {"address": vip, "nic": vip_here(vip) if vip else ""},
+            "links": {path: link_target(path) for path in all_directories() if link_target(path)},
+            "database": {"working_directories": sorted(set(processes_of("database").values()))},
+            "services": states and {
+                unit: {"kind": kind_of(unit), "running": running, "enabled": enabled}
+                for unit, (running, enabled) in states.items()}}
+
+
+def picture(opts, states):
+    """What activate and deactivate change, as [(what, how it is now)]; states as observe's."""
+    share, view = opts.path, observe(opts.vip, states)
+    rows = [("VIP", view["vip"]["nic"] or "not here"),
+            ("host name", view["host_name"]["running"]),
+            ("links", str(len(linked_into(share)))),
+            ("database in", " ".join(view["database"]["working_directories"]) or "-")]
     for kind in SERVICES:
-        running = [unit for unit in shown or {} if kind_of(unit) == kind
-                   and shown[unit]["ActiveState"] not in DOWN]
-        rows.append((kind, "unknown" if shown is None else short_names(*running) or "down"))
+        running = [unit for unit, state in (view["services"] or {}).items()
+                   if state["kind"] == kind and state["running"]]
+        rows.append((kind, "unknown" if view["services"] is None else
+                     short_names(*running) or "down"))
     with contextlib.suppress(HAError, OSError):  # the other node cannot be seen from here
         record = read_record(share)
         rows += [(name, "%s, by the share's record" % (
             record["active"]["state"] if active_node(record) == name else "not active"))
-            for name in read_nodes(share) if name != me]
+            for name in read_nodes(share) if name != view["host"]]
     return rows
 
 
@@ -3629,7 +3637,7 @@ def leave_word(opts):
     """The share has what the node that takes over needs to know, if this node is active."""
     share, adopted = opts.path, not read_record(opts.path) and is_serving(opts)
     if adopted:  # data of the 2018 script get a record of this node, which is about to stand by
-        prepare_share(share)
+        make_directory(state_file(share), 0o700)
         begin_record(opts, "active")
         write_record(share, directories=linked_into(share))
         save_hosts(share)
@@ -3717,7 +3725,7 @@ def setup(opts):
     joining = active_node(read_record(share)) not in ("", me) and bool(other_holder(share))
     if not joining:
         check_vip_is_free(opts)  # before the first change; asked again under the lease
-        step("State directory", prepare_share, share, books=True)
+        step("State directory", make_directory, state_file(share), 0o700, books=True)
         step("Lease", take_lease, share, opts, "" if vip_here(opts.vip) else opts.vip)
         begin_record(opts, "setting up")
     first = not joining and not share_has_data(share)  # certain only under the lease
@@ -3773,7 +3781,7 @@ def setup(opts):
     expect_lease(share)
     write_record(share, finished=True, directories=directories)
     point_of_no_return()
-    return finish(opts, stand_by(opts, "answers"))
+    return finish(opts, stand_by(opts, "answers", attempt(unit_states)[0]))
 
 
 def activate(opts):
@@ -3795,11 +3803,12 @@ def activate(opts):
     with concurrent.futures.ThreadPoolExecutor(2) as pool:  # each takes about a second
         early = pool.submit(lambda: (time.monotonic(), error_of(check_vip_is_free, opts)))
         facts = pool.submit(node_facts, opts)
-        fresh, before, states = not is_serving(opts), picture(opts), unit_states()
+        fresh, states = not is_serving(opts), unit_states()
+        before = picture(opts, states)
 
         # The lease first: until this node holds it, the other one may write to the share.
         on_failure(restore_units, states)
-        step("State directory", prepare_share, share, books=True)
+        step("State directory", make_directory, state_file(share), 0o700, books=True)
         step("Lease", take_lease, share, opts, opts.vip)
         directories = directories_to_link(opts, read_record(share))
         begin_record(opts, "activating")
@@ -3853,7 +3862,7 @@ def activate(opts):
     point_of_no_return()
     step("Kept address", remember_address, opts, failed=down, books=True)
     step("Hosts file", save_hosts, share, failed=down, books=True)
-    after = picture(opts)
+    after = picture(opts, attempt(unit_states)[0])
     repaired = [what for (what, was), (_, is_now) in zip(before, after) if was != is_now]
     event = ("repaired: %s (" % (", ".join(repaired) or "settings") if repair else
              "active (planned, " if planned else "active (unplanned, ")
@@ -3878,13 +3887,14 @@ def deactivate(opts):
             for words in check_recorded(opts, "vip"):
                 refuse(*words)
     if state == "silent":
-        return stand_by(opts, state)  # which ends with an error
-    before, started = picture(opts), time.monotonic()
-    failed = stand_by(opts, state)
+        return stand_by(opts, state, attempt(unit_states)[0])  # which ends with an error
+    states, started = attempt(unit_states)[0], time.monotonic()
+    before = picture(opts, states)
+    failed = stand_by(opts, state, states)
     if failed and state == "answers" and not RUN.dryrun:
         error_of(add_history, opts.path, "standby failed: %s (%.0f s)" % (
             ", ".join(failed), time.monotonic() - started))
-    show_change(before, picture(opts))
+    show_change(before, picture(opts, attempt(unit_states)[0]))
     if state in ("missing", "unreadable"):
         report(HAError("the record on the share %s was not released" % opts.path,
                        "the share is %s" % state, "mount or fix it, then run this again"))
@@ -3892,7 +3902,7 @@ def deactivate(opts):
     return finish(opts, failed)
 
 
-def stand_by(opts, state):
+def stand_by(opts, state, states):
     """All steps of deactivate, which setup ends with, too; the titles of those that failed.
 
     Every step that is still safe is taken, and nothing is rolled back. state is share_state's,
@@ -3908,8 +3918,7 @@ def stand_by(opts, state):
     if state == "answers":
         step("Word to the other node", leave_word, opts, failed=failed, books=True)
 
-    # Who uses the database stops before it; a look at all units serves every kind.
-    states = attempt(unit_states)[0]  # without an answer each step finds out by itself
+    # Who uses the database stops before it. Without states each step finds out by itself.
     for kind in SERVICES:
         step("Stop " + kind, stop_services, kind, states, failed=failed)
 
@@ -3948,29 +3957,48 @@ def look_around(opts):
 
     What cannot be seen (not root, a share that hangs) is named in "unseen".
     """
-    share = find_share(opts)
+    share, states = find_share(opts), {}
     view = {"format": 2, "host": physical_host_name(), "time": now(), "unseen": [],
             "record": {}, "nodes": {}, "history": [], "lease": {"held_here": False},
-            "problems": [], "notes": [],
-            "share": {"path": share, "answers": False},
-            "host_name": {"running": host_name(), "physical": physical_host_name()},
-            "links": {path: link_target(path) for path in all_directories() if link_target(path)},
-            "database": {"working_directories": sorted(set(processes_of("database").values()))}}
+            "problems": [], "notes": [], "share": {"path": share, "answers": False}}
     with concurrent.futures.ThreadPoolExecutor(3) as pool:  # silence is waited for once
         services, pacemaker = pool.submit(unit_states), pool.submit(managed_resource)
-        look_at_share(view, share)
+        try:
+            state = share_state(share) if share else ""
+            if not share:
+                view["unseen"].append("the share: %s knows no path of it" % (
+                    "this node" if os.geteuid() == 0 else "whoever is not root"))
+            elif state != "answers":
+                fix = "mount " + share if state == "missing" else (
+                    "bring its server or network back; if the other node is to take over, run %s "
+                    "here and power this node off" % line_to_paste(view, "-d"))
+                view["problems"].append({"problem": "the share %s is %s" % (share, state),
+                                         "fix": fix})
+                view["unseen"].append("the share: %s is %s" % (share, state))
+            else:
+                mount, fstype, _ = mount_of(share)
+                room = psutil.disk_usage(share)
+                view["share"].update(answers=True, mount=mount, filesystem=fstype,
+                                     free_bytes=room.free, free_percent=100 - room.percent)
+                view["record"], view["nodes"] = read_record(share), read_nodes(share)
+                view["history"] = read_text(state_file(share, "history")).splitlines()[-5:]
+                view["lease"] = dict(read_lease(share), held_here=False)
+        except PermissionError:
+            view["unseen"].append("the record and the lease: only root may read them")
+        except HAError as error:
+            view["problems"].append({"problem": error.what, "fix": error.hint})
+            view["unseen"].append("the share: %s (%s)" % (error.what, error.evidence))
         vip = opts.vip or view["record"].get("vip") or vip_of_lease_unit() or ""
         answer = pool.submit(neighbour, vip) if vip and not vip_here(vip) else None
-    view["services"], view["pacemaker"] = {}, pacemaker.result()
+    view["pacemaker"] = pacemaker.result()
     try:
-        view["services"] = {unit: {"kind": kind_of(unit), "running": running, "enabled": enabled}
-                            for unit, (running, enabled) in services.result().items()}
+        states = services.result()
         view["lease"]["held_here"] = "host" in view["lease"] and lease_held_here(share)
     except HAError as error:
         view["unseen"].append("the services: %s (%s)" % (error.what, error.evidence))
-    view["vip"] = {"address": vip, "nic": vip_here(vip) if vip else "",
-                   "answered_by": answer.result() if answer else ""}
-    view["member"] = is_member() or view["host"] in view["nodes"] or is_named_active(view)
+    view.update(observe(vip, states))
+    view["vip"]["answered_by"] = answer.result() if answer else ""
+    view["member"] = is_member() or view["host"] in [*view["nodes"], active_node(view["record"])]
     for name, look in (("problem", problems), ("note", notes)):
         found, error = attempt(list, look(view) if view["member"] or look is notes else ())
         if error and not RUN.unanswered:  # else it follows from what is listed as unseen
@@ -3982,38 +4010,8 @@ def look_around(opts):
     known = view["record"] and view["services"] and view["member"]
     view["role"] = ("unknown" if not known else "inconsistent" if view["problems"] else
                     "unknown" if RUN.unanswered else
-                    "active" if is_named_active(view) else "standby")
+                    "active" if active_node(view["record"]) == view["host"] else "standby")
     return view
-
-
-def look_at_share(view, share):
-    """Fill in what the share tells, as far as it answers and may be read."""
-    if not share:
-        view["unseen"].append("the share: %s knows no path of it" % (
-            "this node" if os.geteuid() == 0 else "whoever is not root"))
-        return
-    try:
-        state = share_state(share)
-        if state != "answers":
-            fix = "mount " + share if state == "missing" else (
-                "bring its server or network back; if the other node is to take over, run %s here "
-                "and power this node off" % line_to_paste(view, "-d"))
-            view["problems"].append({"problem": "the share %s is %s" % (share, state),
-                                     "fix": fix})
-            view["unseen"].append("the share: %s is %s" % (share, state))
-            return
-        mount, fstype, _ = mount_of(share)
-        view["share"] = {"path": share, "answers": True, "mount": mount, "filesystem": fstype,
-                         "free_bytes": psutil.disk_usage(share).free,
-                         "free_percent": 100 - psutil.disk_usage(share).percent}
-        view["record"], view["nodes"] = read_record(share), read_nodes(share)
-        view["history"] = read_text(state_file(share, "history")).splitlines()[-5:]
-        view["lease"] = dict(read_lease(share), held_here=False)
-    except PermissionError:
-        view["unseen"].append("the record and the lease: only root may read them")
-    except HAError as error:
-        view["problems"].append({"problem": error.what, "fix": error.hint})
-        view["unseen"].append("the share: %s (%s)" % (error.what, error.evidence))
 
 
 def vip_of_lease_unit():
@@ -4029,11 +4027,6 @@ def neighbour(address):
     # An older entry may be of a machine that is gone.
     return next((entry["lladdr"] for entry in entries if "lladdr" in entry
                  and (answers or "REACHABLE" in entry["state"])), "")
-
-
-def is_named_active(view):
-    """True if the share's record says that this node is, or is becoming, the active one."""
-    return active_node(view["record"]) == view["host"]
 
 
 def line_to_paste(view, command):
@@ -4056,9 +4049,12 @@ def line_to_paste(view, command):
 
 def problems(view):
     """(problem, the command that fixes it) of every inconsistency."""
-    share, record, active = view["share"]["path"], view["record"], is_named_active(view)
+    share, record = view["share"]["path"], view["record"]
+    active = active_node(record) == view["host"]  # or about to be
     if record and view["services"]:
         yield from (active_problems if active else standby_problems)(view)
+        if active and record["active"]["state"] == "active" and os.geteuid() == 0:
+            yield from xcat_problems(view)  # its tables are root's
 
         # What is wrong on the share, and with this node's membership.
         join = line_to_paste(view, "-a" if active and record["finished"] else "-s")
@@ -4077,7 +4073,22 @@ def problems(view):
                 "make room there; what is big: du -xhd2 %s | sort -h | tail -20" % (
                     shlex.quote(share)))
 
-        yield from version_problems(view)
+        # A record of this node's that is out of date, and versions that differ.
+        mine = {"os": os_version(), "xcat": xcat_version(),
+                "database": database_version(record["dbtype"])}
+        for fact, value in mine.items():
+            known = {name: node[fact] for name, node in sorted(view["nodes"].items())
+                     if value and node.get(fact) not in (None, "", value)}
+            recorded = known.pop(view["host"], None)
+            if recorded and (active or not known):
+                yield "%s is %s here, recorded as %s" % (fact, value, recorded), line_to_paste(
+                    view, "-a" if active else "-s")
+            elif known:
+                yield "%s differs: %s here, %s" % (fact, value, ", ".join(
+                    "%s on %s" % (there, name) for name, there in known.items())), (
+                        "upgrade the older node; where that was done already, run there what its "
+                        "own --status says")
+
         if record["finished"] and wrong_cfgloc():
             yield "%s of this node's own leads to the pair's database" % wrong_cfgloc(), (
                 line_to_paste(view, "-a" if active else "-d"))
@@ -4113,26 +4124,27 @@ def active_problems(view):
     if view["host_name"]["running"] != record["host_name"]:
         yield "the host name is %s, not %s" % (view["host_name"]["running"],
                                                record["host_name"]), again
-    lost = [path for path in as_here(record["directories"]) if path not in view["links"]]
+    lost = [path for path in as_here(record.get("directories", [])) if path not in view["links"]]
     if lost:
         yield "not linked into the share: " + " ".join(lost), again
     running = {state["kind"] for state in view["services"].values() if state["running"]}
     for kind in ["xcatd"] + (["database"] if record["dbtype"] != "sqlite" else []):
         if kind not in running:
             yield "%s is down" % kind, again
-    if os.geteuid() != 0:  # who may see neither where a server works nor xCAT's tables
-        return
-    if "database" in running and not works_on(os.path.realpath(view["share"]["path"])):
+    # Root alone may see where a server works.
+    if os.geteuid() == 0 and "database" in running and not works_on(
+            os.path.realpath(view["share"]["path"])):
         yield "the database does not work on the share", again
-    if "xcatd" in running:
-        yield from xcat_problems(view, running)
 
 
-def xcat_problems(view, running):
+def xcat_problems(view):
     """What xCAT's tables and services should say on the active node and do not.
 
     Attributes and boot files must not bind compute nodes to one node of the pair.
     """
+    running = {state["kind"] for state in view["services"].values() if state["running"]}
+    if "xcatd" not in running:
+        return
     opts = argparse.Namespace(vip=view["record"]["vip"], nic=view["vip"]["nic"] or "-",  # no NIC
                               host_name=view["record"]["host_name"], path=view["share"]["path"])
     cfgloc = re.search(r"host=([^|;\s]*)", read_cfgloc())
@@ -4253,25 +4265,6 @@ def standby_problems(view):
             active if active else "") + "find that machine and take the address off it"
 
 
-def version_problems(view):
-    """A record of this node's that is out of date, and versions that differ between the nodes."""
-    active, nodes = is_named_active(view), view["nodes"]
-    mine = {"os": os_version(), "xcat": xcat_version(),
-            "database": database_version(view["record"]["dbtype"])}
-    for fact, value in mine.items():
-        known = {name: node[fact] for name, node in sorted(nodes.items())
-                 if value and node.get(fact) not in (None, "", value)}
-        recorded = known.pop(view["host"], None)
-        if recorded and (active or not known):
-            yield "%s is %s here, recorded as %s" % (fact, value, recorded), line_to_paste(
-                view, "-a" if active else "-s")
-        elif known:
-            yield "%s differs: %s here, %s" % (fact, value, ", ".join(
-                "%s on %s" % (there, name) for name, there in known.items())), (
-                    "upgrade the older node; where that was done already, run there what its own "
-                    "--status says")
-
-
 def notes(view):
     """(what is worth knowing, what to do about it); a pair with notes still works."""
     for path in all_directories():
@@ -4287,40 +4280,37 @@ def notes(view):
     for path in all_directories() if view["share"]["answers"] else []:
         for older in backups_of(share + path + PARTIAL, ".old"):
             yield "%s is left over from an earlier setup" % older, "look into it, then remove it"
-    standby = view["record"] and not is_named_active(view)
-    if standby and with_saved_hosts(share) != read_text("/etc/hosts"):
+    active = active_node(view["record"])
+    if view["record"] and active != view["host"] and (
+            with_saved_hosts(share) != read_text("/etc/hosts")):
         yield "/etc/hosts differs from the active node's; activate adds its lines", (
             line_to_paste(view, "-s"))
-    if is_named_active(view):
+    if active == view["host"]:
         yield from package_notes(view)
     nodes = view["nodes"]
     keys = {name: node["ssh_key"] for name, node in nodes.items() if node.get("ssh_key")}
     if len(set(keys.values())) > 1:  # the active node's counts, else that of the node set up first
-        active = active_node(view["record"])
         holder = active if active in keys else min(keys, key=lambda name: nodes[name]["set_up"])
         yield "root's ssh key differs between the nodes; compute nodes trust only one", (
             "on the other node, run what its own --status says of this"
             if holder == view["host"] else
             "rsync -a --backup --suffix=.xcatbak '%s:/root/.ssh/id_*' /root/.ssh/ && %s" % (
                 holder, line_to_paste(view, "-s")))
-    if is_named_active(view) and view["vip"]["nic"]:
-        yield from delivery_notes(view["vip"]["address"])
-        if os.geteuid() == 0 and view["services"].get("xcatd.service", {}).get("running"):
-            found, _ = attempt(list, dhcp_notes(view["vip"]["address"], view["vip"]["nic"]))
-            yield from found or ()  # the problems tell what xCAT has against it
-
-
-def dhcp_notes(vip, nic):
-    """Networks whose nodes are told this node's own address for logs and time."""
-    site = {row["key"]: row["value"] for row in table("site")}
-    for row in table("networks") if not why_not("DHCP", site) else []:
-        unset = [name for name in ("logservers", "ntpservers") if asks_here(row, nic)
-                 and row.get(name) in UNSET and site.get(name, "") in UNSET]
-        if unset:
-            yield "DHCP names this node's own address as %s of %s" % (
-                " and ".join(unset), row["netname"]), (
-                    "chdef -t network -o %s %s && makedhcp -n && makedhcp -a" % (
-                        row["netname"], " ".join("%s=%s" % (name, vip) for name in unset)))
+    vip, nic = view["vip"]["address"], view["vip"]["nic"]
+    if active == view["host"] and nic:
+        yield from delivery_notes(vip)
+        if os.geteuid() != 0 or not view["services"].get("xcatd.service", {}).get("running"):
+            return
+        with contextlib.suppress(HAError):  # the problems tell what xCAT has against it
+            site = {row["key"]: row["value"] for row in table("site")}
+            for row in table("networks") if not why_not("DHCP", site) else []:
+                unset = [name for name in ("logservers", "ntpservers") if asks_here(row, nic)
+                         and row.get(name) in UNSET and site.get(name, "") in UNSET]
+                if unset:
+                    yield "DHCP names this node's own address as %s of %s" % (
+                        " and ".join(unset), row["netname"]), (
+                            "chdef -t network -o %s %s && makedhcp -n && makedhcp -a" % (
+                                row["netname"], " ".join("%s=%s" % (name, vip) for name in unset)))
 
 
 def delivery_notes(vip):
@@ -4460,20 +4450,19 @@ def guide(opts):
     opts.vip = opts.vip or vip_of_lease_unit()
     if opts.path and share_state(opts.path) == "answers":
         report(error_of(supply_from_share))
-    by_hand = not opts.path and missing == needed
-    if not by_hand:
+    if opts.path or missing != needed:
         require(opts, *needed)
     if not opts.yes and not sys.stdin.isatty():
         raise HAError("missing: " + " ".join(FLAGS[name] for name in missing),
                       "no terminal to ask on", "give them, or --yes to take what is recorded",
                       USAGE)
-    if by_hand:
+    if not opts.path:
+        command = by_hand
         shared = [path for path in XCAT_DIRECTORIES if os.path.ismount(path) or link_target(path)]
         say("This node has no record of a pair: VIP and mounts are yours to move.")
         say("  addresses here: " + ", ".join(address for _, address, _ in addresses()))
         say("  mounted or linked: " + (" ".join(shared) or "none"))
         starting, units = opts.command == "activate", list(units_of(*SERVICES))
-        command = activate_by_hand if starting else deactivate_by_hand
         say("Is the VIP up and the shared data mounted? Services to be started:" if starting else
             "Services to be stopped and disabled at boot:")
         for unit in units[::-1 if starting else 1]:
@@ -4496,28 +4485,24 @@ def guide(opts):
     return command if answer in ("Y", "D") else None
 
 
-def deactivate_by_hand(opts):
-    """Stop and disable the services of a node whose VIP and mounts the administrator moves."""
+def by_hand(opts):
+    """Start or stop the services of a node whose VIP and mounts the administrator moves."""
     failed = []
-    for kind in SERVICES:
-        step("Stop " + kind, stop_services, kind, failed=failed)
+    if opts.command == "deactivate":
+        for kind in SERVICES:
+            step("Stop " + kind, stop_services, kind, failed=failed)
+        if not failed:
+            say("Now take the VIP down and unmount the shared data.")
+    else:
+        on_failure(restore_units, unit_states())
+        unit = database_unit(current_engine())
+        if unit:
+            step("Database", lambda: "started" if start_unit(unit) else "already running")
+        step("xcatd", start_xcatd)
+        failed = start_optional(opts, known_site(""), True)
+        step("Boot", disable_services)
     point_of_no_return()
-    if not failed:
-        say("Now take the VIP down and unmount the shared data.")
     return finish(opts, failed)
-
-
-def activate_by_hand(opts):
-    """Start the services of a node whose VIP and mounts the administrator has moved."""
-    on_failure(restore_units, unit_states())
-    unit = database_unit(current_engine())
-    if unit:
-        step("Database", lambda: "started" if start_unit(unit) else "already running")
-    step("xcatd", start_xcatd)
-    down = start_optional(opts, known_site(""), True)
-    step("Boot", disable_services)
-    point_of_no_return()
-    return finish(opts, down)
 
 
 # ---- Pacemaker -----------------------------------------------------------------------------
@@ -4638,13 +4623,12 @@ def check_not_managed(opts):
     parts = active_parts(opts).values() if resource else []
     if not any(not up if opts.command == "activate" else left for up, left in parts):
         return
-    tool = "pcs" if have("pcs") and not have("crm") else "crm"
-    line = {"crm": {"activate": "crm resource start {0}, or crm resource move {0} {1}",
-                    "deactivate": "crm node standby {1}, or crm resource stop {0}"},
-            "pcs": {"activate": "pcs resource enable {0}, or pcs resource move {0} {1}",
-                    "deactivate": "pcs node standby {1}, or pcs resource disable {0}"}}
+    tool, start, stop = ("pcs", "enable", "disable") if have("pcs") and not have("crm") else (
+        "crm", "start", "stop")
+    line = "{0} resource {1} {3}, or {0} resource move {3} {4}" if (
+        opts.command == "activate") else "{0} node standby {4}, or {0} resource {2} {3}"
     refuse("Pacemaker is in charge of this pair", "crm_mon: resource %s is managed" % resource,
-           line[tool][opts.command].format(resource, physical_host_name()))
+           line.format(tool, start, stop, resource, physical_host_name()))
 
 
 # ---- Command line --------------------------------------------------------------------------
@@ -4769,6 +4753,7 @@ def note_signal(number, frame):
 
 def rollback(error, opts):
     """Undo a failed run in reverse order; its exit code, or INCOMPLETE where that failed too."""
+    report(error)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     RUN.signal, RUN.undoing = None, True
@@ -4783,7 +4768,8 @@ def rollback(error, opts):
     lost = not silent and any(action is let_lease_go for action, _, _ in RUN.undo) and (
         not attempt(lease_held_here, opts.path)[0])  # nor where systemd does not say
     if (silent or lost) and share_from_links():
-        report(error_of(stand_by, opts, "silent" if silent else "answers"))
+        report(error_of(stand_by, opts, "silent" if silent else "answers",
+                        attempt(unit_states)[0]))
         if lost:
             report(HAError("the lease was lost during this run; this node stands by",
                            "%s does not hold it" % LEASE_UNIT,
@@ -4821,7 +4807,6 @@ def run_command(opts):
             for thread in RUN.threads:
                 thread.join()
             if error:
-                report(error)
                 code, error = attempt(rollback, error, opts)
             if error:  # of the undo itself
                 report(error)

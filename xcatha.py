@@ -3529,7 +3529,7 @@ def take_back(share):
 
 def leave_hint(share):
     """This node remembers where the share is mounted; deactivate and status look there."""
-    hint = os.path.join(STATE_DIR, "share")
+    hint = STATE_DIR + "/share"
     if link_target(hint) == share:
         return "already in %s" % hint
     make_directory(STATE_DIR, 0o700)
@@ -3886,9 +3886,9 @@ def deactivate(opts):
         else:  # a VIP that is not the pair's is refused before anything is taken down
             for words in check_recorded(opts, "vip"):
                 refuse(*words)
-    if state == "silent":
-        return stand_by(opts, state, attempt(unit_states)[0])  # which ends with an error
     states, started = attempt(unit_states)[0], time.monotonic()
+    if state == "silent":
+        return stand_by(opts, state, states)  # which ends with an error
     before = picture(opts, states)
     failed = stand_by(opts, state, states)
     if failed and state == "answers" and not RUN.dryrun:
@@ -4016,8 +4016,7 @@ def look_around(opts):
 
 def vip_of_lease_unit():
     """The VIP that the lease unit of this boot would drop, None without one."""
-    found = re.search(r"--lease-lost -v (\S+)", read_text(LEASE_UNIT_FILE))
-    return found.group(1) if found else None
+    return (re.findall(r"--lease-lost -v (\S+)", read_text(LEASE_UNIT_FILE)) + [None])[0]
 
 
 def neighbour(address):
@@ -4319,14 +4318,27 @@ def delivery_notes(vip):
     A server that is down is not the matter of this look.
     """
     readable = [first_public_file(directory) for directory in ("/install", "/tftpboot")]
-    refused = [path for path in readable if path and http_status(vip, path) in (401, 403, 404)]
+    refused, error = [], ""
+    for path in filter(None, readable):
+        with contextlib.suppress(OSError, ValueError, IndexError), socket.create_connection(
+                (vip, 80), ANSWER_LIMIT) as web:
+            web.sendall(("HEAD %s HTTP/1.0\r\nHost: %s\r\n\r\n" % (path, vip)).encode())
+            if int(web.recv(64).split()[1]) in (401, 403, 404):
+                refused.append(path)
     place, unit = next((found for found in WEB_CONFIGURATION if refused and os.path.isdir(
         found[0]) and units_of(found[1])), ("", ""))  # xCAT's packages bring both directories
     if place:
         yield "the web server does not deliver " + " ".join(refused), (
             "printf '%%s\\n' %s >%s/xcatha.conf && systemctl reload %s" % (
                 pasted(WEB_LINES), place, unit))
-    error = readable[1] and tftp_error(vip, readable[1][len("/tftpboot"):])
+    if readable[1]:
+        name = readable[1][len("/tftpboot"):].encode()
+        with contextlib.suppress(OSError), socket.socket(type=socket.SOCK_DGRAM) as client:
+            client.settimeout(ANSWER_LIMIT)
+            client.sendto(b"\0\1%s\0octet\0" % name, (vip, 69))  # a request (RFC 1350)
+            answer, server = client.recvfrom(1024)
+            client.sendto(b"\0\5\0\0enough\0", server)  # else it would send the block again
+            error = answer[4:].strip(b"\0").decode("utf-8", "replace") if answer[1] == 5 else ""
     if error:  # of another server perhaps, in place of the one that xcatd starts
         yield "the TFTP server does not deliver %s (%s)" % (readable[1], error), (
             "for unit in tftp.socket tftp tftpd-hpa atftpd; do systemctl stop $unit; systemctl "
@@ -4349,38 +4361,17 @@ def first_public_file(directory):
     return ""
 
 
-def http_status(address, path):
-    """The status with which the web server at an address answers for a path, 0 for silence."""
-    with contextlib.suppress(OSError, ValueError, IndexError), socket.create_connection(
-            (address, 80), ANSWER_LIMIT) as connection:
-        connection.sendall(("HEAD %s HTTP/1.0\r\nHost: %s\r\n\r\n" % (path, address)).encode())
-        return int(connection.recv(64).split()[1])
-    return 0
-
-
-def tftp_error(address, name):
-    """What the TFTP server at an address says against sending a file, else "" (RFC 1350)."""
-    with contextlib.suppress(OSError), socket.socket(type=socket.SOCK_DGRAM) as client:
-        client.settimeout(ANSWER_LIMIT)
-        client.sendto(b"\0\1%s\0octet\0" % name.encode(), (address, 69))
-        answer, server = client.recvfrom(1024)
-        client.sendto(b"\0\5\0\0enough\0", server)  # else it would send the block again
-        return answer[4:].strip(b"\0").decode("utf-8", "replace") if answer[1] == 5 else ""
-    return ""
-
-
 def package_notes(view):
     """xCAT's files on the share that an upgrade of this node, a standby then, left as they were.
 
     Its package manager wrote to the local directories, which have made way for the links since.
     """
-    def written(path):
-        """When a file was last written, in whole seconds; 0 where there is none."""
-        return int(os.path.getmtime(path)) if os.path.isfile(path) else 0
     names = output_of(["dpkg-query", "-L", "xcat"] if is_debian() else ["rpm", "-ql", "xCAT"])
     for path, name in itertools.product(view["links"], names.splitlines()):
         local = backups_of(path)[-1:] if name.startswith(path + "/") else []
-        if any(written(copy + name[len(path):]) > written(name) for copy in local):
+        times = [int(os.path.getmtime(file)) if os.path.isfile(file) else 0
+                 for file in [name] + [copy + name[len(path):] for copy in local]]
+        if max(times) > times[0]:
             yield "%s is older than this node's xCAT, which was upgraded on the standby" % name, (
                 "%s && mknb %s" % (REINSTALL.get(package_manager(), "reinstall the package xCAT"),
                                    os.uname().machine.replace("ppc64le", "ppc64")))
@@ -4436,6 +4427,7 @@ def guide(opts):
 
     Asks on a terminal, else needs --yes.
     """
+    check_not_managed(opts)
     command = {"setup": setup, "activate": activate, "deactivate": deactivate}[opts.command]
     needed = {"activate": ["path", "vip", "nic"], "deactivate": ["vip"]}.get(opts.command, [])
     missing = [name for name in needed if not getattr(opts, name)]
@@ -4518,9 +4510,6 @@ AGENT_PARAMETERS = {
 AGENT_REQUIRED = ("path", "vip", "nic")
 # {action: the least time limit in seconds}; systemd gives xcatd's start 600.
 AGENT_ACTIONS = {"start": 900, "stop": 300, "monitor": 60, "validate-all": 60, "meta-data": 10}
-META_PARAMETER = """
-<parameter name="{0}" required="{1:d}"><longdesc lang="en">{2}</longdesc>\
-<shortdesc lang="en">{0}</shortdesc><content type="string"/></parameter>"""
 # What the cluster manager and its tools need to know of the agent.
 META_DATA = """<?xml version="1.0"?>
 <!DOCTYPE resource-agent SYSTEM "ra-api-1.dtd">
@@ -4534,8 +4523,10 @@ data, or a standby. Needs fencing: two active nodes would ruin the database.</lo
 <actions>%s
 </actions>
 </resource-agent>""" % (
-    VERSION, "".join(META_PARAMETER.format(name, name in AGENT_REQUIRED, text)
-                     for name, text in AGENT_PARAMETERS.items()),
+    VERSION, "".join(
+        '\n<parameter name="{0}" required="{1:d}"><longdesc lang="en">{2}</longdesc><shortdesc '
+        'lang="en">{0}</shortdesc><content type="string"/></parameter>'.format(
+            name, name in AGENT_REQUIRED, text) for name, text in AGENT_PARAMETERS.items()),
     "".join('\n<action name="%s" timeout="%ds"%s/>' % (
         name, limit, ' interval="10s" depth="0"' if name == "monitor" else "")
             for name, limit in AGENT_ACTIONS.items()))
@@ -4803,7 +4794,14 @@ def run_command(opts):
                     lambda: lock_file(lock.fileno()) == "ours", patience):
                 refuse("another run of xcatha.py is at work on this node",
                        RUN_LOCK + " is locked", "wait for its end")
-            code, error = attempt(run_guided, opts)
+            code = DONE
+            command, error = attempt(guide, opts)
+            if command:
+                open_log(opts.log)  # not before: a dry run, which may be the answer, keeps none
+                log.info("%s", pasted(sys.argv))
+                code, error = attempt(command, opts)
+            elif not error:
+                say("Nothing was changed.")
             for thread in RUN.threads:
                 thread.join()
             if error:
@@ -4815,18 +4813,6 @@ def run_command(opts):
     except HAError as error:
         report(error)
         return error.code
-
-
-def run_guided(opts):
-    """Ask what there is to ask, then do it; exit code."""
-    check_not_managed(opts)
-    command = guide(opts)
-    if command is None:
-        say("Nothing was changed.")
-        return DONE
-    open_log(opts.log)  # not before: who is asked may have chosen a dry run, which keeps none
-    log.info("%s", pasted(sys.argv))
-    return command(opts)
 
 
 def main(argv=None):

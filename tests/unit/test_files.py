@@ -229,9 +229,10 @@ def test_missing_directory_has_no_public_file(tmp_path):
     assert xcatha.first_public_file(str(tmp_path / "missing")) == ""
 
 
-def test_server_that_is_down_has_no_answer():
-    assert xcatha.http_status("127.254.254.254", "/install/file") == 0
-    assert xcatha.tftp_error("127.254.254.254", "file") == ""
+def test_server_that_is_down_refuses_nothing(monkeypatch, tmp_path):
+    monkeypatch.setattr(xcatha, "first_public_file", lambda directory: directory + "/file")
+    monkeypatch.setattr(xcatha, "WEB_CONFIGURATION", ((str(tmp_path), "httpd"),))
+    assert list(xcatha.delivery_notes("127.254.254.254")) == []
 
 
 # ---- What xCAT's makers rewrite ----------------------------------------------------------------

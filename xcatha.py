@@ -3539,15 +3539,15 @@ def leave_hint(share):
     return "in %s" % hint
 
 
-def is_set_up(opts):
-    """True if this node is a member and stands by."""
-    unguarded = unguarded_units()
-    return (bool(read_record(opts.path)) and physical_host_name() in read_nodes(opts.path)
-            and xcat_installed() and not unguarded and not wrong_cfgloc()
-            and not share_from_links() and not vip_here(opts.vip)
-            and host_name() == physical_host_name() and not is_running(LEASE_UNIT)
-            and active_node(read_record(opts.path)) != physical_host_name()
-            and not any(running or enabled for running, enabled in unit_states().values()))
+def is_set_up(opts, view):
+    """True if this node is a member and stands by; view is observe's."""
+    record, me = read_record(opts.path), view["host"]
+    return bool(record and me in read_nodes(opts.path) and active_node(record) != me
+                and xcat_installed() and view["host_name"]["running"] == me
+                and not (view["vip"]["nic"] or unguarded_units() or wrong_cfgloc()
+                         or share_from_links() or is_running(LEASE_UNIT)
+                         or any(state["running"] or state["enabled"]
+                                for state in view["services"].values())))
 
 
 def is_serving(opts):
@@ -3565,12 +3565,13 @@ def is_active(opts):
         return False
     view = dict(observe(opts.vip, unit_states()), record=record, lease={"held_here": True},
                 share={"path": share}, nodes={physical_host_name(): {"nic": opts.nic}})
-    try:
+    if (list(active_problems(view)) or unguarded_units() or wrong_cfgloc()
+            or set(directories_to_link(opts, record)) - set(linked_into(share))
+            or any(state["enabled"] for state in view["services"].values())):
+        return False
+    try:  # only now: without its database, xCAT would not answer for minutes
         site = site_attributes()
-        return not (list(active_problems(view)) or optional_down(record, site)
-                    or wrong_masters(opts, site) or unguarded_units() or wrong_cfgloc()
-                    or set(directories_to_link(opts, record)) - set(linked_into(share))
-                    or any(state["enabled"] for state in view["services"].values()))
+        return not (optional_down(record, site) or wrong_masters(opts, site))
     except (HAError, OSError):
         return False
 
@@ -3713,7 +3714,8 @@ def setup(opts):
         if not record:
             say("An older script set it up; xcatha.py -a adds its lease and record.")
         return DONE
-    if share_has_data(share) and is_set_up(opts):
+    states = unit_states()
+    if share_has_data(share) and is_set_up(opts, observe(opts.vip, states)):
         step("Node record", write_node, opts, books=True)
         step("Saved hosts file", take_saved_hosts, share, books=True)
         say("%s is set up already." % me)
@@ -3721,7 +3723,7 @@ def setup(opts):
 
     # Nobody else may change the share from here on. A node that joins while the other one is
     # active needs neither lease nor VIP, because it touches nothing that is in use.
-    on_failure(restore_units, unit_states())
+    on_failure(restore_units, states)
     joining = active_node(read_record(share)) not in ("", me) and bool(other_holder(share))
     if not joining:
         check_vip_is_free(opts)  # before the first change; asked again under the lease
@@ -4785,34 +4787,29 @@ def rollback(error, opts):
 
 
 def run_command(opts):
-    """Run the command, alone on this node, and undo it if it fails; exit code."""
+    """Ask what there is to ask, run the command alone on this node, undo it if it fails; exit code."""
     patience = SERVICE_LIMIT if RUN.by_pacemaker else EARLY_PROBE  # keep_address takes a moment
-    try:
-        # A dry run may look on.
-        with open(os.devnull if RUN.dryrun else RUN_LOCK, "a") as lock:
-            if not RUN.dryrun and not wait_until(
-                    lambda: lock_file(lock.fileno()) == "ours", patience):
-                refuse("another run of xcatha.py is at work on this node",
-                       RUN_LOCK + " is locked", "wait for its end")
-            code = DONE
-            command, error = attempt(guide, opts)
-            if command:
-                open_log(opts.log)  # not before: a dry run, which may be the answer, keeps none
-                log.info("%s", pasted(sys.argv))
-                code, error = attempt(command, opts)
-            elif not error:
-                say("Nothing was changed.")
-            for thread in RUN.threads:
-                thread.join()
-            if error:
-                code, error = attempt(rollback, error, opts)
-            if error:  # of the undo itself
-                report(error)
-                return INCOMPLETE
-            return code
-    except HAError as error:
-        report(error)
-        return error.code
+    # A dry run may look on.
+    with open(os.devnull if RUN.dryrun else RUN_LOCK, "a") as lock:
+        if not RUN.dryrun and not wait_until(lambda: lock_file(lock.fileno()) == "ours", patience):
+            refuse("another run of xcatha.py is at work on this node",
+                   RUN_LOCK + " is locked", "wait for its end")
+        code = DONE
+        command, error = attempt(guide, opts)
+        if command:
+            open_log(opts.log)  # not before: a dry run, which may be the answer, keeps none
+            log.info("%s", pasted(sys.argv))
+            code, error = attempt(command, opts)
+        elif not error:
+            say("Nothing was changed.")
+        for thread in RUN.threads:
+            thread.join()
+        if error:
+            code, error = attempt(rollback, error, opts)
+        if error:  # of the undo itself
+            report(error)
+            return INCOMPLETE
+        return code
 
 
 def main(argv=None):
@@ -4860,7 +4857,9 @@ def main(argv=None):
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, note_signal)
-    return run_command(opts)
+    code, error = attempt(run_command, opts)
+    report(error)
+    return error.code if error else code
 
 
 if __name__ == "__main__":

@@ -4787,7 +4787,7 @@ def rollback(error, opts):
 
 
 def run_command(opts):
-    """Ask what there is to ask, run the command alone on this node, undo it if it fails; exit code."""
+    """Guide, then run the command alone on this node, and undo it if it fails; exit code."""
     patience = SERVICE_LIMIT if RUN.by_pacemaker else EARLY_PROBE  # keep_address takes a moment
     # A dry run may look on.
     with open(os.devnull if RUN.dryrun else RUN_LOCK, "a") as lock:

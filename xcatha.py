@@ -1636,12 +1636,15 @@ def is_loopback(address):
 # Whose word counts when this node wants the lease (other_holder, wait_for_lease):
 #
 #   the lock         where locks reach                  where they are refused or local
-#   held             sign of life: refuse; else wait    as below
-#                    for its end, then refuse
-#   free or refused  go on, whatever ping says:         released cleanly: go on; else the counter
-#                    the holder's deadline has passed   must stand for L; moving: refuse
+#   free or refused  take it, though the holder's       released cleanly: take it; else once the
+#                    address answers: its deadline      counter has stood for L; refuse while it
+#                    has passed                         moves
+#   held             take it once it is free, within    the same; NFSv3 keeps the lock of a dead
+#                    LOCK_EXPIRY; refuse at a sign of   node, whose file is set aside
+#                    life, and at the end
 #
-# and wherever the last holder's file promises no deadline: refuse while its address answers.
+# Two exceptions: a last holder whose file promises no deadline is feared while its address answers;
+# --peer-is-off has the counter watched for L wherever the lock stands, then sets the file aside.
 #
 # A silent holder is off before L is over. Two processes see to that, each in a unit of its own:
 # the holder (xcatha-lease) sends heartbeats to the share through the descriptor that it locked,
@@ -1719,9 +1722,9 @@ def other_holder(share):
         """True if the holder has shown life since."""
         return read_lease(share).get("counter") != lease.get("counter")
     if not lock_decides(share):
-        # That the lock is held means nothing then (NFSv3 keeps a dead node's until that node boots
-        # again), unless the record is released, and names the lease that it released: then it is
-        # that of a node about to be active. Another node's look takes less than 2 s.
+        # A held lock means nothing then: NFSv3 keeps a dead node's until that node boots again. But
+        # after a clean release only a node that is just becoming active holds it for long; one
+        # that merely looks does so for less than 2 s.
         if is_let_go(share) and wait_until(lambda: lock_state(share) != "held", 2):
             return ""
         limit = silence_limit(share, lease)

@@ -104,20 +104,20 @@ FLAGS = {"path": "-p", "vip": "-v", "nic": "-i", "host_name": "-n", "netmask": "
 EXIT_REASON = "ocf-exit-reason:"
 
 # Time limits, in seconds.
-ASK_LIMIT = 30
-DO_LIMIT = 120
-SERVICE_LIMIT = 180
-SHARE_LIMIT = 10
-STATUS_PATIENCE = 1
-INSTALL_LIMIT = 3600
+ASK_LIMIT = 30  # a command that changes nothing
+DO_LIMIT = 120  # a command that changes something
+SERVICE_LIMIT = 180  # the start or stop of a unit
+SHARE_LIMIT = 10  # a share that is silent for so long hangs
+STATUS_PATIENCE = 1  # each command of --status
+INSTALL_LIMIT = 3600  # installers and xCAT's makers
 COPY_LIMIT = 7 * 24 * 3600
-LEASE_TIME = 90
-ORDERLY_LIMIT = 10
-EARLY_PROBE = 5
-LAST_BREATH = 1
-ANSWER_LIMIT = 0.25
-SETTLE = 3
-LOCK_EXPIRY = 120
+LEASE_TIME = 90  # L where the filesystem does not tell it (lease_time)
+ORDERLY_LIMIT = 10  # the end of services in order, once the lease is lost
+EARLY_PROBE = 5  # so old may a probe for the VIP be
+LAST_BREATH = 1  # a process whose unit has just stopped
+ANSWER_LIMIT = 0.25  # the web and the TFTP server, for a note
+SETTLE = 3  # after which two rivals without locks have seen each other
+LOCK_EXPIRY = 120  # until a filesystem frees the lock of a dead node
 LUSTRE_LOCK_EXPIRY = 180
 
 # The deadline of a lease's holder in parts of L (lease_time); see "Lease and guard".
@@ -833,6 +833,7 @@ def hardware_addresses():
 
 
 # ---- Virtual IP ----------------------------------------------------------------------------
+# Only the node that holds the lease may have it; see "Lease and guard".
 
 def vip_here(vip):
     """The label of the NIC that holds the VIP on this host, "" if none does."""
@@ -1633,7 +1634,7 @@ def is_loopback(address):
 
 # ---- Lease and guard -----------------------------------------------------------------------
 #
-# Whose word counts when this node wants the lease (other_holder, wait_for_lease):
+# Whose word counts when this node wants the lease (other_holder, check_lease_is_free):
 #
 #   the lock         where locks reach                  where they are refused or local
 #   free or refused  take it, though the holder's       released cleanly: take it; else once the
@@ -1645,6 +1646,11 @@ def is_loopback(address):
 #
 # Two exceptions: a last holder whose file promises no deadline is feared while its address answers;
 # --peer-is-off has the counter watched for L wherever the lock stands, then sets the file aside.
+#
+# The VIP belongs to the node that holds the lease: -a and -s take the lease before they add the
+# VIP, the holder keeps it on its NIC, -d removes it before it releases the lease, and where the
+# lease is lost, the fence removes it. That nobody else uses the address is a second, separate
+# question (check_vip_is_free).
 #
 # A silent holder is off before L is over. Two processes see to that, each in a unit of its own:
 # the holder (xcatha-lease) sends heartbeats to the share through the descriptor that it locked,
@@ -1709,13 +1715,16 @@ def lock_state(share, keep=None):
 
 
 def lock_decides(share):
-    """True if the lock tells whether there is a holder: it must reach from its node to this one."""
+    """True if the lock tells whether there is a holder: it must reach from its node to this one.
+
+    So the filesystem must promise it, the last holder must have had it, and it is not refused.
+    """
     return (locks_reach(share) and read_lease(share).get("locks", True)
             and lock_state(share) != "refused")
 
 
 def other_holder(share):
-    """Return the evidence that another node holds the lease, "" when nobody does (see above)."""
+    """Watch the lease; the evidence that another node holds it, "" once nobody does (see above)."""
     lease = read_lease(share)
 
     def moves():
@@ -1754,8 +1763,8 @@ def is_let_go(share):
                  or lease.get("nonce") == record.get("released_lease")))
 
 
-def wait_for_lease(share, opts):
-    """Return once nobody holds the lease; refuse while its holder lives."""
+def check_lease_is_free(share, opts):
+    """Refuse while another node holds the lease, having watched it as long as that takes."""
     lease = read_lease(share)
     holder = lease.get("host", active_node(read_record(share)) or "another node")
     evidence = other_holder(share)
@@ -1825,8 +1834,10 @@ def take_lease(share, opts, vip):
             if exists(state_file(share, "lease")):
                 move_aside(state_file(share, "lease"), ".replaced")
         # What another node at work would change (expect_no_rival).
-        signs = [read_text(state_file(share, "cluster.json")), read_lease(share)]
-        wait_for_lease(share, opts)
+        signs = [read_text(state_file(share, "cluster.json")), read_lease(share),
+                 lock_decides(share)]
+        if not opts.peer_is_off:
+            check_lease_is_free(share, opts)
         on_failure(let_lease_go, share)
     make_directory(RUN_DIR, 0o700)
     write_file(RUN_DIR + "/xcatha.py", read_text(os.path.abspath(__file__)))
@@ -1840,7 +1851,7 @@ def take_lease(share, opts, vip):
     do(["systemctl", "start", LEASE_UNIT], DO_LIMIT, may_fail=True)
     pretend("state", LEASE_UNIT, "active")
     if not is_running(LEASE_UNIT):
-        wait_for_lease(share, opts)  # refuses where another node was quicker
+        check_lease_is_free(share, opts)  # refuses where another node was quicker
     pretend("lease", share, {"boot": boot_id(), "host": physical_host_name()})
     pretend("exists", RUN_DIR + "/ticket", False)
     expect(lease_held_here(share), "the lease was not taken", lambda: journal_of(LEASE_UNIT),
@@ -1870,22 +1881,22 @@ def hold_lease(share):
     # It lets it start once: a dependency that pulls the unit in later cannot take the lease.
     ticket = RUN_DIR + "/ticket"
     expect(exists(ticket), "the lease is taken by xcatha.py -a only", "%s is missing" % ticket)
-    record, lease = json.loads(read_text(ticket))
+    record, lease, lock_decided = json.loads(read_text(ticket))
     os.unlink(ticket)
     path = state_file(share, "lease")
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     # A moment's patience: another node may be looking whether the lock is free.
     wait_until(lambda: lock_file(descriptor) != "held", 2)
     state = lock_file(descriptor)
-    if state == "held" or state == "refused" and other_holder(share):
+    if state == "held" or state == "refused" and lock_decided:  # nobody watched the counter then
         raise HAError("the lease %s cannot be locked" % path, "the lock is %s" % state)
     limit = lease_time(share)
     life = {"host": physical_host_name(), "boot": boot_id(), "nonce": os.urandom(8).hex(),
-            "deadline": limit, "locks": locks_reach(share)}
-    if not locks_reach(share):
+            "deadline": limit, "locks": state == "ours" and locks_reach(share)}
+    if not lock_decided:
         expect_no_rival(share, record, [lease, {}])
     write_heartbeat(descriptor, life, 0)
-    if not locks_reach(share):
+    if not lock_decided:
         time.sleep(SETTLE)
         expect_no_rival(share, record, [dict(life, counter=0)])
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
@@ -2065,7 +2076,7 @@ def lose_lease():
 
 
 def forget_lease():
-    """Leave nothing here of a lease that has ended."""
+    """Nothing is to be ended with a lease any more (ARMED), and no VIP is to be kept (KEPT)."""
     for path in (ARMED, KEPT):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
@@ -3731,6 +3742,7 @@ def setup(opts):
     if not joining:
         check_vip_is_free(opts)  # before the first change; asked again under the lease
         step("State directory", make_directory, state_file(share), 0o700, books=True)
+        # Where an existing node's own address becomes the VIP, it is not lost with the lease yet.
         step("Lease", take_lease, share, opts, "" if vip_here(opts.vip) else opts.vip)
         begin_record(opts, "setting up")
     first = not joining and not share_has_data(share)  # certain only under the lease
@@ -4701,7 +4713,8 @@ def build_parser():
     parser.add_argument("--yes", action="store_true", help="do not ask in guided mode")
     parser.add_argument("--json", action="store_true", help="print --status as JSON, for programs")
     parser.add_argument("--peer-is-off", action="store_true",
-                        help="you have powered the other node off; take its lease")
+                        help="you have powered the other node off; its lease is watched (90 s on "
+                             "most shares), then taken")
     parser.add_argument("--exclude", type=check["directory"], action="append", default=[],
                         metavar="DIR", help="a directory that is shared otherwise and not linked")
     parser.add_argument("--go-xcat", type=check["text"], default=GO_XCAT, metavar="URL|FILE",

@@ -349,6 +349,9 @@ def test_counter_decides_where_locks_are_refused(without_locks):
     activate_without_locks(duo, duo.active, 0)
     refused = activate_without_locks(duo, duo.standby, 3)
     assert "counter" in refused.stderr
+    # Also where locks work for the standby: its lock would meet none of the holder's.
+    refused = duo.activate(duo.standby, code=3)
+    assert "counter" in refused.stderr
     duo.assert_serves(duo.active)
     duo.active.power_off()
     activate_without_locks(duo, duo.standby, 0)

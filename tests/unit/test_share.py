@@ -275,16 +275,45 @@ def test_lease_is_not_held_without_the_ticket_of_an_activate(share, monkeypatch,
 # ---- Messages of the lease ---------------------------------------------------------------------
 
 
-def test_lease_that_another_process_holds_cannot_be_locked(monkeypatch, tmp_path):
+@pytest.fixture
+def hold(monkeypatch, tmp_path):
+    """Runs the lease's holder up to its first obstacle, on a lock in this state; its error."""
     (tmp_path / ".xcatha").mkdir()
-    (tmp_path / "ticket").write_text(json.dumps(["", {}]))
     monkeypatch.setattr(xcatha, "RUN_DIR", str(tmp_path))
     monkeypatch.setattr(xcatha, "forget_lease", lambda: None)
     monkeypatch.setattr(xcatha, "wait_until", lambda *_: False)
-    monkeypatch.setattr(xcatha, "lock_file", lambda _: "held")
-    with pytest.raises(xcatha.HAError) as error:
-        xcatha.hold_lease(str(tmp_path))
-    assert error.value.what == "the lease %s/.xcatha/lease cannot be locked" % tmp_path
+    monkeypatch.setattr(xcatha, "physical_host_name", lambda: "host1")
+    monkeypatch.setattr(xcatha, "SETTLE", 0)
+
+    def run(lock, lock_decided):
+        (tmp_path / "ticket").write_text(json.dumps(["", {}, lock_decided]))
+        monkeypatch.setattr(xcatha, "lock_file", lambda _: lock)
+        return xcatha.error_of(xcatha.hold_lease, str(tmp_path))
+
+    return run
+
+
+@pytest.mark.parametrize("lock, lock_decided", [("held", True), ("held", False), ("refused", True)])
+def test_lease_is_not_taken_on_a_lock_other_than_the_one_that_was_judged(
+    hold, tmp_path, lock, lock_decided
+):
+    error = hold(lock, lock_decided)
+    assert error.what == "the lease %s/.xcatha/lease cannot be locked" % tmp_path
+    assert error.evidence == "the lock is " + lock
+
+
+@pytest.mark.parametrize("lock", ["refused", "ours"])
+def test_holder_looks_for_a_rival_wherever_the_lock_does_not_decide(hold, monkeypatch, lock):
+    looks = []
+    monkeypatch.setattr(xcatha, "expect_no_rival", lambda *_: looks.append("looked"))
+    hold(lock, False)
+    assert looks == ["looked", "looked"]
+
+
+def test_holder_whose_lock_is_refused_says_so_in_the_lease(hold, monkeypatch, mounts, tmp_path):
+    mounts((str(tmp_path), "nfs4", "rw"))
+    hold("refused", False)
+    assert xcatha.read_lease(str(tmp_path))["locks"] is False
 
 
 def test_node_gives_way_to_another_that_takes_the_lease_at_the_same_moment(monkeypatch):

@@ -93,7 +93,7 @@ def test_counter_must_stand_for_the_longer_deadline_of_both(world, deadline, wat
 
 def ask(share, opts):
     """The error of a wait for the lease, None where it may be taken."""
-    return xcatha.error_of(xcatha.wait_for_lease, share, opts)
+    return xcatha.error_of(xcatha.check_lease_is_free, share, opts)
 
 
 @pytest.mark.parametrize("fstype", ["nfs4", "nfs"])

@@ -141,6 +141,7 @@ ENGINES = {
 
 PROCESSES = {"console": "goconserver|conserver", "DHCP": "dhcpd|kea-dhcp[46]", "DNS": "named",
              "xcatd": "xcatd", "database": "postgres|postmaster|mysqld|mariadbd"}
+MAKERS = {"DNS": "makedns", "DHCP": "makedhcp"}
 # What xCAT's makers rewrite; the last of makeconservercf is what Debian's conserver reads.
 MAKER_FILES = {"makedns -n": ["/etc/named.conf", "/etc/bind/named.conf"],
                "makedhcp -n": ["/etc/dhcp/dhcpd.conf", "/etc/dhcpd.conf",
@@ -372,6 +373,12 @@ def run(argv, limit, env=None, **streams):
     if in_time:
         return child.returncode, texts[0], texts[1]
     return 124, texts[0], texts[1] + "\nno end within %d s" % limit
+
+
+def kill_children():
+    """End the commands at work."""
+    for child in list(RUN.children):
+        kill_group(child)
 
 
 def stop_if_asked():
@@ -2838,8 +2845,8 @@ def install_xcat(opts):
 
 def xcat(argv, action=ask, hint="see `systemctl status xcatd`"):
     """Run an xCAT command; its stdout, or an HAError where it fails."""
-    # Never past a daemon that is down (XCATBYPASS): without its database such a command blocks
-    # for minutes, and on a standby it may reach the tables of the active node.
+    # Not past a daemon that is down (XCATBYPASS): without its database such a command blocks for
+    # minutes, and on a standby it may reach the tables of the active node. See activate.
     status, out, err = action(argv)
     if status:
         raise HAError("%s failed" % " ".join(argv), "exit %d, %s" % (status, last_line(out, err)),
@@ -2943,8 +2950,6 @@ def set_master(opts, site=None):
     expect(not wrong or not wrong_masters(opts), "chdef did not change " + ", ".join(
         "%s of %s" % (attribute, name) for _, name, attribute, _ in wrong),
            "lsdef shows the old values", "run those chdef lines of the log by hand")
-    for maker in ("makedhcp -n", "makedhcp -a") if wrong and running_units("DHCP") else ():
-        run_maker(maker.split())  # else the next start of DHCP writes its file anew
     return "the VIP is now: " + ", ".join(
         attribute for _, _, attribute, _ in wrong) if wrong else "already the VIP"
 
@@ -3013,13 +3018,13 @@ def node_facts(opts):
 
 # ---- Optional services: DNS, DHCP, console -------------------------------------------------
 
-def run_maker(argv, *addition):
+def run_maker(argv, *addition, env=None):
     """Run one of xCAT's configuration makers; its failure is an HAError with its last line."""
     for original, kept in originals(argv):
         write_file(kept, read_text(original), os.stat(original).st_mode & 0o777)
     if addition:  # a file and what it says before that, which the maker is known to keep
         change_file(*addition)
-    xcat(argv, lambda maker: do(maker, INSTALL_LIMIT, may_fail=True),
+    xcat(argv, lambda maker: do(maker, INSTALL_LIMIT, env, may_fail=True),
          "fix the cause, then run `%s` by hand" % " ".join(argv))
 
 
@@ -3057,17 +3062,23 @@ def why_not(kind, site):
     return "" if known else "neither site.domain nor every network's domain is set"
 
 
-def start_server(kind, site, fresh, dns=None):
-    """The DNS or DHCP server runs with what xCAT's tables and this node's /etc/hosts say."""
+def start_server(kind, site, fresh, made, dns=None):
+    """The DNS or DHCP server runs with what xCAT's tables and this node's /etc/hosts say.
+
+    made is begin_makers' future, None where its maker did not begin or must run again.
+    """
     reason = why_not(kind, site)
     if reason:
+        if fresh and running_units(kind):  # by that maker
+            stop_services(kind)
         return "skipped: " + reason
     if not fresh and running_units(kind):
         return "already running"
-    # makedns and makedhcp share one key of OMAPI and must not both create it.
-    if dns and not any(row.get("key") == "omapi" for row in table("passwd")):
-        dns.result()
-    run_maker(["makedns" if kind == "DNS" else "makedhcp", "-n"])
+    if not made or made.result():
+        # makedns and makedhcp share one key of OMAPI and must not both create it.
+        if dns and not any(row.get("key") == "omapi" for row in table("passwd")):
+            dns.result()
+        run_maker([MAKERS[kind], "-n"])
     units = list(servers_of(kind))
     if kind == "DHCP":  # of two servers the one whose file makedhcp has just written
         made = [path for path in MAKER_FILES["makedhcp -n"] if os.path.isfile(path)]
@@ -3121,9 +3132,25 @@ def with_trusted(text, vip, hosts):
     return text if block in text else other + block
 
 
-def start_optional(opts, site, fresh):
-    """DNS, DHCP and console side by side; the titles of those that are not up."""
-    down = []
+def begin_makers(pool, kinds):
+    """{"DNS" or "DHCP": a future of its maker's error}; they run past xcatd (XCATBYPASS).
+
+    Only for what the pair served when it was last active: then xCAT's tables are fit for it, and
+    the key of OMAPI, which both makers would create, is there.
+    """
+    made = {kind: pool.submit(error_of, run_maker, [MAKERS[kind], "-n"], env={"XCATBYPASS": "1"})
+            for kind in kinds if servers_of(kind)}
+    if RUN.dryrun:  # in order, so that two dry runs read alike
+        concurrent.futures.wait(made.values())
+    return made
+
+
+def start_optional(opts, site, fresh, stale=False, made=None):
+    """DNS, DHCP and console side by side; the titles of those that are not up.
+
+    stale: hosts file or tables have changed; made: begin_makers' futures whose work still counts.
+    """
+    down, made = [], made or {}
     if site is None:  # a dry run that cannot ask xCAT's tables
         for kind, makers in (("DNS", ["makedns -n"]), ("DHCP", ["makedhcp -n", "makedhcp -a"]),
                              ("console", ["makegocons", "makeconservercf"])):
@@ -3137,8 +3164,10 @@ def start_optional(opts, site, fresh):
                 announce("run", "systemctl start " + unit, "if it is down then")
         return down
     with concurrent.futures.ThreadPoolExecutor(1 if RUN.dryrun else 3) as pool:
-        dns = pool.submit(step, "DNS", start_server, "DNS", site, fresh, failed=down)
-        pool.submit(step, "DHCP", start_server, "DHCP", site, fresh, dns, failed=down)
+        dns = pool.submit(step, "DNS", start_server, "DNS", site, fresh or stale, made.get("DNS"),
+                          failed=down)
+        pool.submit(step, "DHCP", start_server, "DHCP", site, fresh or stale, made.get("DHCP"),
+                    dns, failed=down)
         pool.submit(step, "Console server", start_console, opts, fresh, dns, failed=down)
     return sorted(down, reverse=True)  # DNS comes last however the threads ended
 
@@ -3522,12 +3551,15 @@ def begin_record(opts, state):
     pair = {name: getattr(opts, name) for name in ("vip", "netmask", "host_name", "dbtype")}
     write_record(share, finished=share_has_data(share), released=False,
                  active={"host": physical_host_name(), "since": now(), "state": state},
-                 console=console_in_use(share), **pair)
+                 console=services_in_use(share)["console"], **pair)
 
 
-def console_in_use(share):
-    """The console server that runs here, else the one that ran on the active node."""
-    return next(iter(running_units("console")), read_record(share).get("console"))
+def services_in_use(share):
+    """What the record keeps of optional services: the console server, be it the last active node's,
+    and which of DNS and DHCP run here.
+    """
+    return {"console": next(iter(running_units("console")), read_record(share).get("console")),
+            "served": [kind for kind in MAKERS if running_units(kind)]}
 
 
 def take_back(share):
@@ -3658,9 +3690,9 @@ def leave_word(opts):
         save_hosts(share)
     if is_active_record(read_record(share)) and lease_held_here(share):
         save_hosts(share)
-        console = console_in_use(share)
-        if console != read_record(share).get("console"):
-            write_record(share, console=console)
+        in_use, record = services_in_use(share), read_record(share)
+        if in_use != {name: record.get(name) for name in in_use}:
+            write_record(share, **in_use)
     return "record written for data of an older script" if adopted else "already there"
 
 
@@ -3834,6 +3866,7 @@ def activate(opts):
         step("Is the VIP free?", check_vip_is_free, opts, early)
         step("Virtual IP", add_vip, opts)
         step("Host name", set_host_name, opts.host_name)
+        step("Saved hosts file", take_saved_hosts, share, failed=down)
         step("/etc/hosts", write_hosts, opts, {})
         step("/etc/resolv.conf", set_nameserver, opts.vip, True, failed=down)
     on_failure(lambda: error_of(add_history, share, "activate failed, %s (%.0f s)" % (
@@ -3852,17 +3885,28 @@ def activate(opts):
     step("Database", start_database, share, opts.dbtype)
     if opts.dbtype == "mysql":
         step("Database grants", grant_access, opts)
-    step("xcatd", start_xcatd)
 
-    # What follows asks xcatd and the complete /etc/hosts; its failures are reported (exit 4).
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:  # xCAT's answers take a while each
+    # DNS and DHCP need the database and the complete /etc/hosts, not xcatd: they begin beside it.
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        hosts = read_text("/etc/hosts")
+        made = begin_makers(pool, record.get("served", []) if fresh else [])
+        try:
+            step("xcatd", start_xcatd)
+        except HAError:
+            kill_children()  # a maker that cannot reach the database waits for minutes
+            raise
+
+        # What follows asks xcatd; its failures are reported (exit 4). Where it changes what the
+        # makers have read, they are run again.
         answer = pool.submit(known_site, share)
         step("Policy", trust_names, opts, [me], failed=down)
-    site = answer.result()
-    step("Saved hosts file", take_saved_hosts, share, failed=down)
-    step("Long host name", write_hosts, opts, site, failed=down)
-    step("Master and networks", set_master, opts, site, failed=down, books=True)
-    down += start_optional(opts, site, fresh)
+        site = answer.result()
+        step("Long host name", write_hosts, opts, site, failed=down)
+        master = step("Master and networks", set_master, opts, site, failed=down, books=True)
+        stale = read_text("/etc/hosts") != hosts or master.startswith("the VIP is now")
+        if stale:
+            concurrent.futures.wait(made.values())
+        down += start_optional(opts, site, fresh, stale, {} if stale else made)
     step("NFS exports", export_directories)
     step("Boot", disable_services, failed=down, books=True)
 
@@ -3874,18 +3918,17 @@ def activate(opts):
     expect_lease(share)
     since = record["active"]["since"] if repair else now()
     write_record(share, active={"host": me, "since": since, "state": "active"},
-                 console=console_in_use(share), directories=directories, released=False,
-                 finished=True)
+                 directories=directories, released=False, finished=True,
+                 **services_in_use(share))
     point_of_no_return()
     step("Kept address", remember_address, opts, failed=down, books=True)
     step("Hosts file", save_hosts, share, failed=down, books=True)
     after = picture(opts, attempt(unit_states)[0])
-    repaired = [what for (what, was), (_, is_now) in zip(before, after) if was != is_now]
-    event = ("repaired: %s (" % (", ".join(repaired) or "settings") if repair else
-             "active (planned, " if planned else "active (unplanned, ")
-    step("History", add_history, share, "%s%.0f s)%s" % (
-        event, time.monotonic() - started, ", not up: " + ", ".join(down) if down else ""),
-         failed=down, books=True)
+    changed = [what for (what, was), (_, is_now) in zip(before, after) if was != is_now]
+    event = ("repaired: %s (" % (", ".join(changed) or "settings") if repair else
+             "active (planned, " if planned else "active (unplanned, ") + "%.0f s)%s" % (
+                 time.monotonic() - started, ", not up: " + ", ".join(down) if down else "")
+    step("History", add_history, share, event, failed=down, books=True)
     show_change(before, after)
     return finish(opts, down)
 
@@ -4756,8 +4799,7 @@ def note_signal(number, frame):
     """SIGINT and SIGTERM end the command at work; the run then stops at its next command."""
     if RUN.signal is None:
         RUN.signal = number
-        for child in list(RUN.children):
-            kill_group(child)
+        kill_children()
 
 
 def rollback(error, opts):

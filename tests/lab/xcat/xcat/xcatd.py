@@ -9,6 +9,7 @@ import signal
 import socketserver
 import subprocess
 import sys
+import time
 
 from xcat import command
 from xcat.database import Database
@@ -60,6 +61,7 @@ def main(args):
     os.chdir("/")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     Database(patience=math.inf).wait()
+    time.sleep(command.times().get("xcatd", [0])[0])
     with Server(("", command.PORT), Handler) as server:
         take_over()
         detach()

@@ -1,0 +1,64 @@
+"""DNS and DHCP do not wait for xcatd, with commands that take as long as the real ones.
+
+The times are those of xCAT 2.19 on a loaded machine, with the daemon and past it.
+"""
+import json
+
+import pytest
+
+from tests.lab.pair import DOMAIN, Pair, cluster_lab, xcat
+
+TIMES = {"xcatd": [4.4], "makedns -n": [4.4, 5.8], "makedhcp -n": [3.8, 5.4],
+         "makedhcp -a": [1.7, 4.5]}
+# What each of them cannot do without, one after the other, from the database on.
+CHAINS = {"xcatd": 4.4, "named": 5.8, "isc-dhcp-server": 5.4 + 1.7}
+MORE = 1.5
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """A pair that has served DNS and DHCP; host1 is active."""
+    with cluster_lab() as lab:
+        pair = Pair(lab, "postgresql")
+        pair.activate(lab.host1)
+        for host in lab.hosts:
+            host.succeed("tee", "/opt/xcat/times.json", input=json.dumps(TIMES))
+        yield pair
+
+
+def up_after_the_database(host):
+    """{unit: the seconds from the start of the database to that of the unit}, by systemd."""
+    out = host.succeed("systemctl", "show", "--property=Id,ActiveEnterTimestampMonotonic",
+                       "postgresql.service", *(f"{unit}.service" for unit in CHAINS))
+    blocks = [dict(line.split("=") for line in block.splitlines()) for block in out.split("\n\n")]
+    moments = {block["Id"].removesuffix(".service"): int(block["ActiveEnterTimestampMonotonic"])
+               for block in blocks}
+    began = moments.pop("postgresql")
+    return {unit: (moment - began) / 1e6 for unit, moment in moments.items()}
+
+
+def test_dns_dhcp_and_xcatd_are_each_away_for_their_own_chain(pair, record_property):
+    pair.deactivate(pair.lab.host1)
+    said = pair.activate(pair.lab.host2)
+    took = up_after_the_database(pair.lab.host2)
+    record_property("told", ", ".join(f"{unit} {took[unit]:.1f} s" for unit in CHAINS))
+    assert {unit: f"{seconds:.1f} s" for unit, seconds in took.items()
+            if seconds > CHAINS[unit] + MORE} == {}, said
+
+
+def test_names_are_those_of_the_tables_as_they_are_by_now(pair):
+    """The makers that began beside xcatd's start are not believed where what they read is old."""
+    host = pair.lab.host2
+    xcat(host, "chdef", "-t", "site", f"domain=new.{DOMAIN}")
+    pair.deactivate(host)
+    pair.activate(pair.lab.host1)
+    assert pair.lab.client.lookup(f"hamn.new.{DOMAIN}") == ["10.5.106.50"]
+
+
+def test_dns_that_is_elsewhere_by_now_does_not_run_here(pair):
+    host = pair.lab.host1
+    xcat(host, "chdef", "-t", "site", "externaldns=1")
+    pair.deactivate(host)
+    said = pair.activate(pair.lab.host2)
+    assert "skipped: site.externaldns is set" in said
+    assert pair.lab.host2.run("systemctl", "is-active", "named").stdout == "inactive\n"

@@ -3067,14 +3067,14 @@ def start_server(kind, site, fresh, made, dns=None):
 
     made is begin_makers' future, None where its maker did not begin or must run again.
     """
-    reason = why_not(kind, site)
+    reason, not_made = why_not(kind, site), made.result() if made else True
     if reason:
-        if fresh and running_units(kind):  # by that maker
+        if fresh and running_units(kind):  # that maker has started it
             stop_services(kind)
         return "skipped: " + reason
     if not fresh and running_units(kind):
         return "already running"
-    if not made or made.result():
+    if not_made:
         # makedns and makedhcp share one key of OMAPI and must not both create it.
         if dns and not any(row.get("key") == "omapi" for row in table("passwd")):
             dns.result()
@@ -3866,7 +3866,7 @@ def activate(opts):
         step("Is the VIP free?", check_vip_is_free, opts, early)
         step("Virtual IP", add_vip, opts)
         step("Host name", set_host_name, opts.host_name)
-        step("Saved hosts file", take_saved_hosts, share, failed=down)
+        step("Saved hosts file", take_saved_hosts, share, failed=down, books=True)
         step("/etc/hosts", write_hosts, opts, {})
         step("/etc/resolv.conf", set_nameserver, opts.vip, True, failed=down)
     on_failure(lambda: error_of(add_history, share, "activate failed, %s (%.0f s)" % (

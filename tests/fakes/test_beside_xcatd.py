@@ -1,0 +1,77 @@
+"""What the pair served before begins beside xcatd's start, and again where it read what is old."""
+
+import pytest
+
+from tests.bench import timeline
+from tests.bench.side_by_side import change_tables, slow_down
+from tests.fakes.lines import ACTIVATE, DEACTIVATE
+
+DNS, DHCP, XCATD = "makedns -n", "makedhcp -n", "systemctl start xcatd.service"
+
+
+@pytest.fixture
+def served(members):
+    """A standby that has served DNS and DHCP, and on which each of their makers takes a second."""
+    host1, _ = members
+    host1.xcatha(*ACTIVATE)
+    host1.xcatha(*DEACTIVATE)
+    slow_down(host1, {"makedns": 1, "makedhcp": 1})
+    return host1
+
+
+def activate(node, code=0):
+    """The runs of the makers and of xcatd's start in an activation: {command: [when at work]}."""
+    node.succeed("rm", "-f", "/var/log/xcatha.log")
+    done = node.xcatha(*ACTIVATE, code=code, env={"TZ": "UTC"})
+    runs = {command: [] for command in (DNS, DHCP, XCATD)}
+    for span in timeline.commands(node.path("/var/log/xcatha.log").read_text()):
+        runs.setdefault(span["what"], []).append(span)
+    return done, runs
+
+
+def test_both_makers_begin_before_xcatd_is_up_and_run_once(served):
+    _, runs = activate(served)
+    for maker in (DNS, DHCP):
+        assert len(runs[maker]) == 1
+        assert runs[maker][0]["began"] < runs[XCATD][0]["ended"]
+
+
+def test_they_wait_for_xcatd_where_the_pair_has_not_served_them(members):
+    host1, _ = members
+    slow_down(host1, {"makedns": 1, "makedhcp": 1})
+    _, runs = activate(host1)
+    for maker in (DNS, DHCP):
+        assert [run["began"] > runs[XCATD][0]["ended"] for run in runs[maker]] == [True]
+
+
+def test_maker_that_failed_runs_again_and_is_told_of_if_it_fails_again(served):
+    served.plan("FAIL_ON", DNS)
+    done, runs = activate(served, code=4)
+    assert [len(runs[maker]) for maker in (DNS, DHCP)] == [2, 1]
+    assert f"ERROR: {DNS} failed\n  evidence: exit 1, fake: planned fault\n" in done.stderr
+
+
+def test_makers_run_again_where_the_domain_has_changed(served):
+    change_tables(served, site={"master": "10.5.106.50", "nameservers": "10.5.106.50",
+                                "domain": "new.test"})
+    _, runs = activate(served)
+    assert [len(runs[maker]) for maker in (DNS, DHCP)] == [2, 2]
+    assert "hamn.new.test" in served.path("/etc/hosts").read_text()
+
+
+def test_dns_that_is_elsewhere_by_now_does_not_run_here(served):
+    change_tables(served, site={"master": "10.5.106.50", "nameservers": "10.5.106.50",
+                                "domain": "cluster.test", "externaldns": "1"})
+    done, _ = activate(served)
+    assert "skipped: site.externaldns is set" in done.stdout
+    assert served.run("systemctl", "is-active", "named").stdout == "inactive\n"
+
+
+def test_xcatd_that_does_not_start_ends_the_makers_and_undoes_all(served):
+    before = served.picture()
+    served.plan("FAIL_ON", XCATD)
+    done, runs = activate(served, code=1)
+    assert runs[DNS][0]["ended"] - runs[DNS][0]["began"] < 1
+    assert "This node is as it was found." in done.stderr
+    assert [change for change in served.changes_since(before) if "/etc/" in change
+            and ".xcatbak" not in change] == []

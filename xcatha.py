@@ -3892,8 +3892,9 @@ def activate(opts):
         made = begin_makers(pool, record.get("served", []) if fresh else [])
         try:
             step("xcatd", start_xcatd)
-        except HAError:
-            kill_children()  # a maker that cannot reach the database waits for minutes
+        except HAError:  # a maker that cannot reach the database would wait for minutes
+            concurrent.futures.wait(made.values(), ASK_LIMIT)
+            kill_children()
             raise
 
         # What follows asks xcatd; its failures are reported (exit 4). Where it changes what the

@@ -11,6 +11,7 @@ import signal
 import socket
 import struct
 import sys
+import threading
 import traceback
 
 import units
@@ -160,10 +161,18 @@ def answer(caller, fault):
     caller.connection.send(os.fsencode(words) if words else bytes([result]))
 
 
+def end_with(caller):
+    """End this process together with the caller."""
+    caller.wait_for_end()
+    os._exit(0)
+
+
 def answer_apart(caller, fault):
-    """Answer in a process of its own."""
+    """Answer in a process of its own; past xCAT's daemon the caller itself does the work."""
     if os.fork() == 0:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        if "XCATBYPASS" in caller.environment:
+            threading.Thread(target=end_with, args=[caller], daemon=True).start()
         try:
             answer(caller, fault)
         finally:

@@ -77,6 +77,12 @@ RUN_LOCK = "/run/xcatha.lock"
 RUN_DIR = "/run/xcatha"
 STATE_DIR = "/var/lib/xcatha"
 TAKEN_HOSTS = STATE_DIR + "/hosts"
+FURTHER_DIRECTORIES = STATE_DIR + "/directories"  # one a line, those of --also
+OWN_STEPS = "/etc/xcat/ha.d"
+# A directory in which one of these lies cannot be linked.
+NEVER_LINKED = ("/etc/hosts", "/usr/bin", "/opt/xcat", "/var/lib/dpkg", "/var/lib/rpm", LOG_FILE,
+                "/var/log/journal", "/root/.ssh", "/home", "/boot", "/proc", "/sys", "/dev", "/run",
+                STATE_DIR)
 LEASE_UNIT = "xcatha-lease.service"
 LEASE_UNIT_FILE = "/run/systemd/system/" + LEASE_UNIT
 FENCE_UNIT = "xcatha-fence.service"
@@ -2252,6 +2258,9 @@ def guard_services(share):
 
 def all_directories():
     """Every directory that may be a link, whatever the engine."""
+    further = []
+    with contextlib.suppress(PermissionError):  # only root may read it
+        further = read_text(FURTHER_DIRECTORIES).splitlines()
     # A PostgreSQL cluster is one of its own where others lie beside it.
     tops = (("/var/lib/pgsql", "data*"), ("/var/lib/postgresql", "*/*"))
     clusters = [path for top, below in tops if not link_target(top)
@@ -2259,7 +2268,8 @@ def all_directories():
                     link for kind, link in list(RUN.pretended) if kind == "link"]
                 if lies_in(path, top) and path != top]
     return list(dict.fromkeys(
-        XCAT_DIRECTORIES + [path for engine in ENGINES.values() for path in engine["directories"]]
+        XCAT_DIRECTORIES + further
+        + [path for engine in ENGINES.values() for path in engine["directories"]]
         + [re.sub(r"\.xcat.*", "", path) for path in clusters]))
 
 
@@ -2281,7 +2291,8 @@ def database_directories(engine):
 
 def directories_to_link(opts, record):
     """The directories that are links on the active node: as recorded, else by engine."""
-    chosen = record.get("directories") or XCAT_DIRECTORIES + database_directories(opts.dbtype)
+    chosen = record.get("directories") or (
+        XCAT_DIRECTORIES + database_directories(opts.dbtype) + opts.also)
     # Less what is a mount of its own of storage that both nodes see.
     return [path for path in as_here(chosen) if path not in opts.exclude and not (
         mount_of(path)[0] == path and mount_of(path)[1] in SHARED_LOCKS + ("nfs",))]
@@ -2354,7 +2365,13 @@ def unlink_directory(share, path):
 def link_all(share, directories):
     """All directories are links into the share; what was there is kept."""
     changed = [path for path in directories if not leads_to(share, path)]
+    further = [path for path in directories if path not in all_directories()]
+    if further:  # before the links, which this node could not find without its record otherwise
+        make_directory(STATE_DIR, 0o700)
+        change_file(FURTHER_DIRECTORIES, read_text(FURTHER_DIRECTORIES) + "".join(
+            path + "\n" for path in further))
     for path in changed:
+        make_directory(os.path.dirname(path))
         target = share + path
         expect(os.path.isdir(target), "%s is missing on the share" % target,
                hint="restore it from a backup, or copy %s of a standby there" % path)
@@ -3172,6 +3189,44 @@ def start_optional(opts, site, fresh, stale=False, made=None):
     return sorted(down, reverse=True)  # DNS comes last however the threads ended
 
 
+def own_steps(when, top=OWN_STEPS):
+    """{executable: why it is not run, "" if it is} of the site's own steps, in order of name.
+
+    when is "activated" or "deactivate". Root runs them, so that only root may have written them.
+    """
+    found = {}
+    for name in sorted(os.listdir(through_links(top)) if exists(through_links(top)) else ()):
+        if re.match(when + r"-[\w-]+\Z", name, re.ASCII):
+            looked = [os.lstat(through_links(path)) for path in (top, os.path.join(top, name))]
+            found[os.path.join(top, name)] = (
+                "it is no plain file" if not stat.S_ISREG(looked[1].st_mode) else
+                "others than root may write it" if any(
+                    look.st_uid or look.st_mode & 0o022 for look in looked) else
+                "it is not executable" if not looked[1].st_mode & stat.S_IXUSR else "")
+    return found
+
+
+def fix_of_step(path):
+    """The line that makes an own step one that is run."""
+    return "look into it, then: chown root {0} {1} && chmod go-w {0} && chmod 755 {1}".format(
+        os.path.dirname(path), path)
+
+
+def run_own_steps(when, opts):
+    """Each of the site's own steps for this moment has run, whether or not one before it failed."""
+    errors, steps = [], own_steps(when)
+    values = {"XCATHA_VIP": opts.vip, "XCATHA_HOST_NAME": opts.host_name, "XCATHA_SHARE": opts.path}
+    for path, wrong in steps.items():
+        answer, error = (None, HAError("%s was not run" % path, wrong, fix_of_step(path))) if (
+            wrong) else attempt(do, [path], DO_LIMIT, {
+                name: value for name, value in values.items() if value})
+        for line in without_secrets("".join(answer[1:] if answer else ())).splitlines():
+            log.info("    %s", line)
+        errors.append(error)
+    raise_all(errors)
+    return "run: " + " ".join(map(os.path.basename, steps)) if steps else ""
+
+
 def export_directories():
     """What /etc/exports names is exported; an NFS share often cannot be, which is only a note."""
     if not have("exportfs"):
@@ -3297,6 +3352,19 @@ def check_pair(opts):
     if taken and "host_name" not in record:
         yield ("the VIP's host name %s is a node's own" % opts.host_name,
                "%s boots with it" % taken[0], "choose a name for the VIP alone with -n")
+    for path in opts.also:
+        others = [other for other in directories_to_link(opts, record) if other != path]
+        inside = [place for place in (*NEVER_LINKED, opts.path, *others) if lies_in(place, path)]
+        around = [place for place in (*others, opts.path) if lies_in(path, place)]
+        if path not in record.get("directories", [path]):
+            yield ("%s is none of the pair's directories" % path, "recorded: " + " ".join(
+                record["directories"]), "leave out --also %s; to add it see the README, Your own "
+                   "services and directories" % path)
+        elif inside or around:
+            yield ("%s cannot be linked" % path, "%s lies in %s" % (
+                (inside[0], path) if inside else (path, around[0])), "leave out --also " + path)
+        elif not os.path.isdir(path) and not os.path.isdir(opts.path + path):
+            yield "there is no directory %s" % path, "given with --also", "make it: mkdir " + path
     for path in directories_to_link(opts, record):
         target = link_target(path)
         if target and not leads_to(opts.path, path):
@@ -3715,8 +3783,11 @@ def release_record(share, started):
     return "released"
 
 
-def finish(opts, failed):
-    """The closing lines of a command, what matters most at the end; exit code."""
+def finish(opts, failed, not_done=()):
+    """The closing lines of a command, what matters most at the end; exit code.
+
+    What failed keeps a node from being a standby, what was not_done does not.
+    """
     code = DONE
     if RUN.dryrun:
         say("Dry run: nothing was changed.")
@@ -3732,6 +3803,10 @@ def finish(opts, failed):
         raise HAError("this node is not a clean standby yet: %s" % ", ".join(failed),
                       "see the errors above", "fix them, then run: xcatha.py -d", INCOMPLETE)
     else:
+        if not_done:
+            code = DEGRADED
+            say("Standby, but not done: %s. See the errors above." % ", ".join(not_done),
+                sys.stderr)
         say("This machine is set to standby management node successfully...")
     if opts.command == "setup":  # what is left for the administrator
         for line, change in mounts_at_boot("", directories_to_link(opts, read_record(opts.path))):
@@ -3924,6 +3999,7 @@ def activate(opts):
     point_of_no_return()
     step("Kept address", remember_address, opts, failed=down, books=True)
     step("Hosts file", save_hosts, share, failed=down, books=True)
+    step("Own steps", run_own_steps, "activated", opts, failed=down, books=True)
     after = picture(opts, attempt(unit_states)[0])
     changed = [what for (what, was), (_, is_now) in zip(before, after) if was != is_now]
     event = ("repaired: %s (" % (", ".join(changed) or "settings") if repair else
@@ -3950,7 +4026,9 @@ def deactivate(opts):
     states, started = attempt(unit_states)[0], time.monotonic()
     if state == "silent":
         return stand_by(opts, state, states)  # which ends with an error
-    before = picture(opts, states)
+    before, not_done = picture(opts, states), []
+    if state == "answers" and leads_to(opts.path, "/etc/xcat"):  # while all of the pair still runs
+        step("Own steps", run_own_steps, "deactivate", opts, failed=not_done, books=True)
     failed = stand_by(opts, state, states)
     if failed and state == "answers" and not RUN.dryrun:
         error_of(add_history, opts.path, "standby failed: %s (%.0f s)" % (
@@ -3960,7 +4038,7 @@ def deactivate(opts):
         report(HAError("the record on the share %s was not released" % opts.path,
                        "the share is %s" % state, "mount or fix it, then run this again"))
         failed.append("Record")
-    return finish(opts, failed)
+    return finish(opts, failed, not_done)
 
 
 def stand_by(opts, state, states):
@@ -4021,7 +4099,8 @@ def look_around(opts):
     share, states = find_share(opts), {}
     view = {"format": 2, "host": physical_host_name(), "time": now(), "unseen": [],
             "record": {}, "nodes": {}, "history": [], "lease": {"held_here": False},
-            "problems": [], "notes": [], "share": {"path": share, "answers": False}}
+            "problems": [], "notes": [], "own_steps": {},
+            "share": {"path": share, "answers": False}}
     with concurrent.futures.ThreadPoolExecutor(3) as pool:  # silence is waited for once
         services, pacemaker = pool.submit(unit_states), pool.submit(managed_resource)
         try:
@@ -4044,6 +4123,8 @@ def look_around(opts):
                 view["record"], view["nodes"] = read_record(share), read_nodes(share)
                 view["history"] = read_text(state_file(share, "history")).splitlines()[-5:]
                 view["lease"] = dict(read_lease(share), held_here=False)
+                for when in ("activated", "deactivate"):
+                    view["own_steps"].update(own_steps(when, share + OWN_STEPS))
         except PermissionError:
             view["unseen"].append("the record and the lease: only root may read them")
         except HAError as error:
@@ -4111,6 +4192,9 @@ def problems(view):
     """(problem, the command that fixes it) of every inconsistency."""
     share, record = view["share"]["path"], view["record"]
     active = active_node(record) == view["host"]  # or about to be
+    for path, wrong in view["own_steps"].items():
+        if wrong:
+            yield "%s will not be run: %s" % (path, wrong), fix_of_step(path)
     if record and view["services"]:
         yield from (active_problems if active else standby_problems)(view)
         if active and record["active"]["state"] == "active" and os.geteuid() == 0:
@@ -4467,6 +4551,7 @@ def status(opts):
     rows += [("node " + name, "%(address)s, %(os)s, xCAT %(xcat)s, database %(database)s, "
               "ssh key %(ssh_key)s" % {key: value or "none" for key, value in node.items()})
              for name, node in sorted(view["nodes"].items())]
+    rows += [("own step", path) for path in view["own_steps"]]
     rows += [("history", line) for line in view["history"]]
     rows += [("not seen", text) for text in view["unseen"]]
     lines = ["%-16s %s" % row for row in rows]
@@ -4761,6 +4846,8 @@ def build_parser():
                              "most shares), then taken")
     parser.add_argument("--exclude", type=check["directory"], action="append", default=[],
                         metavar="DIR", help="a directory that is shared otherwise and not linked")
+    parser.add_argument("--also", type=check["directory"], action="append", default=[],
+                        metavar="DIR", help="with the first setup: a further directory to share")
     parser.add_argument("--go-xcat", type=check["text"], default=GO_XCAT, metavar="URL|FILE",
                         help="where to get xCAT's installer, go-xcat")
     parser.add_argument("--xcat-dep", type=check["text"], metavar="URL|DIR",

@@ -59,5 +59,6 @@ def opts():
         netmask="255.0.0.0",
         dbtype="postgresql",
         exclude=[],
+        also=[],
         peer_is_off=False,
     )

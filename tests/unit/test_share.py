@@ -247,7 +247,8 @@ def test_exports_that_lead_into_the_share_are_found_and_no_others(share, monkeyp
 
 
 def test_without_a_share_the_exports_of_what_would_be_linked_are_found(monkeypatch):
-    monkeypatch.setattr(xcatha, "read_text", lambda path: ETAB.format(share="/HA"))
+    texts = {"/var/lib/nfs/etab": ETAB.format(share="/HA")}
+    monkeypatch.setattr(xcatha, "read_text", lambda path: texts.get(path, ""))
     assert xcatha.exports_of("") == [("*", "/install", "/install")]
 
 

@@ -1,0 +1,175 @@
+"""A site's own executables and directories go with the active node."""
+
+import pytest
+
+from tests.fakes.lines import ACTIVATE, DEACTIVATE, SETUP
+from tests.fakes.test_dryrun import both
+
+HA_D = "/HA/etc/xcat/ha.d"
+# What each of them leaves behind: its name, what runs then, what it was told.
+STEP = """\
+#!/bin/sh
+told="$XCATHA_VIP $XCATHA_HOST_NAME $XCATHA_SHARE"
+echo "$(basename $0) $(systemctl is-active xcatd) $told" >>/root/steps
+echo "said by $(basename $0)"
+"""
+FAILING = "#!/bin/sh\necho no such accounting database >&2\nexit 7\n"
+
+
+def give(node, name, text=STEP, mode="755"):
+    """An executable of the site's."""
+    node.succeed("mkdir", "-p", HA_D)
+    node.succeed("install", "-m", mode, "/dev/stdin", f"{HA_D}/{name}", input=text)
+
+
+def steps(node):
+    """What the executables have left behind, a line each."""
+    return node.run("cat", "/root/steps").stdout.splitlines()
+
+
+@pytest.fixture
+def site(members):
+    """A pair with four steps of its own, and files that are none."""
+    for name in ("activated-20-web", "activated-10-mail", "deactivate-web", "deactivate-mail",
+                 "README", "activated-web.rpmsave", "deactivate-web~"):
+        give(members[0], name)
+    return members
+
+
+def test_they_run_in_order_of_name_while_the_pairs_services_are_up(site):
+    host1, host2 = site
+    host1.xcatha(*ACTIVATE)
+    told = "active 10.5.106.50 hamn /HA"
+    assert steps(host1) == [f"activated-10-mail {told}", f"activated-20-web {told}"]
+    host1.xcatha(*DEACTIVATE)
+    assert steps(host1)[2:] == [f"deactivate-mail {told}", f"deactivate-web {told}"]
+    host2.xcatha(*ACTIVATE)
+    assert [line.split()[0] for line in steps(host2)] == ["activated-10-mail", "activated-20-web"]
+    assert "said by activated-20-web" in host2.path("/var/log/xcatha.log").read_text()
+
+
+def test_they_do_not_run_where_nothing_is_to_be_done(site):
+    host1, host2 = site
+    host1.xcatha(*ACTIVATE)
+    done = steps(host1)
+    host1.xcatha(*ACTIVATE)
+    host2.xcatha(*DEACTIVATE)
+    host2.xcatha(*SETUP)
+    assert (steps(host1), steps(host2)) == (done, [])
+
+
+def test_one_that_fails_is_told_of_and_stops_neither_the_others_nor_the_pair(site):
+    host1, _ = site
+    for name in ("activated-15-books", "deactivate-books"):
+        give(host1, name, FAILING)
+    done = host1.xcatha(*ACTIVATE, code=4)
+    assert "ERROR: activated-15-books failed\n" in done.stderr
+    assert "exit 7, no such accounting database" in done.stderr
+    assert "Active, but not done or not up: Own steps." in done.stderr
+    assert len(steps(host1)) == 2
+    done = host1.xcatha(*DEACTIVATE, code=4)
+    assert "Standby, but not done: Own steps." in done.stderr
+    assert "This machine is set to standby management node successfully" in done.stdout
+    assert len(steps(host1)) == 4
+    assert host1.xcatha("--status", code=3).stdout.endswith("host1: standby\n")
+
+
+def test_one_that_does_not_end_is_ended(site):
+    host1, _ = site
+    give(host1, "activated-15-slow", "#!/bin/sh\nexec sleep 1000\n")
+    host1.shorten(DO_LIMIT=3)
+    assert "no end within 3 s" in host1.xcatha(*ACTIVATE, code=4).stderr
+    assert len(steps(host1)) == 2
+
+
+@pytest.mark.parametrize("spoil, why", [
+    (f"chmod 775 {HA_D}/activated-20-web", "others than root may write it"),
+    (f"chown 26 {HA_D}/activated-20-web", "others than root may write it"),
+    (f"chmod 777 {HA_D}", "others than root may write it"),
+    (f"chmod 644 {HA_D}/activated-20-web", "it is not executable"),
+    (f"mv {HA_D}/activated-20-web /root && ln -s /root/activated-20-web {HA_D}",
+     "it is no plain file"),
+])
+def test_one_that_somebody_else_may_have_written_is_not_run(site, spoil, why):
+    host1, _ = site
+    host1.succeed("sh", "-c", spoil)
+    done = host1.xcatha(*ACTIVATE, code=4)
+    assert "ERROR: /etc/xcat/ha.d/activated-20-web was not run\n  evidence: " + why in done.stderr
+    assert not [line for line in steps(host1) if "activated-20-web" in line]
+    shown = host1.xcatha("--status", code=1).stdout
+    assert f"{HA_D}/activated-20-web will not be run: {why}" in shown
+    fix = next(line for line in shown.splitlines() if "then: chown root" in line)
+    if "plain file" not in why:
+        host1.succeed("sh", "-c", fix.partition("then: ")[2])
+        assert host1.xcatha("--status").stdout.endswith("host1: active\n")
+
+
+def test_dry_run_announces_each(members):
+    host1, _ = members
+    for name in ("activated-10-mail", "deactivate-web"):
+        give(host1, name, "#!/bin/sh\ntrue\n")
+    said = both(host1, *ACTIVATE)
+    assert "would run: /etc/xcat/ha.d/activated-10-mail" in said
+    assert "would run: /etc/xcat/ha.d/deactivate-web" in both(host1, *DEACTIVATE)
+
+
+# ---- --also ----------------------------------------------------------------------------------
+
+LOGS = "/var/consoles"
+
+
+@pytest.fixture
+def with_logs(pair):
+    """A pair that shares the logs of consoles, too; host2 had no such directory."""
+    host1, host2 = pair
+    host1.succeed("sh", "-c", f"mkdir {LOGS} && echo first >{LOGS}/cn1")
+    host1.xcatha(*SETUP, "--also", LOGS)
+    host2.xcatha(*SETUP)
+    return pair
+
+
+def test_further_directory_follows_the_active_node(with_logs):
+    host1, host2 = with_logs
+    host1.xcatha(*ACTIVATE)
+    host1.succeed("sh", "-c", f"echo second >>{LOGS}/cn1")
+    host1.xcatha(*DEACTIVATE)
+    assert host1.succeed("cat", f"{LOGS}/cn1") == "first\n"
+    host2.xcatha(*ACTIVATE)
+    assert host2.succeed("cat", f"{LOGS}/cn1") == "first\nsecond\n"
+    host2.xcatha(*DEACTIVATE)
+    assert host2.run("test", "-e", LOGS).returncode == 1
+
+
+def test_dry_run_of_a_setup_with_a_further_directory(node):
+    node.succeed("mkdir", LOGS)
+    assert f"would link: {LOGS} -> /HA{LOGS}" in both(node, *SETUP, "--also", LOGS)
+
+
+def test_its_link_is_removed_though_the_share_is_silent(with_logs):
+    host1, _ = with_logs
+    host1.xcatha(*ACTIVATE)
+    host1.succeed("sh", "-c", "mv /HA/.xcatha/cluster.json /root")
+    host1.run(*host1.script(*DEACTIVATE))
+    assert host1.run("test", "-L", LOGS).returncode == 1
+
+
+@pytest.mark.parametrize("path, why", [
+    ("/etc", "/etc/hosts lies in /etc"), ("/var/lib", "lies in /var/lib"),
+    ("/install/logs", "/install/logs lies in /install"), ("/HA/logs", "/HA/logs lies in /HA")])
+def test_directory_that_cannot_be_linked_is_refused(node, path, why):
+    said = node.xcatha(*SETUP, "--also", path, code=3).stderr
+    assert f"{path} cannot be linked" in said and why in said
+    assert f"leave out --also {path}" in said
+
+
+def test_directory_that_is_not_there_is_refused_until_it_is_made(node):
+    said = node.xcatha(*SETUP, "--also", LOGS, code=3).stderr
+    assert f"there is no directory {LOGS}" in said
+    node.succeed("sh", "-c", said.partition("make it: ")[2].splitlines()[0])
+    node.xcatha(*SETUP, "--also", LOGS)
+
+
+def test_directory_that_the_pair_does_not_have_is_refused(with_logs):
+    said = with_logs[0].xcatha(*ACTIVATE, "--also", "/srv", code=3).stderr
+    assert "/srv is none of the pair's directories" in said and "leave out --also /srv" in said
+    with_logs[0].xcatha(*ACTIVATE, "--also", LOGS)

@@ -231,7 +231,7 @@ def refuse(what, evidence, hint):
 RUN = argparse.Namespace(dryrun=False, changed=False, undoing=False, undo_failed=False,
                          undo=[], children=[], threads=[], secrets=[], pretended={}, signal=None,
                          by_pacemaker=False, tidied=False, asked={}, patience=None, unanswered=[],
-                         engine="", cluster=None)
+                         engine="", cluster=None, vips=[])
 
 log = logging.getLogger("xcatha")
 log.addHandler(logging.NullHandler())  # until there is a file to write to
@@ -817,10 +817,10 @@ def towards(vip):
 
 
 def own_addresses(nic, vip):
-    """The NIC's IPv4 addresses other than the VIP; those of the VIP's own subnet first."""
+    """The NIC's IPv4 addresses that are no VIP; those of this VIP's own subnet first."""
     near = [address for _, address, _ in towards(vip)]
     mine = [address for label, address, _ in addresses()
-            if device_of(label) == device_of(nic) and address != vip]
+            if device_of(label) == device_of(nic) and address not in [vip, *RUN.vips]]
     return sorted(mine, key=lambda address: address not in near)
 
 
@@ -846,7 +846,13 @@ def hardware_addresses():
 
 
 # ---- Virtual IP ----------------------------------------------------------------------------
-# Only the node that holds the lease may have it; see "Lease and guard".
+# Only the node that holds the lease may have it; see "Lease and guard". A pair may have several, on
+# several networks: the first is what the database, xCAT's master and the host name belong to.
+
+def all_vips(opts):
+    """Every VIP of the pair, each with its nic, netmask and host_name (None for no name)."""
+    return [opts, *opts.others]
+
 
 def vip_here(vip):
     """The label of the NIC that holds the VIP on this host, "" if none does."""
@@ -904,17 +910,20 @@ def who_answers(address, nic, ping=True):
 
 
 def check_vip_is_free(opts, early=None):
-    """Refuse when another machine uses the VIP.
+    """Refuse when another machine uses a VIP; all of them are asked for together.
 
     early is a future of when an earlier probe began and of the error that it ended with; one of
     EARLY_PROBE seconds ago will do if it was good.
     """
     began, error = early.result() if early else (0, True)
     if error or time.monotonic() - began > EARLY_PROBE:
-        other = who_answers(opts.vip, opts.nic, ping=not vip_here(opts.vip))
-        if other:
-            refuse("the VIP %s is used by another machine" % opts.vip, "%s answers" % other,
-                   "deactivate or power off that machine, then run this again")
+        with concurrent.futures.ThreadPoolExecutor(len(all_vips(opts))) as pool:
+            answers = {one.vip: pool.submit(who_answers, one.vip, one.nic, not vip_here(one.vip))
+                       for one in all_vips(opts)}
+        for vip, answer in answers.items():
+            if answer.result():
+                refuse("the VIP %s is used by another machine" % vip, "%s answers" % (
+                    answer.result()), "deactivate or power off that machine, then run this again")
     return "used by nobody else"
 
 
@@ -1144,7 +1153,8 @@ def write_hosts(opts, site):
         pretend("may change", "/etc/hosts", True)
         return "depends on xCAT's tables"
     text, hosts = read_text("/etc/hosts"), [
-        (opts.vip, opts.host_name), (physical_address(opts), physical_host_name())]
+        (one.vip, one.host_name) for one in all_vips(opts) if one.host_name] + [
+            (physical_address(opts), physical_host_name())]
     wanted = entries_of_pair(text, hosts, site.get("domain"))
     changed = change_file("/etc/hosts", merge_hosts(text, wanted))
     return "VIP and physical address %s" % ("added" if changed else "already there")
@@ -1540,6 +1550,11 @@ def share_has_data(share):
     return record["finished"] if "finished" in record else os.path.isdir(share + "/etc/xcat")
 
 
+def recorded_vips(record):
+    """[{"vip", "netmask", "host_name"}] of a record, the pair's first; [] without a record."""
+    return [record, *record.get("others", [])] if record else []
+
+
 def read_nodes(share, but=""):
     """{host: what it recorded about itself} of the nodes that were set up, but for one."""
     paths = sorted(glob.glob(state_file(glob.escape(share), "nodes", "*.json")))
@@ -1554,6 +1569,8 @@ def write_node(opts, facts=None):
     make_directory(state_file(share, "nodes"), 0o700)
     node = dict(facts or node_facts(opts), nic=opts.nic,
                 set_up=read_nodes(share).get(name, {}).get("set_up", now()))
+    if opts.others:
+        node["nics"] = {one.vip: one.nic for one in opts.others}
     text = json.dumps(node, indent=1, sort_keys=True) + "\n"
     path = state_file(share, "nodes", name + ".json")
     if read_text(path) == text:
@@ -1618,7 +1635,7 @@ def merge_saved_hosts(taken, saved, here, own):
 def with_saved_hosts(share):
     """/etc/hosts with the changes of the node that was active before."""
     own = {entry.address.partition("%")[0] for entries in psutil.net_if_addrs().values()
-           for entry in entries} - {read_record(share).get("vip")}
+           for entry in entries} - {one["vip"] for one in recorded_vips(read_record(share))}
     return merge_saved_hosts(read_text(TAKEN_HOSTS), read_text(state_file(share, "hosts")),
                              read_text("/etc/hosts"), own)
 
@@ -1802,7 +1819,7 @@ def check_lease_is_free(share, opts):
         move_aside(state_file(share, "lease"), ".replaced")
 
 
-def lease_units(share, vip):
+def lease_units(share, vips):
     """{unit file: its text} of the holder and the fence; in /run, so that a reboot forgets them."""
     script, limit = "%s %s/xcatha.py" % (sys.executable, RUN_DIR), lease_time(share)
     # systemd's own limits are longer than the fence's, or come after them.
@@ -1813,7 +1830,7 @@ def lease_units(share, vip):
              "RequiresMountsFor=" + share, "BindsTo=" + FENCE_UNIT, "After=network.target",
              "StartLimitIntervalSec=0", "", "[Service]",
              "ExecStart=%s --hold-lease %s" % (script, share),
-             "ExecStopPost=%s --lease-lost %s" % (script, "-v " + vip if vip else ""),
+             "ExecStopPost=%s --lease-lost %s" % (script, " ".join("-v " + vip for vip in vips)),
              "FileDescriptorStoreMax=1"]
     fence = ["[Unit]", "Description=xcatha: ends what needs the lease when it is lost",
              "StartLimitIntervalSec=0", "", "[Service]", "ExecStart=%s --fence" % script]
@@ -1821,9 +1838,9 @@ def lease_units(share, vip):
             FENCE_UNIT_FILE: "\n".join(fence + common) + "\n"}
 
 
-def take_lease(share, opts, vip):
-    """This node holds the lease; when it is lost, the VIP (if one is given) goes too."""
-    held, units = lease_held_here(share), lease_units(share, vip)
+def take_lease(share, opts, vips):
+    """This node holds the lease; when it is lost, these VIPs go too."""
+    held, units = lease_held_here(share), lease_units(share, vips)
     # The unit of an older xcatha.py has no fence; it stays as it is until it ends.
     if held and (not exists(FENCE_UNIT_FILE)
                  or all(read_text(path) == text for path, text in units.items())):
@@ -1923,7 +1940,7 @@ def hold_lease(share):
                 break
         # Until its data counts, nobody else may start with this share.
         text = json.dumps({"share": share, "life": life, "last": last, "limit": limit,
-                           "holder": os.getpid(), "vip": vip_of_lease_unit(),
+                           "holder": os.getpid(), "vips": vips_of_lease_unit(),
                            "reboots": mount_of(share)[1] not in UNSHARED
                            and share_has_data(share)})
         write_file(ARMED, text, 0o600)
@@ -2010,21 +2027,24 @@ def keep_address():
         kept = parse_object(read_text(KEPT), KEPT_OPTIONS)
         if not kept or lock_file(lock.fileno()) != "ours":
             return
-        opts = argparse.Namespace(**kept)
-        if host_name() != opts.host_name:
-            say("the host name was taken away; now " + set_host_name(opts.host_name))
-        if (opts.nic, opts.vip, opts.netmask) in addresses() or vip_here(opts.vip) and (
-                not vip_amiss(opts.vip, opts.nic, opts.netmask)):
-            return
-        other = "" if vip_here(opts.vip) else who_answers(opts.vip, opts.nic)
-        say("the VIP was taken away; " + ("left so: %s answers for it" % other if other else
-                                          "now " + add_vip(opts)))
+        if host_name() != kept["host_name"]:
+            say("the host name was taken away; now " + set_host_name(kept["host_name"]))
+        RUN.vips = vips_of_lease_unit()
+        for one in [kept, *kept.get("others", [])]:
+            opts = argparse.Namespace(**one)
+            if (opts.nic, opts.vip, opts.netmask) in addresses() or vip_here(opts.vip) and (
+                    not vip_amiss(opts.vip, opts.nic, opts.netmask)):
+                continue
+            other = "" if vip_here(opts.vip) else who_answers(opts.vip, opts.nic)
+            say("the VIP was taken away; " + ("left so: %s answers for it" % other if other else
+                                              "now " + add_vip(opts)))
 
 
 def remember_address(opts):
     """Let the lease's holder keep VIP and host name from now on (keep_address)."""
     make_directory(RUN_DIR, 0o700)
-    text = json.dumps({name: getattr(opts, name) for name in KEPT_OPTIONS}) + "\n"
+    kept, *others = [{name: getattr(one, name) for name in KEPT_OPTIONS} for one in all_vips(opts)]
+    text = json.dumps(dict(kept, others=others) if others else kept) + "\n"
     if read_text(KEPT) != text:
         write_file(KEPT, text)
 
@@ -2109,15 +2129,15 @@ def end_service(lease, reason, libc):
         """Send what killed processes left in the kernel, while the lease is this node's."""
         place = lease["descriptor"] if "descriptor" in lease else os.open(share, os.O_RDONLY)
         flushed.append(libc.syncfs(place) == 0 or not lease["reboots"])
-    share, vip = lease["share"], vip_of_lease_unit() or lease["vip"]
+    share, RUN.vips = lease["share"], vips_of_lease_unit() or lease.get("vips") or []
     whose, flushed, started = [], [], time.monotonic()
     notify_systemd("WATCHDOG=1")  # on a busy host what comes before the loop takes its time
-    if needing_lease(share) or vip and vip_here(vip):
+    if needing_lease(share) or any(map(vip_here, RUN.vips)):
         beside(tell, "the lease is lost: %s; VIP and services end here" % reason).join(1)
         notify_systemd("WATCHDOG=1")
     # Nothing is waited for that could hang: neither the share nor a command.
     beside(repeat, 1, look)
-    if vip:
+    for vip in RUN.vips:
         beside(repeat, 1, remove_vip, vip)
     wait_until(lambda: whose, (ANSWER - GIVE_UP) * lease["limit"])
     in_order, flushing = whose[:1] == ["ours"], None
@@ -2134,7 +2154,7 @@ def end_service(lease, reason, libc):
             # Not before: systemd then stops what depends on the holder, which may hang.
             kill(lease.pop("holder", None))
         # A VIP that cannot be removed does no harm to the data; its step or the log tells of it.
-        waits = vip and now_is < started + ORDERLY_LIMIT and vip_here(vip)
+        waits = now_is < started + ORDERLY_LIMIT and any(map(vip_here, RUN.vips))
         if not left and not waits:
             ours = whose[-1:] == ["ours"]
             if ours and not in_order and not flushing:
@@ -2984,26 +3004,35 @@ def wrong_masters(opts, site=None):
     wrong = [("site", "clustersite", name, ",".join([opts.vip] + rest))
              for name, rest in [("master", [])] + ([] if left else [("nameservers", others)])
              if opts.vip not in site.get(name, "").split(",")]
-    return wrong + [("network", row["netname"], "tftpserver", opts.vip)
+    return wrong + [("network", row["netname"], "tftpserver", vip_of(row, opts) or opts.vip)
                     for row in table("networks") if row["tftpserver"] in places or (
-                        row["tftpserver"] in UNSET and asks_here(row, opts.nic))]
+                        row["tftpserver"] in UNSET and vip_of(row, opts))]
 
 
-def asks_here(network, nic):
-    """True if the nodes of a row of xCAT's networks can be told to ask the VIP on this NIC."""
+def vip_of(network, opts):
+    """The VIP that the nodes of a row of xCAT's networks can ask, "" for none: their network's own,
+    else the pair's.
+    """
+    with contextlib.suppress(ValueError):  # a mask that is none
+        inside = network_of(network["net"], network["mask"])
+        for one in all_vips(opts):
+            if ipaddress.ip_address(one.vip) in inside:
+                return one.vip
     # A network on another NIC may have no route to it; an address of IPv6 it is not.
     device = device_of(network["mgtifname"].replace("!remote!", ""))
-    return ":" not in network["net"] and device in ("", device_of(nic))
+    return opts.vip if ":" not in network["net"] and device in ("", device_of(opts.nic)) else ""
 
 
 def places_of_nodes(opts, site):
     """{address or host name, short or long: the node of the pair that alone goes by it}."""
     nodes = read_nodes(opts.path)
     places = {node.get("address"): host for host, node in nodes.items()}
-    places.update(dict.fromkeys(own_addresses(opts.nic, opts.vip), physical_host_name()))
+    for one in all_vips(opts):
+        places.update(dict.fromkeys(own_addresses(one.nic, one.vip), physical_host_name()))
     for host in [physical_host_name(), *nodes]:
         places.update(dict.fromkeys(names_of(host, site.get("domain")), host))
-    shared = [None, "", opts.vip, *names_of(opts.host_name, site.get("domain"))]
+    shared = [None, "", *(one.vip for one in all_vips(opts)),
+              *names_of(opts.host_name, site.get("domain"))]
     return {place: host for place, host in places.items() if place not in shared}
 
 
@@ -3276,14 +3305,18 @@ def exports_of(share):
 
 def check_host(opts):
     """This host has a NIC that is up, an address of its own, the tools and a share to write to."""
-    nics, device = psutil.net_if_stats(), device_of(opts.nic)
-    usable = device in nics and (nics[device].isup or vip_here(opts.vip))
-    if device not in nics:
-        yield ("there is no NIC %s" % device, "NICs here: %s" % ", ".join(sorted(nics)),
-               "give the right one with -i")
-    elif not usable:
-        yield ("the NIC %s is down" % device, "its link or its setting is down",
-               "bring it up: ip link set %s up" % device)
+    nics, usable = psutil.net_if_stats(), True
+    for one in all_vips(opts):
+        device = device_of(one.nic)
+        if device not in nics:
+            yield ("there is no NIC %s" % device, "NICs here: %s" % ", ".join(sorted(nics)),
+                   "give the right one with -i")
+        elif not nics[device].isup and not vip_here(one.vip):
+            yield ("the NIC %s is down" % device, "its link or its setting is down",
+                   "bring it up: ip link set %s up" % device)
+        else:
+            continue
+        usable = False
     packages = {"systemctl": "systemd", "ping": "iputils-ping", "arping": "iputils-arping",
                 "hostname": "hostname", "rsync": "rsync", "runuser": "util-linux"}
     missing = [name for name in packages if not have(name)]
@@ -3332,9 +3365,14 @@ def check_pair(opts):
     """The share's record and data, the options and this node's links agree."""
     record, first = read_record(opts.path), read_cfgloc(opts.path)
     yield from check_recorded(opts, "vip", "netmask", "dbtype", "host_name")
+    recorded, vips = [one["vip"] for one in recorded_vips(record)], [
+        one.vip for one in all_vips(opts)]
+    if recorded[1:] and recorded[1:] != vips[1:]:
+        yield ("the further VIPs differ from the pair's", "recorded: " + " ".join(recorded[1:]),
+               "give each of them with its -i, or none; see the README, Several networks")
     for name, node in read_nodes(opts.path).items():
-        if node.get("address") == opts.vip:
-            yield ("the VIP %s is %s's physical address" % (opts.vip, name),
+        if node.get("address") in vips:
+            yield ("the VIP %s is %s's physical address" % (node["address"], name),
                    "recorded on the share", "choose an address that no node has")
         elsewhere = name == physical_host_name() and node["address"] not in {
             address for _, address, _ in addresses()}
@@ -3347,11 +3385,12 @@ def check_pair(opts):
     if bound and not record and not share_has_data(opts.path):
         yield ("%s holds nothing of this node's pair" % opts.path, "this node is a member of one",
                "mount the pair's share; for a new pair see the README, Dismantling a pair, first")
-    taken = [name for name in [physical_host_name(), *read_nodes(opts.path)]
-             if name.split(".")[0] == (opts.host_name or "").split(".")[0]]
-    if taken and "host_name" not in record:
-        yield ("the VIP's host name %s is a node's own" % opts.host_name,
-               "%s boots with it" % taken[0], "choose a name for the VIP alone with -n")
+    for one in all_vips(opts):
+        taken = [name for name in [physical_host_name(), *read_nodes(opts.path)]
+                 if name.split(".")[0] == (one.host_name or "").split(".")[0]]
+        if taken and one.vip not in recorded:
+            yield ("the VIP's host name %s is a node's own" % one.host_name,
+                   "%s boots with it" % taken[0], "choose a name for the VIP alone with -n")
     for path in opts.also:
         others = [other for other in directories_to_link(opts, record) if other != path]
         inside = [place for place in (*NEVER_LINKED, opts.path, *others) if lies_in(place, path)]
@@ -3573,6 +3612,11 @@ def run_checks(opts, checks):
     raise_all(errors)
     opts.path = os.path.realpath(opts.path)
     fill_in_from_share(opts)
+    for one in opts.others:
+        if device_of(one.nic) not in psutil.net_if_stats():
+            refuse("the NIC of the further VIP %s is not known" % one.vip,
+                   "recorded of this node: %s" % (one.nic or "nothing"),
+                   "give it: -v %s -i %s -v %s -i NIC" % (opts.vip, opts.nic, one.vip))
     for check in checks:
         errors.append(error_of(collect, check))
     raise_all(errors)
@@ -3580,10 +3624,18 @@ def run_checks(opts, checks):
 
 def fill_in_from_share(opts):
     """Options that were not given come from the record, the shared cfgloc or the defaults."""
-    record = read_record(opts.path)
-    near = [mask for label, _, mask in (towards(opts.vip) if opts.vip else [])
-            if not opts.nic or device_of(label) == device_of(opts.nic)]
-    opts.netmask = opts.netmask or record.get("netmask") or (near + ["255.255.255.0"])[0]
+    record, me = read_record(opts.path), read_nodes(opts.path).get(physical_host_name(), {})
+    further = {one["vip"]: one for one in record.get("others", [])}
+    opts.others = opts.others or [argparse.Namespace(vip=vip, nic=me.get("nics", {}).get(
+        vip, next((device_of(label) for label, *_ in towards(vip)), "")), netmask=None,
+        host_name=None) for vip in further]
+    RUN.vips = [one.vip for one in all_vips(opts) if one.vip]
+    for one, known in zip(all_vips(opts), [record] + [
+            further.get(one.vip, {}) for one in opts.others]):
+        near = [mask for label, _, mask in (towards(one.vip) if one.vip else [])
+                if not one.nic or device_of(label) == device_of(one.nic)]
+        one.netmask = one.netmask or known.get("netmask") or (near + ["255.255.255.0"])[0]
+        one.host_name = one.host_name or known.get("host_name")
     cfgloc = read_cfgloc(opts.path)
     found = engine_named_in(cfgloc) if cfgloc or share_has_data(opts.path) else "postgresql"
     opts.dbtype = opts.dbtype or record.get("dbtype") or found or "sqlite"
@@ -3591,7 +3643,7 @@ def fill_in_from_share(opts):
     pair_cluster(cfgloc)
     known = [names[0] for address, names in parse_hosts(read_text("/etc/hosts"))
              if address == opts.vip]
-    opts.host_name = opts.host_name or record.get("host_name") or next(iter(known), None)
+    opts.host_name = opts.host_name or next(iter(known), None)
 
 
 # ---- Steps of the commands ------------------------------------------------------------------
@@ -3617,6 +3669,9 @@ def begin_record(opts, state):
         change_file(path, before)
     on_failure(restore_record, read_text(path, None))
     pair = {name: getattr(opts, name) for name in ("vip", "netmask", "host_name", "dbtype")}
+    if opts.others:
+        pair["others"] = [{name: getattr(one, name) for name in ("vip", "netmask", "host_name")}
+                          for one in opts.others]
     write_record(share, finished=share_has_data(share), released=False,
                  active={"host": physical_host_name(), "since": now(), "state": state},
                  console=services_in_use(share)["console"], **pair)
@@ -3658,7 +3713,8 @@ def is_set_up(opts, view):
     record, me = read_record(opts.path), view["host"]
     return bool(record and me in read_nodes(opts.path) and active_node(record) != me
                 and xcat_installed() and view["host_name"]["running"] == me
-                and not (view["vip"]["nic"] or unguarded_units() or wrong_cfgloc()
+                and not (view["vip"]["nic"] or any(view["further_vips"].values())
+                         or unguarded_units() or wrong_cfgloc()
                          or share_from_links() or is_running(LEASE_UNIT)
                          or any(state["running"] or state["enabled"]
                                 for state in view["services"].values())))
@@ -3675,10 +3731,12 @@ def is_serving(opts):
 def is_active(opts):
     """True if this node is the active one and has no problem that activate would fix."""
     share, record = opts.path, read_record(opts.path)
-    if not is_active_record(record) or not lease_held_here(share):
+    if not is_active_record(record) or not lease_held_here(share) or (
+            [one.vip for one in all_vips(opts)] != [one["vip"] for one in recorded_vips(record)]):
         return False
     view = dict(observe(opts.vip, unit_states()), record=record, lease={"held_here": True},
-                share={"path": share}, nodes={physical_host_name(): {"nic": opts.nic}})
+                share={"path": share}, nodes={physical_host_name(): {
+                    "nic": opts.nic, "nics": {one.vip: one.nic for one in opts.others}}})
     if (list(active_problems(view)) or unguarded_units() or wrong_cfgloc()
             or set(directories_to_link(opts, record)) - set(linked_into(share))
             or any(state["enabled"] for state in view["services"].values())):
@@ -3703,6 +3761,7 @@ def observe(vip, states):
     return {"host": physical_host_name(),
             "host_name": {"running": host_name(), "physical": physical_host_name()},
             "vip": {"address": vip, "nic": vip_here(vip) if vip else ""},
+            "further_vips": {further: vip_here(further) for further in RUN.vips if further != vip},
             "links": {path: link_target(path) for path in all_directories() if link_target(path)},
             "database": {"working_directories": sorted(set(processes_of("database").values()))},
             "services": states and {
@@ -3714,6 +3773,7 @@ def picture(opts, states):
     """What activate and deactivate change, as [(what, how it is now)]; states as observe's."""
     share, view = opts.path, observe(opts.vip, states)
     rows = [("VIP", view["vip"]["nic"] or "not here"),
+            *(("VIP " + vip, nic or "not here") for vip, nic in view["further_vips"].items()),
             ("host name", view["host_name"]["running"]),
             ("links", str(len(linked_into(share)))),
             ("database in", " ".join(view["database"]["working_directories"]) or "-")]
@@ -3811,9 +3871,10 @@ def finish(opts, failed, not_done=()):
     if opts.command == "setup":  # what is left for the administrator
         for line, change in mounts_at_boot("", directories_to_link(opts, read_record(opts.path))):
             warn("%s; change it: %s" % (line, change))
-        for place, line, change in persistent_vip(opts.vip):
-            warn("the VIP %s would come up at boot: %s has `%s`; %s" % (
-                opts.vip, place, line, change))
+        for one in all_vips(opts):
+            for place, line, change in persistent_vip(one.vip):
+                warn("the VIP %s would come up at boot: %s has `%s`; %s" % (
+                    one.vip, place, line, change))
     return code
 
 
@@ -3850,7 +3911,8 @@ def setup(opts):
         check_vip_is_free(opts)  # before the first change; asked again under the lease
         step("State directory", make_directory, state_file(share), 0o700, books=True)
         # Where an existing node's own address becomes the VIP, it is not lost with the lease yet.
-        step("Lease", take_lease, share, opts, "" if vip_here(opts.vip) else opts.vip)
+        step("Lease", take_lease, share, opts, [
+            one.vip for one in all_vips(opts) if not vip_here(one.vip)])
         begin_record(opts, "setting up")
     first = not joining and not share_has_data(share)  # certain only under the lease
     step("Earlier attempt", take_back, share, books=True)
@@ -3858,7 +3920,8 @@ def setup(opts):
     # xCAT's installer and its tables take the address and the name that the node has then.
     if not joining:
         step("Is the VIP free?", check_vip_is_free, opts)
-        step("Virtual IP", add_vip, opts, True)
+        for one in all_vips(opts):
+            step("Virtual IP", add_vip, one, True)
         step("Host name", set_host_name, opts.host_name)
         step("/etc/hosts", write_hosts, opts, {})
         step("/etc/resolv.conf", set_nameserver, opts.vip, True, failed=[])
@@ -3933,13 +3996,14 @@ def activate(opts):
         # The lease first: until this node holds it, the other one may write to the share.
         on_failure(restore_units, states)
         step("State directory", make_directory, state_file(share), 0o700, books=True)
-        step("Lease", take_lease, share, opts, opts.vip)
+        step("Lease", take_lease, share, opts, [one.vip for one in all_vips(opts)])
         directories = directories_to_link(opts, read_record(share))
         begin_record(opts, "activating")
 
         # The VIP before the services: a database that starts without it never listens on it.
         step("Is the VIP free?", check_vip_is_free, opts, early)
-        step("Virtual IP", add_vip, opts)
+        for one in all_vips(opts):
+            step("Virtual IP", add_vip, one)
         step("Host name", set_host_name, opts.host_name)
         step("Saved hosts file", take_saved_hosts, share, failed=down, books=True)
         step("/etc/hosts", write_hosts, opts, {})
@@ -4069,6 +4133,9 @@ def stand_by(opts, state, states):
         step("Linked directories", unlink_all, opts.path, failed=failed)
 
     # The VIP late: until here it still led administrators and clients to this node.
+    for vip in dict.fromkeys([one.vip for one in opts.others] + vips_of_lease_unit()):
+        if vip != opts.vip:
+            step("Virtual IP", remove_vip, vip, failed=failed)
     step("Virtual IP", give_up_vip, opts, failed=failed)
     # A lambda, so that an empty /etc/hostname is an error of this step alone.
     step("Host name", lambda: set_host_name(physical_host_name()), failed=failed)
@@ -4130,7 +4197,8 @@ def look_around(opts):
         except HAError as error:
             view["problems"].append({"problem": error.what, "fix": error.hint})
             view["unseen"].append("the share: %s (%s)" % (error.what, error.evidence))
-        vip = opts.vip or view["record"].get("vip") or vip_of_lease_unit() or ""
+        RUN.vips = [one["vip"] for one in recorded_vips(view["record"])] or vips_of_lease_unit()
+        vip = opts.vip or next(iter(RUN.vips), "")
         answer = pool.submit(neighbour, vip) if vip and not vip_here(vip) else None
     view["pacemaker"] = pacemaker.result()
     try:
@@ -4156,9 +4224,14 @@ def look_around(opts):
     return view
 
 
+def vips_of_lease_unit():
+    """The VIPs that the lease unit of this boot would drop."""
+    return re.findall(r" -v (\S+)", read_text(LEASE_UNIT_FILE).partition("--lease-lost")[2])
+
+
 def vip_of_lease_unit():
-    """The VIP that the lease unit of this boot would drop, None without one."""
-    return (re.findall(r"--lease-lost -v (\S+)", read_text(LEASE_UNIT_FILE)) + [None])[0]
+    """The first of them, None without one."""
+    return next(iter(vips_of_lease_unit()), None)
 
 
 def neighbour(address):
@@ -4241,8 +4314,8 @@ def problems(view):
     for unit, state in view["services"].items():
         if state["enabled"]:
             yield "%s starts at boot" % short_names(unit), "systemctl disable " + unit
-    if view["vip"]["address"]:
-        for place, line, change in persistent_vip(view["vip"]["address"]):
+    for vip in filter(None, [view["vip"]["address"], *view["further_vips"]]):
+        for place, line, change in persistent_vip(vip):
             yield "the VIP comes up at boot: %s has `%s`" % (place, line), change
 
 
@@ -4257,14 +4330,16 @@ def active_problems(view):
         yield "the record says active, but the lease is not held: %s (see %s)" % (
             "it was lost" if view["lease"].get("boot") == boot_id() else
             "this node has started again since", LOG_FILE), again
-    if not view["vip"]["nic"]:
-        yield "the VIP %s is not here" % record["vip"], again
-    elif "nic" in view["nodes"].get(view["host"], {}):
-        nic = view["nodes"][view["host"]]["nic"]
-        amiss = vip_amiss(record["vip"], nic, record["netmask"])
-        if amiss:
-            yield "the VIP is %s, not /%d on %s" % (amiss, network_of(
-                record["vip"], record["netmask"]).prefixlen, nic), again
+    me, here = view["nodes"].get(view["host"], {}), dict(
+        view["further_vips"], **{record["vip"]: view["vip"]["nic"]})
+    for vip, mask in [(one["vip"], one["netmask"]) for one in recorded_vips(record)]:
+        nic = dict(me.get("nics", {}), **{record["vip"]: me.get("nic")}).get(vip)
+        amiss = vip_amiss(vip, nic, mask) if here.get(vip) and nic else ""
+        if not here.get(vip):
+            yield "the VIP %s is not here" % vip, again
+        elif amiss:
+            yield "the VIP is %s, not /%d on %s" % (amiss, network_of(vip, mask).prefixlen, nic), (
+                again)
     if view["host_name"]["running"] != record["host_name"]:
         yield "the host name is %s, not %s" % (view["host_name"]["running"],
                                                record["host_name"]), again
@@ -4289,8 +4364,7 @@ def xcat_problems(view):
     running = {state["kind"] for state in view["services"].values() if state["running"]}
     if "xcatd" not in running:
         return
-    opts = argparse.Namespace(vip=view["record"]["vip"], nic=view["vip"]["nic"] or "-",  # no NIC
-                              host_name=view["record"]["host_name"], path=view["share"]["path"])
+    opts = opts_of(view)
     cfgloc = re.search(r"host=([^|;\s]*)", read_cfgloc())
     if cfgloc and cfgloc.group(1) != opts.vip:
         yield "cfgloc names %s, not the VIP" % cfgloc.group(1), (
@@ -4307,7 +4381,8 @@ def xcat_problems(view):
         rows = [("site", "clustersite", site)] + [
             ("network", row["netname"], row) for row in networks] + [
                 ("node", row["node"], row) for row in table("noderes") + table("nodehm")]
-        wrong = {(kind, name, attribute): ("%s, " % value, with_vip(value, places, opts.vip))
+        wrong = {(kind, name, attribute): ("%s, " % value, with_vip(
+            value, places, kind == "network" and vip_of(row, opts) or opts.vip))
                  for kind, name, row in rows for attribute, value in row.items()
                  if value and attribute not in NEVER_SERVERS}
         wrong.update(((kind, name, attribute), ("", value))
@@ -4340,6 +4415,15 @@ def xcat_problems(view):
     except HAError as error:
         if not RUN.unanswered:
             yield "%s (%s)" % (error.what, error.evidence), error.hint
+
+
+def opts_of(view):
+    """The active node's options, as far as the look at it shows them ("-" is no NIC)."""
+    first, *others = [argparse.Namespace(
+        vip=one["vip"], host_name=one["host_name"], nic=vip_here(one["vip"]) or "-")
+        for one in recorded_vips(view["record"])]
+    vars(first).update(others=others, path=view["share"]["path"])
+    return first
 
 
 def boot_file_problems(opts, places):
@@ -4386,8 +4470,8 @@ def standby_problems(view):
     lost = [path for path in all_directories() if not exists(path) and backups_of(path)]
     if lost:
         yield "local directories that are not back in place: " + " ".join(lost), clean
-    if view["vip"]["nic"]:
-        yield "the VIP is on %s of a standby" % view["vip"]["nic"], clean
+    for nic in filter(None, [view["vip"]["nic"], *view["further_vips"].values()]):
+        yield "the VIP is on %s of a standby" % nic, clean
     if view["host_name"]["running"] != view["host_name"]["physical"]:
         yield "the host name is still %s" % view["host_name"]["running"], clean
     running = [unit for unit, state in view["services"].items() if state["running"]]
@@ -4448,7 +4532,8 @@ def notes(view):
         with contextlib.suppress(HAError):  # the problems tell what xCAT has against it
             site = {row["key"]: row["value"] for row in table("site")}
             for row in table("networks") if not why_not("DHCP", site) else []:
-                unset = [name for name in ("logservers", "ntpservers") if asks_here(row, nic)
+                vip = vip_of(row, opts_of(view))
+                unset = [name for name in ("logservers", "ntpservers") if vip
                          and row.get(name) in UNSET and site.get(name, "") in UNSET]
                 if unset:
                     yield "DHCP names this node's own address as %s of %s" % (
@@ -4537,6 +4622,8 @@ def status(opts):
     active = record.get("active") or {}
     rows = [("VIP", "%s %s" % (vip["address"] or "unknown", "on " + vip["nic"] if vip["nic"] else
                                "at " + vip["answered_by"] if vip["answered_by"] else "not here")),
+            *(("", "%s %s" % (further, "on " + nic if nic else "not here"))
+              for further, nic in view["further_vips"].items()),
             ("host name", "%(running)s (physical: %(physical)s)" % view["host_name"]),
             ("share", view["share"]["path"] or "unknown"),
             ("links", " ".join(view["links"]) or "none"),
@@ -4584,6 +4671,7 @@ def guide(opts):
         """Fill in what the share knows."""
         opts.vip = opts.vip or read_record(opts.path).get("vip")
         opts.nic = opts.nic or read_nodes(opts.path).get(physical_host_name(), {}).get("nic")
+        RUN.vips = [one["vip"] for one in recorded_vips(read_record(opts.path))]
     opts.path = opts.path or find_share(opts)
     opts.vip = opts.vip or vip_of_lease_unit()
     if opts.path and share_state(opts.path) == "answers":
@@ -4609,6 +4697,8 @@ def guide(opts):
         say("%s with:" % opts.command)
         for name in dict.fromkeys(["path"] + needed):
             say("  %s %s" % (FLAGS[name], getattr(opts, name)))
+        for vip in [one.vip for one in opts.others] or RUN.vips[1:]:
+            say("  -v " + vip)
     answer = "Y" if opts.yes else ""
     for _ in range(0 if opts.yes else 5):  # what is no answer by then counts as no
         say("Continue? [[Y]es/[N]o/[D]ryrun]:")
@@ -4695,7 +4785,9 @@ def run_agent(action):
     if missing:
         say(EXIT_REASON + "not configured: " + ", ".join(missing), sys.stderr)
         return OCF_ERR_CONFIGURED
-    options = [word for name, value in given.items() if value
+    lists = {name: (value or "").split() for name, value in given.items()}  # vip="A B" nic="a b"
+    options = [word for number in range(max(map(len, lists.values())))
+               for name, values in lists.items() for value in values[number:number + 1]
                for word in ("--" + name.replace("_", "-"), value)]
     # The parser requires a command; a wrong parameter ends in its exit code 2, OCF_ERR_ARGS.
     opts = parse(["--status"] + options)
@@ -4727,12 +4819,13 @@ def run_agent(action):
 
 def active_parts(opts):
     """{part of an active node: (up, left at least in part)}; looks at this host, not the share."""
-    share, vip = share_from_links() or opts.path or "", opts.vip or vip_of_lease_unit()
-    working, vip_is_here = bool(works_on(share)), bool(vip and vip_here(vip))
+    share, vips = share_from_links() or opts.path or "", dict.fromkeys(
+        [one.vip for one in all_vips(opts) if one.vip] + vips_of_lease_unit())
+    working, here = bool(works_on(share)), [bool(vip_here(vip)) for vip in vips]
     needs_server = any(exists(guard_file(unit)) for unit in units_of("database"))
     xcatd_is_left = active_state("xcatd.service") not in DOWN or bool(processes_of("xcatd"))
     return {"the lease": (is_running(LEASE_UNIT), active_state(LEASE_UNIT) not in DOWN),
-            "the VIP": (vip_is_here, vip_is_here),
+            "the VIP": (bool(here) and all(here), any(here)),
             "the database": (working or not needs_server, working),
             "xcatd": (is_running("xcatd.service"), xcatd_is_left and is_member())}
 
@@ -4817,7 +4910,7 @@ def build_parser():
         epilog="exit: 0 done, 1 failed and undone, 2 usage, 3 refused, 4 done but a service is\n"
                "      down, 5 stopped part-way. Log: " + LOG_FILE)
     check = {kind: functools.partial(option_value, kind) for kind in (
-        "address", "netmask", "host", "directory", "engine", "text")}
+        "directory", "engine", "text")}
     command = parser.add_mutually_exclusive_group(required=True)
     for flags, words in ((("-s", "--setup"), "set this node up as a member of the pair"),
                          (("-a", "--activate"), "make this node the active one"),
@@ -4831,11 +4924,16 @@ def build_parser():
     command.add_argument("--lease-lost", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("-p", "--path", type=check["directory"],
                         help="the shared directory, mounted")
-    parser.add_argument("-v", "--vip", "--virtual-ip", type=check["address"], help="the virtual IP")
-    parser.add_argument("-i", "--nic", help="its NIC, or an alias such as eth0:0")
-    parser.add_argument("-n", "--host-name", type=check["host"], help="its host name")
-    parser.add_argument("-m", "--netmask", type=check["netmask"],
-                        help="its netmask; default: as recorded, else that of the NIC's network")
+    for flags, name, kind, words in (
+            (("-v", "--vip", "--virtual-ip"), "vip", "address", "the virtual IP (VIP)"),
+            (("-i", "--nic"), "nic", "text", "its NIC, or an alias such as eth0:0"),
+            (("-n", "--host-name"), "host_name", "host", "its host name"),
+            (("-m", "--netmask"), "netmask", "netmask",
+             "its netmask; default: as recorded, else that of the NIC's network. A pair on several "
+             "networks has these four again for each further VIP")):
+        parser.add_argument(*flags, dest="given", action="append", metavar=name.upper(), help=words,
+                            type=lambda text, name=name, kind=kind: (
+                                name, option_value(kind, text)))
     parser.add_argument("-t", "--dbtype", type=check["engine"], metavar="ENGINE",
                         help="postgresql (default), mysql, mariadb or sqlite")
     parser.add_argument("--dryrun", action="store_true", help="check and say, change nothing")
@@ -4864,14 +4962,28 @@ def build_parser():
 
 
 def parse(argv):
-    """The options of a command line; -d takes any -i, because it finds the VIP where it is."""
+    """The options of a command line; -d takes any -i, because it finds the VIP where it is.
+
+    The next VIP begins where one of its options comes that the VIP before it has already.
+    """
     parser = build_parser()
     opts = parser.parse_args(argv)
+    found = [{}]
+    for name, value in opts.given or []:
+        found += [{}] if name in found[-1] else []
+        found[-1][name] = value
+    found = [dict(dict.fromkeys(KEPT_OPTIONS), **one) for one in found]
     try:
-        opts.nic = option_value("NIC", opts.nic) if (
-            opts.nic and opts.command != "deactivate") else None
+        for one in found:
+            one["nic"] = option_value("NIC", one["nic"]) if (
+                one["nic"] and opts.command != "deactivate") else None
     except argparse.ArgumentTypeError as error:
         parser.error("argument -i/--nic: %s" % error)
+    vips, nics = ([one[name] for one in found] for name in ("vip", "nic"))
+    if len(found) > 1 and opts.command in ("setup", "activate") and (
+            None in vips + nics or len(set(vips)) + len(set(nics)) < 2 * len(found)):
+        parser.error("of several VIPs, each needs its own -v and -i")
+    vars(opts).update(found[0], others=[argparse.Namespace(**one) for one in found[1:]])
     return opts
 
 

@@ -60,5 +60,6 @@ def opts():
         dbtype="postgresql",
         exclude=[],
         also=[],
+        others=[],
         peer_is_off=False,
     )

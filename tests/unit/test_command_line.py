@@ -195,3 +195,27 @@ def test_version_of_xcat_is_not_given_together_with_its_source(capsys):
         xcatha.build_parser().parse_args(line)
     assert end.value.code == 2
     assert "--xcat-version: not allowed with argument --xcat-core" in capsys.readouterr().err
+
+
+# ---- Several VIPs ----------------------------------------------------------------------------
+
+
+def test_further_vips_begin_where_an_option_comes_again():
+    opts = xcatha.parse("-a -p /HA -v 10.5.106.50 -i eth0:0 -m 255.0.0.0 "
+                        "-i eth1:0 -v 192.168.7.50 -n hamn-bmc -v 172.16.0.50 -i eth1:1".split())
+    assert (opts.vip, opts.nic, opts.netmask, opts.host_name) == (
+        "10.5.106.50", "eth0:0", "255.0.0.0", None)
+    assert [vars(one) for one in opts.others] == [
+        {"vip": "192.168.7.50", "nic": "eth1:0", "netmask": None, "host_name": "hamn-bmc"},
+        {"vip": "172.16.0.50", "nic": "eth1:1", "netmask": None, "host_name": None}]
+
+
+@pytest.mark.parametrize("words", [
+    "-v 10.5.106.50 -i eth0:0 -v 192.168.7.50", "-v 10.5.106.50 -v 192.168.7.50 -i a -i b",
+    "-v 10.5.106.50 -i eth0:0 -v 10.5.106.50 -i eth1:0",
+    "-v 10.5.106.50 -i eth0:0 -v 192.168.7.50 -i eth0:0"])
+def test_each_of_several_vips_needs_an_address_and_a_nic_of_its_own(capsys, words):
+    with pytest.raises(SystemExit) as end:
+        xcatha.parse(["-a", *words.split()])
+    assert end.value.code == 2
+    assert "of several VIPs, each needs its own -v and -i" in capsys.readouterr().err

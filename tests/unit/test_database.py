@@ -1,5 +1,7 @@
 """The database's settings: access lines, listeners, cfgloc, versions."""
 
+import argparse
+
 import pytest
 
 import xcatha
@@ -245,19 +247,28 @@ def test_what_names_one_node_of_the_pair_gets_the_vip_instead(value, wanted):
     assert xcatha.with_vip(value, PLACES, "VIP") == wanted
 
 
+FIRST, SECOND = "10.5.106.50", "192.168.7.50"
+
+
 @pytest.mark.parametrize(
-    "net, nic, here",
+    "net, mask, nic, vip",
     [
-        ("10.0.0.0", "eth0", True),
-        ("10.0.0.0", "eth0:0", True),
-        ("172.16.0.0", "!remote!eth0", True),
-        ("172.16.0.0", "", True),
-        ("192.168.1.0", "eth1", False),
-        ("fd00::", "eth0", False),
+        ("10.0.0.0", "255.0.0.0", "eth0", FIRST),
+        ("10.0.0.0", "255.0.0.0", "eth0:0", FIRST),
+        ("172.16.0.0", "255.240.0.0", "!remote!eth0", FIRST),
+        ("172.16.0.0", "255.240.0.0", "", FIRST),
+        ("172.16.0.0", "<xcatmaster>", "", FIRST),
+        ("192.168.1.0", "255.255.255.0", "eth1", ""),
+        ("192.168.7.0", "255.255.255.0", "eth1", SECOND),
+        ("192.168.7.0", "255.255.255.0", "", SECOND),
+        ("fd00::", "64", "eth0", ""),
     ],
 )
-def test_network_on_another_nic_or_of_ipv6_does_not_follow_the_vip(net, nic, here):
-    assert xcatha.asks_here({"net": net, "mgtifname": nic}, "eth0:0") == here
+def test_network_asks_its_own_vip_or_the_pairs_but_none_on_a_nic_without(
+    opts, net, mask, nic, vip
+):
+    opts.others = [argparse.Namespace(vip=SECOND, nic="eth1:0")]
+    assert xcatha.vip_of({"net": net, "mask": mask, "mgtifname": nic}, opts) == vip
 
 
 # ---- conserver.cf ------------------------------------------------------------------------------

@@ -211,12 +211,13 @@ def test_filesystem_without_locks_is_told_from_a_held_lock(monkeypatch, error):
 
 def test_units_of_the_lease_are_of_type_notify_and_its_end_drops_the_vip(mounts):
     mounts(("/HA", "ext4", "rw"))
-    units = xcatha.lease_units("/HA", "10.5.106.50")
+    units = xcatha.lease_units("/HA", ["10.5.106.50", "192.168.7.50"])
     lease, fence = (units[path].splitlines() for path in (
         xcatha.LEASE_UNIT_FILE, xcatha.FENCE_UNIT_FILE))
     assert {"Type=notify", "RequiresMountsFor=/HA", "BindsTo=xcatha-fence.service"} < set(lease)
     assert any(line.startswith("ExecStart=") and "--hold-lease /HA" in line for line in lease)
-    assert any(line.startswith("ExecStopPost=") and "10.5.106.50" in line for line in lease)
+    assert any(line.startswith("ExecStopPost=") and line.endswith(
+        "--lease-lost -v 10.5.106.50 -v 192.168.7.50") for line in lease)
     assert any(line.startswith("ExecStart=") and line.endswith("--fence") for line in fence)
     assert not any("/HA" in line for line in fence)
 

@@ -3365,6 +3365,10 @@ def check_pair(opts):
     """The share's record and data, the options and this node's links agree."""
     record, first = read_record(opts.path), read_cfgloc(opts.path)
     yield from check_recorded(opts, "vip", "netmask", "dbtype", "host_name")
+    for path in glob.glob(state_file(glob.escape(opts.path), "nodes", "*.json")):
+        if not parse_object(read_text(path), NODE_KEYS):
+            yield ("%s cannot be read" % path, "it is no JSON object with " + ", ".join(NODE_KEYS),
+                   "mv {0} {0}.bad, then run -s on that node, which writes it anew".format(path))
     recorded, vips = [one["vip"] for one in recorded_vips(record)], [
         one.vip for one in all_vips(opts)]
     if recorded[1:] and recorded[1:] != vips[1:]:
@@ -4028,7 +4032,9 @@ def activate(opts):
     # DNS and DHCP need the database and the complete /etc/hosts, not xcatd: they begin beside it.
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         hosts = read_text("/etc/hosts")
-        made = begin_makers(pool, record.get("served", []) if fresh else [])
+        # SQLite's file is not shared with an xcatd that starts.
+        made = begin_makers(pool, record.get("served", []) if fresh and opts.dbtype != "sqlite"
+                            else [])
         try:
             step("xcatd", start_xcatd)
         except HAError:  # a maker that cannot reach the database would wait for minutes

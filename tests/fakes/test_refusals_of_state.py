@@ -118,6 +118,16 @@ def test_record_that_cannot_be_understood(members, text, remedy):
     assert remedy in refused(members[0], *ACTIVATE)
 
 
+def test_record_of_a_node_that_cannot_be_understood(members):
+    host1, host2 = members
+    host1.path("/HA/.xcatha/nodes/host2.json").write_text("{")
+    said = refused(host1, *ACTIVATE)
+    assert "/HA/.xcatha/nodes/host2.json cannot be read" in said
+    host1.succeed("sh", "-c", re.search("next: (mv .*), then run -s on that node", said)[1])
+    host2.xcatha(*SETUP)
+    host1.xcatha(*ACTIVATE)
+
+
 def test_share_whose_cfgloc_names_another_database(members):
     members[0].path("/HA/etc/xcat/cfgloc").write_text("")
     said = refused(members[0], *ACTIVATE)

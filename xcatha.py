@@ -100,7 +100,8 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # The beginnings of lines that a terminal shows in red, yellow or green (ECMA-48).
 COLOURS = {"PROBLEM": 31, "ERROR": 31, "WARNING": 33, "This machine is set": 32}
 # What other parts rely on in the share's files; a file that lacks any of it is not believed.
-RECORD_KEYS = ("format", "vip", "netmask", "host_name", "dbtype", "finished", "released", "active")
+RECORD_KEYS = ("vip", "netmask", "host_name", "dbtype", "state", "host", "since", "lease")
+RECORD_KEYS_1 = ("vip", "netmask", "host_name", "dbtype", "finished", "released", "active")
 NODE_KEYS = ("address", "nic", "mac", "os", "xcat", "database", "ssh_key", "set_up")
 PASSWORD_VARIABLES = ("XCATPGPW", "XCATMYSQLADMIN_PW", "XCATMYSQLROOT_PW")
 
@@ -1513,19 +1514,36 @@ def state_file(share, *names):
     return os.path.join(share, ".xcatha", *names)
 
 
+# The states of a record: what its host does or, in the last two, did last. The data on the share
+# are complete in all but UNFINISHED; its lease is the one that was let go last.
+#
+#   setting up   the first node's setup is at work        unfinished   it ended before the end
+#   trying       a further node's setup is at work        standby      nobody is active
+#   activating   -a is at work                            active       -a came to its end
+UNFINISHED, NOBODY = ("setting up", "unfinished"), ("unfinished", "standby")
+
+
 def read_record(share):
-    """What the lease holder recorded in cluster.json; {} where there is no record."""
+    """What the lease holder recorded in cluster.json, in format 2; {} where there is no record."""
     path = state_file(share, "cluster.json")
     text = read_text(path)
-    record = parse_object(text, RECORD_KEYS)
-    known = parse_object(text, ["format"]).get("format", 1)
-    if known != 1:
+    known = parse_object(text, ["format"]).get("format", 2)
+    keys = RECORD_KEYS_1 if known == 1 else RECORD_KEYS
+    record = parse_object(text, ("format",) + keys)
+    if known not in (1, 2):
         refuse("the record %s is of format %s" % (path, known),
-               "this version knows format 1", "use the newer xcatha.py on both nodes")
+               "this version knows formats 1 and 2", "use the newer xcatha.py on both nodes")
     if text and not record:
         refuse("the record %s cannot be read" % path,
-               "it is no JSON object with " + ", ".join(RECORD_KEYS),
+               "it is no JSON object with " + ", ".join(keys),
                "restore it from a backup of the share")
+    if known == 1:
+        finished, released, last = (record.pop(name) for name in ("finished", "released", "active"))
+        state = (last or {}).get("state", "active")
+        record.update(host="", since="", lease=record.pop("released_lease", None))
+        record.update(last or {}, format=2, state=(
+            ("standby" if finished else "unfinished") if released or not last else
+            "trying" if finished and state == "setting up" else state))
     return record
 
 
@@ -1540,14 +1558,14 @@ def parse_object(text, keys):
 
 def write_record(share, **changes):
     """Change cluster.json; only for the node that holds the lease."""
-    record = dict(read_record(share), format=1, **changes)
+    record = dict(read_record(share), format=2, **changes)
     write_file(state_file(share, "cluster.json"), json.dumps(record, indent=1) + "\n", 0o600)
 
 
 def share_has_data(share):
     """True if the share holds a finished set; one of the 2018 script has no record."""
     record = read_record(share)
-    return record["finished"] if "finished" in record else os.path.isdir(share + "/etc/xcat")
+    return record["state"] not in UNFINISHED if record else os.path.isdir(share + "/etc/xcat")
 
 
 def recorded_vips(record):
@@ -1589,13 +1607,12 @@ def add_history(share, event):
 
 def is_active_record(record):
     """True if the record says that this node is active and complete."""
-    return ((record.get("active") or {}).get("state") == "active"
-            and active_node(record) == physical_host_name())
+    return record.get("state") == "active" and record["host"] == physical_host_name()
 
 
 def active_node(record):
-    """The node that a record names as active or activating and not released, "" if none."""
-    return "" if record.get("released", True) else (record.get("active") or {}).get("host", "")
+    """The node that a record names as active or at work, "" if none."""
+    return "" if record.get("state", "standby") in NOBODY else record["host"]
 
 
 def save_hosts(share):
@@ -1790,7 +1807,7 @@ def is_let_go(share):
     record, lease = read_record(share), read_lease(share)
     return (active_node(record) in ("", physical_host_name())
             and (not lease or lease["host"] == physical_host_name()
-                 or lease.get("nonce") == record.get("released_lease")))
+                 or lease.get("nonce") == record.get("lease")))
 
 
 def check_lease_is_free(share, opts):
@@ -3554,11 +3571,11 @@ def check_alike(opts, mine=None):
 def check_data(opts):
     """No other setup is at work; the first node's data can be copied: nothing in the way, room."""
     record = read_record(opts.path)
-    node = (record.get("active") or {}).get("host")
-    if (record and not record.get("finished") and node != physical_host_name()
+    if (record and record["state"] in UNFINISHED and record["host"] != physical_host_name()
             and not opts.peer_is_off):
-        yield ("setup on %s is not finished" % node, "recorded on the share", "run setup there "
-               "again; if it is dead, power it off, then run this line with --peer-is-off")
+        yield ("setup on %s is not finished" % record["host"], "recorded on the share",
+               "run setup there again; if it is dead, power it off, then run this line with "
+               "--peer-is-off")
     if share_has_data(opts.path):
         return
 
@@ -3676,8 +3693,8 @@ def begin_record(opts, state):
     if opts.others:
         pair["others"] = [{name: getattr(one, name) for name in ("vip", "netmask", "host_name")}
                           for one in opts.others]
-    write_record(share, finished=share_has_data(share), released=False,
-                 active={"host": physical_host_name(), "since": now(), "state": state},
+    write_record(share, state=state, host=physical_host_name(), since=now(),
+                 lease=read_record(share).get("lease"),
                  console=services_in_use(share)["console"], **pair)
 
 
@@ -3789,7 +3806,7 @@ def picture(opts, states):
     with contextlib.suppress(HAError, OSError):  # the other node cannot be seen from here
         record = read_record(share)
         rows += [(name, "%s, by the share's record" % (
-            record["active"]["state"] if active_node(record) == name else "not active"))
+            record["state"] if active_node(record) == name else "not active"))
             for name in read_nodes(share) if name != view["host"]]
     return rows
 
@@ -3834,15 +3851,15 @@ def release_record(share, started):
            "the record cannot be reached", "%s is gone" % state_file(share),
            "mount the share again, then run xcatha.py -d")
     record, lease, me = read_record(share), read_lease(share), physical_host_name()
-    nonce = lease.get("nonce") if lease.get("host") == me else record.get("released_lease")
+    nonce = lease.get("nonce") if lease.get("host") == me else record.get("lease")
     if active_node(record) not in ("", me):
         return "names %s, left alone" % active_node(record)
-    if not active_node(record) and (not record or record.get("released_lease") == nonce):
+    if not active_node(record) and (not record or record["lease"] == nonce):
         return "already released"
     with contextlib.ExitStack() as stack:
         if not lease_held_here(share) and lock_state(share, stack) == "held":
             return "another node is at work, left alone"
-        write_record(share, released=True, released_lease=nonce)
+        write_record(share, lease=nonce, state="standby" if share_has_data(share) else "unfinished")
         add_history(share, "standby (%.0f s)" % (time.monotonic() - started))
     return "released"
 
@@ -3917,7 +3934,7 @@ def setup(opts):
         # Where an existing node's own address becomes the VIP, it is not lost with the lease yet.
         step("Lease", take_lease, share, opts, [
             one.vip for one in all_vips(opts) if not vip_here(one.vip)])
-        begin_record(opts, "setting up")
+        begin_record(opts, "trying" if share_has_data(share) else "setting up")
     first = not joining and not share_has_data(share)  # certain only under the lease
     step("Earlier attempt", take_back, share, books=True)
 
@@ -3970,7 +3987,7 @@ def setup(opts):
         say("This node's access to the database and its policy row come with its first activate.")
         return finish(opts, [])
     expect_lease(share)
-    write_record(share, finished=True, directories=directories)
+    write_record(share, state="trying", directories=directories)
     point_of_no_return()
     return finish(opts, stand_by(opts, "answers", attempt(unit_states)[0]))
 
@@ -4062,10 +4079,8 @@ def activate(opts):
     step("Hint", leave_hint, share, books=True)
     step("Own cfgloc", put_cfgloc_right, failed=down, books=True)
     expect_lease(share)
-    since = record["active"]["since"] if repair else now()
-    write_record(share, active={"host": me, "since": since, "state": "active"},
-                 directories=directories, released=False, finished=True,
-                 **services_in_use(share))
+    write_record(share, state="active", since=record["since"] if repair else now(),
+                 directories=directories, **services_in_use(share))
     point_of_no_return()
     step("Kept address", remember_address, opts, failed=down, books=True)
     step("Hosts file", save_hosts, share, failed=down, books=True)
@@ -4170,7 +4185,7 @@ def look_around(opts):
     What cannot be seen (not root, a share that hangs) is named in "unseen".
     """
     share, states = find_share(opts), {}
-    view = {"format": 2, "host": physical_host_name(), "time": now(), "unseen": [],
+    view = {"format": 3, "host": physical_host_name(), "time": now(), "unseen": [],
             "record": {}, "nodes": {}, "history": [], "lease": {"held_here": False},
             "problems": [], "notes": [], "own_steps": {},
             "share": {"path": share, "answers": False}}
@@ -4276,19 +4291,20 @@ def problems(view):
             yield "%s will not be run: %s" % (path, wrong), fix_of_step(path)
     if record and view["services"]:
         yield from (active_problems if active else standby_problems)(view)
-        if active and record["active"]["state"] == "active" and os.geteuid() == 0:
+        if active and record["state"] == "active" and os.geteuid() == 0:
             yield from xcat_problems(view)  # its tables are root's
 
         # What is wrong on the share, and with this node's membership.
-        join = line_to_paste(view, "-a" if active and record["finished"] else "-s")
+        finished = record["state"] not in UNFINISHED
+        join = line_to_paste(view, "-a" if active and finished else "-s")
         for path in all_directories():
             half = share + path + PARTIAL
-            if record["finished"] and exists(half):
+            if finished and exists(half):
                 yield "a half copy is left: %s" % half, (
                     "mv {0} {0}.old".format(shlex.quote(half)))
         if view["host"] not in view["nodes"]:
             yield "this node is not set up", join
-        elif record["finished"]:
+        elif finished:
             for unit in unguarded_units():
                 yield "%s is not bound to the lease" % short_names(unit), join
         if view["share"]["free_percent"] < 5:
@@ -4312,7 +4328,7 @@ def problems(view):
                         "upgrade the older node; where that was done already, run there what its "
                         "own --status says")
 
-        if record["finished"] and wrong_cfgloc():
+        if finished and wrong_cfgloc():
             yield "%s of this node's own leads to the pair's database" % wrong_cfgloc(), (
                 line_to_paste(view, "-a" if active else "-d"))
     links = as_here(record.get("directories", [])) if record and view["services"] else []
@@ -4328,9 +4344,9 @@ def problems(view):
 def active_problems(view):
     """What the node that the record names as active lacks."""
     record, again = view["record"], line_to_paste(view, "-a")
-    if record["active"]["state"] != "active":
-        yield "an earlier run did not finish (%s)" % record["active"]["state"], (
-            again if record["finished"] else line_to_paste(view, "-s"))
+    if record["state"] != "active":
+        yield "an earlier run did not finish (%s)" % record["state"], (
+            line_to_paste(view, "-s") if record["state"] in UNFINISHED else again)
         return
     if not view["lease"]["held_here"]:
         yield "the record says active, but the lease is not held: %s (see %s)" % (
@@ -4625,7 +4641,6 @@ def status(opts):
     # For people; what matters most comes last.
     vip, record, lease = view["vip"], view["record"], view["lease"]
     running = [unit for unit, state in view["services"].items() if state["running"]]
-    active = record.get("active") or {}
     rows = [("VIP", "%s %s" % (vip["address"] or "unknown", "on " + vip["nic"] if vip["nic"] else
                                "at " + vip["answered_by"] if vip["answered_by"] else "not here")),
             *(("", "%s %s" % (further, "on " + nic if nic else "not here"))
@@ -4639,8 +4654,8 @@ def status(opts):
              "last held by %s" % lease["host"] if lease.get("host") else "never held"),
             ("pacemaker", "in charge: resource " + view["pacemaker"] if view["pacemaker"] else
              "not in charge"),
-            ("the share says", "nobody is active" if record.get("released", True) else
-             "%s: %s since %s" % (active.get("state"), active.get("host"), active.get("since")))]
+            ("the share says", "%(state)s: %(host)s since %(since)s" % record if (
+                active_node(record)) else "nobody is active")]
     rows += [("node " + name, "%(address)s, %(os)s, xCAT %(xcat)s, database %(database)s, "
               "ssh key %(ssh_key)s" % {key: value or "none" for key, value in node.items()})
              for name, node in sorted(view["nodes"].items())]

@@ -53,7 +53,7 @@ def test_setup_that_was_killed(node):
     node.plan("SIGKILL_ON", "rsync")
     node.run(*node.script(*SETUP))
     node.heal()
-    assert view(node)["record"]["active"]["state"] == "setting up"
+    assert view(node)["record"]["state"] == "setting up"
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"format": 1}', '{"format": 2}'])

@@ -9,8 +9,8 @@ from tests.fakes.lines import ACTIVATE, SETUP
 from tests.fakes.node import ADDRESSES
 from tests.fakes.test_refusals import IP, changed, refused
 
-RECORD = {"format": 1, "finished": True, "released": True, "active": None, "vip": "10.5.106.50",
-          "netmask": "255.0.0.0", "host_name": "hamn", "dbtype": "postgresql"}
+RECORD = {"format": 2, "state": "standby", "host": "host2", "since": "today", "lease": None,
+          "vip": "10.5.106.50", "netmask": "255.0.0.0", "host_name": "hamn", "dbtype": "postgresql"}
 
 
 def write_record(node, **changes):
@@ -101,8 +101,7 @@ def test_engine_that_cannot_be_shared(node):
 
 
 def test_setup_that_another_node_has_not_finished(node):
-    write_record(node, finished=False, released=False,
-                 active={"host": "host2", "state": "setting up", "since": "today"})
+    write_record(node, state="setting up")
     said = refused(node, *SETUP)
     assert "setup on host2 is not finished" in said and "run setup there again" in said
 
@@ -111,7 +110,8 @@ def test_setup_that_another_node_has_not_finished(node):
     ("{", "restore it from a backup"),
     ("[]", "restore it from a backup"),
     ('{"format": 1}', "restore it from a backup"),
-    ('{"format": 2}', "use the newer xcatha.py on both nodes"),
+    ('{"format": 2}', "restore it from a backup"),
+    ('{"format": 3}', "use the newer xcatha.py on both nodes"),
 ])
 def test_record_that_cannot_be_understood(members, text, remedy):
     members[0].path("/HA/.xcatha/cluster.json").write_text(text)

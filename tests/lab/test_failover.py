@@ -133,7 +133,7 @@ def test_database_server_works_in_the_share(after):
 
 def test_record_names_the_active_host(after):
     record = json.loads((after.lab.share / ".xcatha/cluster.json").read_text())
-    assert (record["active"]["host"], record["released"]) == (after.active.name, False)
+    assert (record["host"], record["state"]) == (after.active.name, "active")
 
 
 # ---- The services ----------------------------------------------------------------------------

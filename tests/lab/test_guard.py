@@ -51,9 +51,9 @@ def stood_down():
 
 
 def record(lab: Lab):
-    """The host that the share's record names as active, and whether it was released."""
+    """The host that the share's record names, and whether nobody is active."""
     found = json.loads((lab.share / ".xcatha/cluster.json").read_text())
-    return found["active"]["host"], found["released"]
+    return found["host"], found["state"] == "standby"
 
 
 # ---- After the boot --------------------------------------------------------------------------

@@ -76,8 +76,8 @@ def test_activate_on_the_active_node_adds_lease_and_record_and_restarts_nothing(
     adopted.host1.succeed(*ACTIVATE_LINE)
     assert runs(adopted.host1) == before
     assert judge.unit(adopted.host1, "xcatha-lease")[0] == "active"
-    assert record(adopted)["active"]["host"] == "host1"
-    assert (record(adopted)["finished"], record(adopted)["released"]) == (True, False)
+    assert record(adopted)["host"] == "host1"
+    assert record(adopted)["state"] == "active"
 
 
 def test_adopted_pair_fails_over_with_its_data(adopted):
@@ -99,7 +99,7 @@ def test_setup_completes_an_adopted_standby(adopted):
 
 def test_deactivate_on_the_active_node_writes_a_released_record(old_pair):
     old_pair.host1.succeed(*DEACTIVATE_LINE)
-    assert record(old_pair)["released"] is True
+    assert record(old_pair)["state"] == "standby"
     assert judge.links_into_share(old_pair.host1) == [] and judge.holders(old_pair) == []
     old_pair.host2.succeed(*SETUP_LINE)
     assert judge.links_into_share(old_pair.host2) == []

@@ -260,7 +260,7 @@ def test_session_through_the_vip_dies_and_deactivate_goes_on(pair, host1):
     script = "pgrep", "-f", "xcatha.py -d"
     wait_for(lambda: host1.run(*script).returncode, 60, "end of deactivate")
     assert is_standby(host1)
-    assert json.loads((pair.lab.share / ".xcatha/cluster.json").read_text())["released"]
+    assert json.loads((pair.lab.share / ".xcatha/cluster.json").read_text())["state"] == "standby"
 
 
 # ---- A share that hangs ----------------------------------------------------------------------

@@ -67,7 +67,7 @@ def test_network_of_the_vip_follows_from_its_netmask(netmask, broadcast, prefix)
     ids="nic record elsewhere other-nic smallest not-the-vips-own".split(),
 )
 def test_netmask_that_is_not_given(monkeypatch, opts, nic, recorded, found, netmask):
-    record = {"netmask": recorded, "dbtype": "sqlite", "host_name": "hamn"}
+    record = {"netmask": recorded, "dbtype": "sqlite", "host_name": "hamn", "state": "standby"}
     monkeypatch.setattr(xcatha, "addresses", lambda: found)
     monkeypatch.setattr(xcatha, "read_record", lambda share: record)
     opts.netmask, opts.nic = None, nic

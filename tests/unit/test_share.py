@@ -12,9 +12,10 @@ WHOLE = {
     "netmask": "255.0.0.0",
     "host_name": "hamn",
     "dbtype": "sqlite",
-    "finished": True,
-    "released": True,
-    "active": None,
+    "state": "standby",
+    "host": "host1",
+    "since": "2026-11-26T12:00:00+00:00",
+    "lease": None,
 }
 
 
@@ -81,7 +82,7 @@ def test_record_is_only_for_root(share):
 
 def test_record_keeps_what_is_not_changed(share):
     record(share, vip="10.5.106.51")
-    xcatha.write_record(share, released=False)
+    xcatha.write_record(share, state="active")
     assert xcatha.read_record(share)["vip"] == "10.5.106.51"
 
 
@@ -91,7 +92,8 @@ def test_record_does_not_contain_the_path_of_the_share(share):
         assert share not in file.read()
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "7", '{"format": 2}', "{}", '{"format": 1}'])
+@pytest.mark.parametrize("text", [
+    "{", "[]", "7", "{}", '{"format": 1}', '{"format": 2}', '{"format": 3}'])
 def test_record_that_cannot_be_understood_is_refused(share, text):
     with open(share + "/.xcatha/cluster.json", "w") as file:
         file.write(text)
@@ -104,14 +106,42 @@ def test_record_that_cannot_be_understood_is_refused(share, text):
     "fields, node",
     [
         ({}, ""),
-        ({"active": {"host": "host1"}, "released": False}, "host1"),
-        ({"active": {"host": "host1"}, "released": True}, ""),
-        ({"active": None, "released": False}, ""),
+        ({"state": "active"}, "host1"),
+        ({"state": "activating"}, "host1"),
+        ({"state": "trying"}, "host1"),
+        ({"state": "setting up"}, "host1"),
+        ({"state": "unfinished"}, ""),
     ],
 )
 def test_active_node_is_the_one_that_has_not_released(share, fields, node):
     record(share, **fields)
     assert xcatha.active_node(xcatha.read_record(share)) == node
+
+
+AT_WORK = {"host": "host1", "since": "2026-11-25T12:00:00+00:00"}
+
+
+@pytest.mark.parametrize("active, finished, released, state", [
+    (None, True, True, "standby"),
+    (dict(AT_WORK, state="active"), True, True, "standby"),
+    (dict(AT_WORK, state="active"), True, False, "active"),
+    (dict(AT_WORK, state="activating"), True, False, "activating"),
+    (dict(AT_WORK, state="setting up"), True, False, "trying"),
+    (dict(AT_WORK, state="setting up"), False, False, "setting up"),
+    (dict(AT_WORK, state="setting up"), False, True, "unfinished"),
+])
+def test_record_of_format_1_is_read_as_one_of_format_2(share, active, finished, released, state):
+    old = {"format": 1, "vip": "10.5.106.50", "netmask": "255.0.0.0", "host_name": "hamn",
+           "dbtype": "sqlite", "console": None, "finished": finished, "released": released,
+           "active": active, "released_lease": "nonce"}
+    with open(share + "/.xcatha/cluster.json", "w") as file:
+        json.dump(old, file)
+    found = xcatha.read_record(share)
+    assert (found["state"], found["host"], found["lease"]) == (
+        state, "host1" if active else "", "nonce")
+    assert xcatha.share_has_data(share) == finished
+    xcatha.write_record(share, console="conserver.service")
+    assert xcatha.read_record(share) == dict(found, console="conserver.service")
 
 
 def test_record_of_a_node_that_is_damaged_is_left_out(share):
@@ -146,9 +176,9 @@ def test_history_grows_by_a_line_and_is_bounded(share):
 
 def test_data_counts_once_the_record_says_finished(share):
     os.makedirs(share + "/etc/xcat")
-    record(share, finished=False)
+    record(share, state="setting up")
     assert not xcatha.share_has_data(share)
-    record(share, finished=True)
+    record(share, state="activating")
     assert xcatha.share_has_data(share)
 
 

@@ -23,8 +23,9 @@ What it promises:
   - Two active nodes are impossible while the lease file's lock reaches both.
 
 Reading order: messages, running commands, files, the node, virtual IP, names, services, the
-share, lease and guard, linked directories, database, xCAT, optional services, checks, the
-commands, status, guided mode, Pacemaker, command line.
+share, lease and guard, linked directories, database, xCAT, optional services and the site's own
+steps, checks, the commands (setup, activate, deactivate), status, guided mode, Pacemaker, command
+line.
 """
 
 import argparse
@@ -175,7 +176,8 @@ DHCP_SERVERS = ["dhcpd", "isc-dhcp-server", "kea-dhcp4", "kea-dhcp4-server",
 DHCP_COMPANIONS = ["dhcpd6", "isc-dhcp-server6"] + [
     prefix + "kea-" + name for prefix in ("", "isc-") for name in (
         "dhcp6", "dhcp6-server", "dhcp-ddns", "dhcp-ddns-server", "ctrl-agent")]
-# In the order in which deactivate stops them.
+# In the order in which deactivate stops them. A further service of the pair's is added here and in
+# PROCESSES, started by start_optional, and named in GUARDED if it must not run without the lease.
 SERVICES = {
     "console": ["goconserver", "conserver", "conserver-server"],
     "DHCP": DHCP_SERVERS + DHCP_COMPANIONS,
@@ -328,6 +330,12 @@ def without_secrets(text):
 
 
 # ---- Running commands ----------------------------------------------------------------------
+#
+# A dry run goes the same way through the commands: `ask` and all other looks are real, `do` and
+# the file verbs (is_real) only say what they would change, and `pretend` has later looks answer as
+# if it had been changed. It leaves out what a change would have to come before: second looks
+# (`expect`), undo, waiting, a file of root's on the share, and xCAT's tables that this node cannot
+# read yet; what depends on them is announced with its condition.
 
 def command_environment(extra):
     """The caller's environment, with xCAT's and the system's directories and the C locale."""
@@ -3079,7 +3087,7 @@ def node_facts(opts):
                 database=database_version(opts.dbtype), ssh_key=key[1] if len(key) > 1 else "")
 
 
-# ---- Optional services: DNS, DHCP, console -------------------------------------------------
+# ---- Optional services: DNS, DHCP, console; own steps; exports ------------------------------
 
 def run_maker(argv, *addition, env=None):
     """Run one of xCAT's configuration makers; its failure is an HAError with its last line."""

@@ -2905,11 +2905,11 @@ def install_xcat(opts):
     return "installed (%s)" % (xcat_version() or "version not known yet")
 
 
-def xcat(argv, action=ask, hint="see `systemctl status xcatd`"):
+def xcat(argv, action=ask, hint="see `systemctl status xcatd`", limit=DO_LIMIT):
     """Run an xCAT command; its stdout, or an HAError where it fails."""
     # Not past a daemon that is down (XCATBYPASS): without its database such a command blocks for
     # minutes, and on a standby it may reach the tables of the active node. See activate.
-    status, out, err = action(argv)
+    status, out, err = action(argv, limit)
     if status:
         raise HAError("%s failed" % " ".join(argv), "exit %d, %s" % (status, last_line(out, err)),
                       hint)
@@ -3095,8 +3095,8 @@ def run_maker(argv, *addition, env=None):
         write_file(kept, read_text(original), os.stat(original).st_mode & 0o777)
     if addition:  # a file and what it says before that, which the maker is known to keep
         change_file(*addition)
-    xcat(argv, lambda maker: do(maker, INSTALL_LIMIT, env, may_fail=True),
-         "fix the cause, then run `%s` by hand" % " ".join(argv))
+    xcat(argv, functools.partial(do, env=env, may_fail=True),
+         "fix the cause, then run `%s` by hand" % " ".join(argv), INSTALL_LIMIT)
 
 
 def originals(argv):
@@ -4069,15 +4069,19 @@ def activate(opts):
 
         # What follows asks xcatd; its failures are reported (exit 4). Where it changes what the
         # makers have read, they are run again.
-        answer = pool.submit(known_site, share)
+        answer = pool.submit(attempt, known_site, share)
         step("Policy", trust_names, opts, [me], failed=down)
-        site = answer.result()
-        step("Long host name", write_hosts, opts, site, failed=down)
-        master = step("Master and networks", set_master, opts, site, failed=down, books=True)
-        stale = read_text("/etc/hosts") != hosts or master.startswith("the VIP is now")
-        if stale:
-            concurrent.futures.wait(made.values())
-        down += start_optional(opts, site, fresh, stale, {} if stale else made)
+        site, error = answer.result()
+        if error:
+            report(error)
+            down.append("DNS, DHCP and console server, of which xCAT did not tell")
+        else:
+            step("Long host name", write_hosts, opts, site, failed=down)
+            master = step("Master and networks", set_master, opts, site, failed=down, books=True)
+            stale = read_text("/etc/hosts") != hosts or master.startswith("the VIP is now")
+            if stale:
+                concurrent.futures.wait(made.values())
+            down += start_optional(opts, site, fresh, stale, {} if stale else made)
     step("NFS exports", export_directories)
     step("Boot", disable_services, failed=down, books=True)
 

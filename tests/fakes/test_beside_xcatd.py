@@ -75,3 +75,15 @@ def test_xcatd_that_does_not_start_undoes_what_the_makers_have_started(served):
     assert "This node is as it was found." in done.stderr
     assert served.run("systemctl", "is-active", "named", "dhcpd").stdout == "inactive\n" * 2
     assert [change for change in served.changes_since(before) if "/etc/hosts" in change] == []
+
+
+def test_failover_goes_on_where_xcat_does_not_tell_its_site_table(served):
+    served.plan("FAIL_ON", "lsdef -t site -o clustersite -i domain")
+    done, runs = activate(served, code=4)
+    assert "evidence: exit 1, fake: planned fault" in done.stderr
+    assert "not done or not up: DNS, DHCP and console server, of which xCAT did not tell." in (
+        done.stderr)
+    assert served.run("systemctl", "is-active", "named", "xcatd").stdout == "active\n" * 2
+    served.heal()
+    served.xcatha(*ACTIVATE)
+    assert served.xcatha("--status").stdout.endswith("host1: active\n")

@@ -5016,7 +5016,9 @@ def parse(argv):
     if len(found) > 1 and opts.command in ("setup", "activate") and (
             None in vips + nics or len(set(vips)) + len(set(nics)) < 2 * len(found)):
         parser.error("of several VIPs, each needs its own -v and -i")
-    vars(opts).update(found[0], others=[argparse.Namespace(**one) for one in found[1:]])
+    # -d takes away what the pair has recorded, and no other address that a line may name.
+    vars(opts).update(found[0], others=[] if opts.command == "deactivate" else [
+        argparse.Namespace(**one) for one in found[1:]])
     return opts
 
 

@@ -130,6 +130,13 @@ def test_nic_that_is_not_recorded_of_a_node_is_asked_for(networks):
     assert [place.split()[1] for place in here(host2)] == ["eth0:0", "eth7:0", "eth7:1"]
 
 
+def test_deactivate_takes_no_address_away_that_is_not_the_pairs(networks):
+    host1, _ = networks
+    host1.xcatha(*ACTIVATE)
+    host1.xcatha("-d", "-v", "10.5.106.50", "-v", "192.168.7.1")
+    assert here(host1) == [] and "192.168.7.1" in host1.addresses()
+
+
 def test_network_is_added_to_a_pair_that_exists(members):
     host1, host2 = members
     host1.xcatha(*ACTIVATE)

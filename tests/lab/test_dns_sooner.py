@@ -3,9 +3,12 @@
 The times are those of xCAT 2.19 on a loaded machine, with the daemon and past it.
 """
 import json
+import lzma
+import pathlib
 
 import pytest
 
+from tests.lab.lab import PRODUCT, Lab
 from tests.lab.pair import DOMAIN, VIP, Pair, cluster_lab, xcat
 
 TIMES = {"xcatd": [4.4], "makedns -n": [4.4, 5.8], "makedhcp -n": [3.8, 5.4],
@@ -13,6 +16,8 @@ TIMES = {"xcatd": [4.4], "makedns -n": [4.4, 5.8], "makedhcp -n": [3.8, 5.4],
 # What each of them cannot do without, one after the other, from the database on.
 CHAINS = {"xcatd": 4.4, "named": 5.8, "isc-dhcp-server": 5.4 + 1.7}
 MORE = 1.5
+# The script as it was when all of them waited for xcatd.
+OLD = pathlib.Path(__file__).parents[1] / "data/xcatha-of-format-1.py.xz"
 
 
 @pytest.fixture(scope="module")
@@ -62,3 +67,34 @@ def test_dns_that_is_elsewhere_by_now_does_not_run_here(pair):
     said = pair.activate(pair.lab.host2)
     assert "skipped: site.externaldns is set" in said
     assert pair.lab.host2.run("systemctl", "is-active", "named").stdout == "inactive\n"
+
+
+@pytest.mark.long
+def test_how_much_sooner(record_property):
+    """A planned failover by the older script and one by this, on the same hosts."""
+    with Lab() as lab:
+        pair, (host1, host2) = Pair(lab, "postgresql"), lab.hosts
+        for host in lab.hosts:
+            host.succeed("tee", "/root/xcatha.py", input=lzma.decompress(
+                OLD.read_bytes()).decode())
+            pair.setup(host)
+        pair.activate(host1)
+        xcat(host1, "chdef", "-t", "site", f"domain={DOMAIN}")
+        for host in lab.hosts:
+            host.succeed("tee", "/opt/xcat/times.json", input=json.dumps(TIMES))
+        before = failover(pair, host1, host2)
+        for host in lab.hosts:
+            host.succeed("tee", "/root/xcatha.py", input=PRODUCT.read_text())
+        failover(pair, host2, host1)  # which records what is served
+        after = failover(pair, host1, host2)
+    record_property("told", "after the database, before and now: " + ", ".join(
+        f"{unit} {before[unit]:.1f} s, {after[unit]:.1f} s" for unit in CHAINS))
+    assert after["named"] < 0.8 * before["named"]
+    assert after["isc-dhcp-server"] < 0.9 * before["isc-dhcp-server"]
+
+
+def failover(pair, old, new):
+    """Have the other host take over; {unit: the seconds after the database until it was up}."""
+    pair.deactivate(old)
+    pair.activate(new)
+    return up_after_the_database(new)

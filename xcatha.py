@@ -2829,7 +2829,7 @@ def name_vip_in_cfgloc(opts):
         announce("write", "/etc/xcat/cfgloc", "if it names another address than the VIP")
         return "would name the VIP"
     changed = change_file("/etc/xcat/cfgloc", re.sub(r"host=[^|;\s]*", "host=" + opts.vip, text))
-    return "cfgloc now names the VIP" if changed else "cfgloc names the VIP already"
+    return "cfgloc now names the VIP" if changed else "already names the VIP"
 
 
 def password(variable):
@@ -3109,9 +3109,9 @@ def originals(argv):
             yield from [pair for pair in pairs if os.path.isfile(pair[0])]  # no dangling link
 
 
-def servers_of(kind):
-    """units_of a kind of service, less what only accompanies its server."""
-    return {unit: shown for unit, shown in units_of(kind).items()
+def servers_of(*kinds):
+    """units_of these kinds of services, less what only accompanies a server."""
+    return {unit: shown for unit, shown in units_of(*kinds).items()
             if unit.split(".")[0] not in DHCP_COMPANIONS}
 
 
@@ -3710,8 +3710,10 @@ def services_in_use(share):
     """What the record keeps of optional services: the console server, be it the last active node's,
     and which of DNS and DHCP run here.
     """
-    return {"console": next(iter(running_units("console")), read_record(share).get("console")),
-            "served": [kind for kind in MAKERS if running_units(kind)]}
+    running = {kind_of(unit): unit for unit, shown in servers_of("console", *MAKERS).items()
+               if shown["ActiveState"] in UP}
+    return {"console": running.get("console", read_record(share).get("console")),
+            "served": [kind for kind in MAKERS if kind in running]}
 
 
 def take_back(share):

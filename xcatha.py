@@ -1499,16 +1499,28 @@ def unprotected_device(share):
     return "" if mmp or os.path.basename(device).startswith("drbd") else device
 
 
+def fstab():
+    """[(number, line, mount point, filesystem, at boot or not)] of the lines of /etc/fstab."""
+    fields = [(number, line, line.split("#")[0].split())
+              for number, line in enumerate(read_text("/etc/fstab").splitlines(), 1)]
+    return [(number, line, unescaped(words[1]), words[2], "noauto" not in words[3].split(","))
+            for number, line, words in fields if len(words) > 3]
+
+
+def mount_command(share):
+    """The line that mounts what the share lies on, which may be above it."""
+    above = [point for _, _, point, *_ in fstab() if lies_in(share, point) and point != "/"]
+    return "mount " + max(above, key=len, default=share)
+
+
 def mounts_at_boot(share, links):
     """(problem, its fix) of fstab's lines that mount over a link or what one node alone may use."""
     over, above = [], [("/", "", "", 0)]
-    for number, line in enumerate(read_text("/etc/fstab").splitlines(), 1):
-        _, point, fstype, options, *_ = line.split("#")[0].split() + [""] * 4
-        point, at_boot = unescaped(point), "noauto" not in options.split(",")
+    for number, line, point, fstype, at_boot in fstab():
         if point in links and at_boot and fstype not in SHARED_LOCKS + ("nfs",):
             over.append(("%s is mounted at boot: /etc/fstab:%d has `%s`" % (point, number, line),
                          "sed -i '%ds/^/#/' /etc/fstab && systemctl daemon-reload" % number))
-        if point and options and lies_in(share, point):
+        if lies_in(share, point):
             above.append((point, fstype, at_boot, number))
     # The share lies on the nearest; what is mounted on a directory above is this node's own.
     point, fstype, at_boot, number = max(above, key=lambda entry: len(entry[0]))
@@ -4211,7 +4223,7 @@ def look_around(opts):
                 view["unseen"].append("the share: %s knows no path of it" % (
                     "this node" if os.geteuid() == 0 else "whoever is not root"))
             elif state != "answers":
-                fix = "mount " + share if state == "missing" else (
+                fix = mount_command(share) if state == "missing" else (
                     "bring its server or network back; if the other node is to take over, run %s "
                     "here and power this node off" % line_to_paste(view, "-d"))
                 view["problems"].append({"problem": "the share %s is %s" % (share, state),

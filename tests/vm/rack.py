@@ -42,6 +42,7 @@ NODE = f"""
 cat >/etc/hosts <<'END'
 {HOSTS_FILE}END
 echo '# no name server yet' >/etc/resolv.conf
+echo DISTRIB_CODENAME=bookworm >/etc/lsb-release
 """
 # Of a lab host's changes, those that are the machine's own or of no use on another.
 OWN = ("HA", "etc/machine-id", "etc/network", "run", "tmp", "var/log/journal", "var/lib/systemd",

@@ -16,6 +16,7 @@ import stat
 
 from tests.lab import image, lab
 from tests.lab.client import Client
+from tests.lab.image import wait_for
 from tests.lab.lab import ADDRESSES, CLIENT_ADDRESS, Lab, claim, prune
 from tests.lab.pair import ACTIVATE, VIP, Pair, pair_lab
 from tests.vm import disks
@@ -80,6 +81,12 @@ class Rack(Lab):
         """Activate a node; on a slow processor, DNS or DHCP may be too late (exit 4)."""
         result = node.run(*self.pair.line(ACTIVATE, node))
         assert result.returncode in (0, 4), node.report(result)
+
+    def clean_up(self, node):
+        """Make a node that has booted again a standby; its status takes more than a second."""
+        self.pair.deactivate(node)
+        wait_for(lambda: node.run("python", "xcatha.py", "--status").returncode == 3, 300,
+                 f"{node.name}: standby by its own status", 5)
 
     def power_up(self):
         """Lay the cables and bring the machines into their state."""

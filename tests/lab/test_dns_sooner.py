@@ -51,6 +51,7 @@ def test_dns_dhcp_and_xcatd_are_each_away_for_their_own_chain(pair, record_prope
             if seconds > CHAINS[unit] + MORE} == {}, said
 
 
+@pytest.mark.long
 def test_names_are_those_of_the_tables_as_they_are_by_now(pair):
     """The makers that began beside xcatd's start are not believed where what they read is old."""
     host = pair.lab.host2
@@ -60,6 +61,7 @@ def test_names_are_those_of_the_tables_as_they_are_by_now(pair):
     assert pair.lab.client.dig(f"hamn.new.{DOMAIN}", VIP) == [VIP]
 
 
+@pytest.mark.long
 def test_dns_that_is_elsewhere_by_now_does_not_run_here(pair):
     host = pair.lab.host1
     xcat(host, "chdef", "-t", "site", "externaldns=1")

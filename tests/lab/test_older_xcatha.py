@@ -74,6 +74,7 @@ def test_standby_first_and_back_in_planned_failovers(upgrade):
     assert upgrade.role(host1, 0) == "host1: active"
 
 
+@pytest.mark.long
 def test_newer_standby_takes_over_from_an_older_active_node_that_lost_its_power(upgrade):
     host1, host2 = upgrade.lab.hosts
     host1.power_off()
@@ -83,6 +84,7 @@ def test_newer_standby_takes_over_from_an_older_active_node_that_lost_its_power(
     assert upgrade.role(host2, 0) == "host2: active"
 
 
+@pytest.mark.long
 def test_newer_file_on_the_active_node_carries_the_pair_over_at_its_next_command(upgrade):
     host1, _ = upgrade.lab.hosts
     upgrade.give(host1, NEW)

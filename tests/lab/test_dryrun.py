@@ -9,12 +9,12 @@ from tests.lab.starts import EXISTING, existing_in_mysql
 
 LOG = "/var/log/xcatha.log"
 # (engine, layout of the distribution): mysqlsetup enables the server on EL and not on Debian.
-ENGINES = [("postgresql", "el"), ("mysql", "debian"),
-           *(pytest.param((engine, "el"), marks=pytest.mark.long)
-             for engine in ("sqlite", "mysql"))]
-SWITCHES = [("sqlite", "postgresql"), ("sqlite", "mysql"), ("mysql", "postgresql"),
-            *(pytest.param((engine, engine), marks=pytest.mark.long)
-              for engine in ("postgresql", "sqlite", "mysql"))]
+ENGINES = [("postgresql", "el"), *(pytest.param(site, marks=pytest.mark.long) for site in (
+    ("mysql", "debian"), ("sqlite", "el"), ("mysql", "el")))]
+SWITCHES = [("sqlite", "postgresql"), *(pytest.param(engines, marks=pytest.mark.long)
+                                        for engines in (
+    ("sqlite", "mysql"), ("mysql", "postgresql"), ("postgresql", "postgresql"),
+    ("sqlite", "sqlite"), ("mysql", "mysql")))]
 STAGES = {"first setup": ("host1", SETUP), "second setup": ("host2", SETUP),
           "activate": ("host1", ACTIVATE), "setup again": ("host2", SETUP),
           "activate again": ("host1", ACTIVATE), "deactivate": ("host1", DEACTIVATE),

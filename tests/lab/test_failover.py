@@ -23,8 +23,11 @@ from tests.lab.pair import (
 
 LAYOUTS = {"postgresql": {}, "sqlite": {"share_at": PATH_PER_HOST}}
 STEPS = ("planned", "back", "power loss")
-PLANNED = [(engine, step) for engine in LAYOUTS for step in STEPS[:2]]
-TRANSITIONS = [*PLANNED, *((engine, STEPS[2]) for engine in LAYOUTS)]
+# SQLite's way back and its power loss are long runs.
+PLANNED, LOST = ([pytest.param((engine, step), marks=[pytest.mark.long] * (
+    (engine, step) not in [("sqlite", "planned"), *(("postgresql", each) for each in STEPS)]))
+                  for engine in LAYOUTS for step in steps] for steps in (STEPS[:2], STEPS[2:]))
+TRANSITIONS = PLANNED + LOST
 
 
 class Journey:

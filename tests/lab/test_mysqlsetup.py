@@ -4,6 +4,8 @@ import pytest
 from tests.lab.lab import frozen
 from tests.lab.test_standin import Node, install_both
 
+pytestmark = pytest.mark.long  # lab/test_observed holds the stand-in to what real xCAT did
+
 PASSWORDS = {"XCATMYSQLADMIN_PW": "secret1", "XCATMYSQLROOT_PW": "secret2"}
 ON_MYSQL = """\
 cfgloc=mysql:dbname=xcatdb;host=10.5.106.4|xcatadmin

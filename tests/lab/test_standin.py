@@ -14,6 +14,8 @@ from tests.lab import host as machine
 from tests.lab.image import wait_for
 from tests.lab.lab import frozen
 
+pytestmark = pytest.mark.long  # lab/test_observed holds the stand-in to what real xCAT did
+
 VIP = "10.5.106.50"
 XCAT = {"PATH": f"{machine.PATH}:/opt/xcat/bin:/opt/xcat/sbin"}
 GO_XCAT = "/opt/xcat-repo/go-xcat"

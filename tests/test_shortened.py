@@ -5,7 +5,7 @@ import pytest
 
 from tests.shortened import SCRIPT, shortened
 
-LIMIT = re.compile(r"[A-Z_]+ = \d+")
+LIMIT = re.compile(r"[A-Z_]+ = \d+(  # .*)?")
 
 
 def test_only_the_lines_of_the_named_limits_differ():

@@ -104,9 +104,10 @@ def test_guided_deactivate_and_activate_of_a_node_without_a_record(node):
 
 def test_takeover_from_a_node_that_was_powered_off(members):
     host1, host2 = members
+    for node in members:
+        node.shorten(LEASE_TIME=9)
     host1.xcatha(*ACTIVATE)
     host1.power_off()
-    host2.shorten(LEASE_TIME=9)
     assert "would rename: /HA/.xcatha/lease -> " in both(host2, *ACTIVATE, "--peer-is-off")
 
 

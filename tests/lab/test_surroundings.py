@@ -135,8 +135,10 @@ def fresh():
 
 
 @pytest.mark.parametrize("tool, action, heal, code, error", [
-    ("hostname", FILL, "rm /HA/filler", FAILED, "No space left"),
-    ("hostname", OWN_BIND, "umount /HA", INCOMPLETE, "Read-only"),
+    pytest.param("hostname", FILL, "rm /HA/filler", FAILED, "No space left",
+                 marks=pytest.mark.long),
+    pytest.param("hostname", OWN_BIND, "umount /HA", INCOMPLETE, "Read-only",
+                 marks=pytest.mark.long),
     ("rsync", FILL, "rm /HA/filler", FAILED, "No space left"),
     ("rsync", OWN_BIND, "umount /HA", INCOMPLETE, "Read-only"),
     ("rsync", "umount -l /HA", "mount --bind /spare /HA", INCOMPLETE, "the lease was lost"),

@@ -10,7 +10,7 @@ from tests.lab.pair import Pair, xcat
 POSTSCRIPT = "/install/postscripts/syslog"
 
 
-@pytest.fixture(params=[Rpm, Deb], ids=["rpm", "deb"])
+@pytest.fixture(params=[Rpm, pytest.param(Deb, marks=pytest.mark.long)], ids=["rpm", "deb"])
 def packages(request):
     return request.param
 

@@ -8,6 +8,7 @@ import pathlib
 
 import pytest
 
+from tests.bench import timeline
 from tests.lab.lab import PRODUCT, Lab
 from tests.lab.pair import DOMAIN, VIP, Pair, cluster_lab, xcat
 
@@ -42,6 +43,19 @@ def up_after_the_database(host):
     return {unit: (moment - began) / 1e6 for unit, moment in moments.items()}
 
 
+def test_makers_begin_before_xcatd_is_up(pair):
+    host1, host2 = pair.lab.hosts
+    pair.deactivate(host1)
+    pair.activate(host2)
+    runs = {run["what"]: run for run in timeline.commands(
+        host2.succeed("cat", "/var/log/xcatha.log"))}
+    up = runs["systemctl start xcatd.service"]["ended"]
+    assert [maker for maker in ("makedns -n", "makedhcp -n") if runs[maker]["began"] > up] == []
+    pair.deactivate(host2)
+    pair.activate(host1)
+
+
+@pytest.mark.long
 def test_dns_dhcp_and_xcatd_are_each_away_for_their_own_chain(pair, record_property):
     pair.deactivate(pair.lab.host1)
     said = pair.activate(pair.lab.host2)

@@ -80,10 +80,10 @@ STATE_DIR = "/var/lib/xcatha"
 TAKEN_HOSTS = STATE_DIR + "/hosts"
 FURTHER_DIRECTORIES = STATE_DIR + "/directories"  # one a line, those of --also
 OWN_STEPS = "/etc/xcat/ha.d"
-# A directory in which one of these lies cannot be linked.
-NEVER_LINKED = ("/etc/hosts", "/usr/bin", "/opt/xcat", "/var/lib/dpkg", "/var/lib/rpm", LOG_FILE,
-                "/var/log/journal", "/root/.ssh", "/home", "/boot", "/proc", "/sys", "/dev", "/run",
-                STATE_DIR)
+# No directory can be linked in which one of these lies, or that lies in one of these.
+NEVER_LINKED = ("/boot", "/dev", "/etc/hosts", "/etc/systemd", "/opt/xcat", "/proc", "/root/.ssh",
+                "/run", "/sys", "/tmp", "/usr", "/var/lib/dpkg", "/var/lib/rpm", "/var/log/journal",
+                "/var/tmp", LOG_FILE, STATE_DIR)
 LEASE_UNIT = "xcatha-lease.service"
 LEASE_UNIT_FILE = "/run/systemd/system/" + LEASE_UNIT
 FENCE_UNIT = "xcatha-fence.service"
@@ -2351,7 +2351,7 @@ def directories_to_link(opts, record):
     chosen = record.get("directories") or (
         XCAT_DIRECTORIES + database_directories(opts.dbtype) + opts.also)
     # Less what is a mount of its own of storage that both nodes see.
-    return [path for path in as_here(chosen) if path not in opts.exclude and not (
+    return [path for path in dict.fromkeys(as_here(chosen)) if path not in opts.exclude and not (
         mount_of(path)[0] == path and mount_of(path)[1] in SHARED_LOCKS + ("nfs",))]
 
 
@@ -3260,8 +3260,10 @@ def own_steps(when, top=OWN_STEPS):
 
     when is "activated" or "deactivate". Root runs them, so that only root may have written them.
     """
-    found = {}
-    for name in sorted(os.listdir(through_links(top)) if exists(through_links(top)) else ()):
+    found, place = {}, through_links(top)
+    if exists(place) and not os.path.isdir(place):
+        return {top: "it is no directory"}
+    for name in sorted(os.listdir(place) if exists(place) else ()):
         if re.match(when + r"-[\w-]+\Z", name, re.ASCII):
             looked = [os.lstat(through_links(path)) for path in (top, os.path.join(top, name))]
             found[os.path.join(top, name)] = (
@@ -3274,6 +3276,8 @@ def own_steps(when, top=OWN_STEPS):
 
 def fix_of_step(path):
     """The line that makes an own step one that is run."""
+    if os.path.basename(path) == os.path.basename(OWN_STEPS):
+        return "mv {0} {0}.old, then make it a directory".format(path)
     return "look into it, then: chown root {0} {1} && chmod go-w {0} && chmod 755 {1}".format(
         os.path.dirname(path), path)
 
@@ -3434,8 +3438,10 @@ def check_pair(opts):
                    "%s boots with it" % taken[0], "choose a name for the VIP alone with -n")
     for path in opts.also:
         others = [other for other in directories_to_link(opts, record) if other != path]
-        inside = [place for place in (*NEVER_LINKED, opts.path, *others) if lies_in(place, path)]
-        around = [place for place in (*others, opts.path) if lies_in(path, place)]
+        real = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+        places = (*NEVER_LINKED, opts.path, *others)  # below a link, /var/run for one, by real name
+        inside = [place for place in places if lies_in(place, path) or lies_in(place, real)]
+        around = [place for place in places if lies_in(path, place) or lies_in(real, place)]
         if path not in record.get("directories", [path]):
             yield ("%s is none of the pair's directories" % path, "recorded: " + " ".join(
                 record["directories"]), "leave out --also %s; to add it see the README, Your own "
@@ -4098,8 +4104,11 @@ def activate(opts):
             down += start_optional(opts, site, fresh, stale, {} if stale else made)
     step("NFS exports", export_directories)
     step("Boot", disable_services, failed=down, books=True)
+    if fresh:
+        on_failure(run_own_steps, "deactivate", opts)
+    step("Own steps", run_own_steps, "activated", opts, failed=down, books=True)
 
-    # Only a node that works is recorded as active.
+    # Only a node that works is recorded as active; a run that was killed before does it all again.
     step("Guard", guard_services, share, books=True)
     step("Node record", write_node, opts, facts.result(), books=True)
     step("Hint", leave_hint, share, books=True)
@@ -4110,7 +4119,6 @@ def activate(opts):
     point_of_no_return()
     step("Kept address", remember_address, opts, failed=down, books=True)
     step("Hosts file", save_hosts, share, failed=down, books=True)
-    step("Own steps", run_own_steps, "activated", opts, failed=down, books=True)
     after = picture(opts, attempt(unit_states)[0])
     changed = [what for (what, was), (_, is_now) in zip(before, after) if was != is_now]
     event = ("repaired: %s (" % (", ".join(changed) or "settings") if repair else

@@ -82,6 +82,41 @@ def test_one_that_does_not_end_is_ended(site):
     assert len(steps(host1)) == 2
 
 
+def test_run_that_was_killed_at_one_of_them_converges(site):
+    host1, _ = site
+    give(host1, "activated-15-kills",
+         "#!/bin/sh\nmv $0 /root/activated-15-kills\nkill -KILL $PPID\nsleep 1\n")
+    assert host1.run(*host1.script(*ACTIVATE)).returncode
+    assert len(steps(host1)) == 1
+    assert "an earlier run did not finish" in host1.xcatha("--status", code=1).stdout
+    host1.xcatha(*ACTIVATE)
+    assert [line.split()[0] for line in steps(host1)[1:]] == [
+        "activated-10-mail", "activated-20-web"]
+    assert host1.xcatha("--status").stdout.endswith("host1: active\n")
+
+
+def test_run_that_is_stopped_at_one_of_them_undoes_them(site):
+    host1, _ = site
+    give(host1, "activated-15-stops", "#!/bin/sh\nkill -INT $PPID\nsleep 5\n")
+    assert "This node is as it was found" in host1.xcatha(*ACTIVATE, code=1).stderr
+    assert [line.split()[:2] for line in steps(host1)] == [
+        ["activated-10-mail", "active"], ["deactivate-mail", "active"],
+        ["deactivate-web", "active"]]
+
+
+@pytest.mark.parametrize("spoil", [f"rm -r {HA_D} && touch {HA_D}",
+                                   f"rm -r {HA_D} && ln -s /nowhere {HA_D}"])
+def test_directory_of_them_that_is_none_stops_nothing(site, spoil):
+    host1, _ = site
+    host1.succeed("sh", "-c", spoil)
+    said = host1.xcatha(*ACTIVATE, code=4).stderr
+    assert "ERROR: /etc/xcat/ha.d was not run\n  evidence: it is no directory" in said
+    shown = host1.xcatha("--status", code=1).stdout
+    assert f"{HA_D} will not be run: it is no directory" in shown
+    host1.succeed("sh", "-c", f"mv {HA_D} {HA_D}.old")
+    assert host1.xcatha("--status").stdout.endswith("host1: active\n")
+
+
 @pytest.mark.parametrize("spoil, why", [
     (f"chmod 775 {HA_D}/activated-20-web", "others than root may write it"),
     (f"chown 26 {HA_D}/activated-20-web", "others than root may write it"),
@@ -153,8 +188,16 @@ def test_its_link_is_removed_though_the_share_is_silent(with_logs):
     assert host1.run("test", "-L", LOGS).returncode == 1
 
 
+def test_directory_named_twice_is_linked_once(node):
+    node.succeed("mkdir", LOGS)
+    node.xcatha(*SETUP, "--also", LOGS, "--also", LOGS)
+
+
 @pytest.mark.parametrize("path, why", [
     ("/etc", "/etc/hosts lies in /etc"), ("/var/lib", "lies in /var/lib"),
+    ("/etc/systemd/system", "/etc/systemd/system lies in /etc/systemd"),
+    ("/usr/lib", "/usr/lib lies in /usr"), ("/run/lock", "/run/lock lies in /run"),
+    ("/var/run/consoles", "/var/run/consoles lies in /run"),
     ("/install/logs", "/install/logs lies in /install"), ("/HA/logs", "/HA/logs lies in /HA")])
 def test_directory_that_cannot_be_linked_is_refused(node, path, why):
     said = node.xcatha(*SETUP, "--also", path, code=3).stderr

@@ -22,10 +22,11 @@ What it promises:
     taken for whole.
   - Two active nodes are impossible while the lease file's lock reaches both.
 
-Reading order: messages, running commands, files, the node, virtual IP, names, services, the
-share, lease and guard, linked directories, database, xCAT, optional services and the site's own
-steps, checks, the commands (setup, activate, deactivate), status, guided mode, Pacemaker, command
-line.
+Where to look: the commands, each told from beginning to end, stand near the end, before the
+command line (search for "def activate"). What they call comes before them: messages, running
+commands, files, the node, virtual IP, names, services, the share, lease and guard, linked
+directories, database, xCAT, optional services and the site's own steps, checks, status, guided
+mode, Pacemaker.
 """
 
 import argparse
@@ -82,8 +83,8 @@ FURTHER_DIRECTORIES = STATE_DIR + "/directories"  # one a line, those of --also
 OWN_STEPS = "/etc/xcat/ha.d"
 # No directory can be linked in which one of these lies, or that lies in one of these.
 NEVER_LINKED = ("/boot", "/dev", "/etc/hosts", "/etc/systemd", "/opt/xcat", "/proc", "/root/.ssh",
-                "/run", "/sys", "/tmp", "/usr", "/var/lib/dpkg", "/var/lib/rpm", "/var/log/journal",
-                "/var/tmp", LOG_FILE, STATE_DIR)
+                "/run", "/sys", "/usr", "/var/lib/dpkg", "/var/lib/rpm", "/var/log/journal",
+                LOG_FILE, STATE_DIR)
 LEASE_UNIT = "xcatha-lease.service"
 LEASE_UNIT_FILE = "/run/systemd/system/" + LEASE_UNIT
 FENCE_UNIT = "xcatha-fence.service"
@@ -230,11 +231,20 @@ def refuse(what, evidence, hint):
 
 
 # What this run is doing; the options of the command line travel separately, as `opts`.
-# Threads add to `pretended`: whoever goes through it takes a copy.
-RUN = argparse.Namespace(dryrun=False, changed=False, undoing=False, undo_failed=False,
-                         undo=[], children=[], threads=[], secrets=[], pretended={}, signal=None,
-                         by_pacemaker=False, tidied=False, asked={}, patience=None, unanswered=[],
-                         engine="", cluster=None, vips=[])
+RUN = argparse.Namespace(
+    dryrun=False, verbose=False,
+    changed=False,  # something on this host or the share is no longer as it was found
+    undo=[],  # the calls that put that back, the newest last
+    undoing=False, undo_failed=False,
+    tidied=False,  # what an earlier run had left was tidied up, which is not undone
+    pretended={},  # what a dry run would have made of things; threads add to it, so copy it to loop
+    signal=None,  # SIGINT or SIGTERM, once it came
+    children=[], threads=[],  # commands at work; what is waited for at the end
+    secrets=[],  # passwords, which nothing prints
+    asked={},  # {command that changes nothing: its last exit status}
+    patience=None, unanswered=[],  # --status: seconds for a command; those that took longer
+    by_pacemaker=False,
+    engine="", cluster=None, vips=[])  # the pair's: engine, Debian's PostgreSQL cluster, VIPs
 
 log = logging.getLogger("xcatha")
 log.addHandler(logging.NullHandler())  # until there is a file to write to
@@ -266,6 +276,12 @@ def warn(text):
     """Say on stderr what the administrator should know."""
     log.warning(text)
     say("WARNING: " + text, sys.stderr)
+
+
+def show(text):
+    """With --verbose, show a command or a change of a file on stderr as it comes."""
+    if RUN.verbose:
+        say("[#] " + text, sys.stderr)
 
 
 def report(error):
@@ -300,7 +316,7 @@ def step(title, action, *args, failed=None, books=False):
     if error:
         report(error)
         failed.append(title)
-    return outcome
+    return outcome or ""
 
 
 def open_log(path):
@@ -345,10 +361,11 @@ def command_environment(extra):
     return dict(kept, PATH=path, LC_ALL="C", HOME="/root", XCATROOT="/opt/xcat", **extra)
 
 
-def kill_group(child):
-    """Kill a command and all that it started."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGKILL)
+def kill_commands(children):
+    """Kill these commands and all that they started."""
+    for child in list(children):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
 
 
 def run(argv, limit, env=None, **streams):
@@ -373,13 +390,13 @@ def run(argv, limit, env=None, **streams):
             return 127, "", "%s: %s" % (argv[0], error.strerror)
         RUN.children.append(child)
         if RUN.signal:  # it came while the child was being made
-            kill_group(child)
+            kill_commands([child])
         waiter = threading.Thread(target=child.wait, daemon=True)
         waiter.start()
         waiter.join(limit)
         in_time = not waiter.is_alive()
         if not in_time:
-            kill_group(child)
+            kill_commands([child])
             waiter.join(0.2)
         RUN.children.remove(child)
         out.seek(0)
@@ -388,12 +405,6 @@ def run(argv, limit, env=None, **streams):
     if in_time:
         return child.returncode, texts[0], texts[1]
     return 124, texts[0], texts[1] + "\nno end within %d s" % limit
-
-
-def kill_children():
-    """End the commands at work."""
-    for child in list(RUN.children):
-        kill_group(child)
 
 
 def stop_if_asked():
@@ -410,10 +421,12 @@ def ask(argv, limit=ASK_LIMIT, env=None):
     RUN.patience is set, what does not answer within it is noted; the next one gets less.
     """
     stop_if_asked()
-    started = time.monotonic()
+    line, started = pasted(argv), time.monotonic()
+    if line not in RUN.asked:
+        show(line)
     answer = run(argv, min(limit, RUN.patience or limit), env)
     stop_if_asked()  # the signal ended the command, so that its answer means nothing
-    line, status = pasted(argv), answer[0]
+    status = answer[0]
     if status == 124 and RUN.patience:
         RUN.patience = 0.1
         RUN.unanswered.append(line)
@@ -439,6 +452,7 @@ def do(argv, limit=DO_LIMIT, env=None, may_fail=False, **more):
         return 0, "", ""
     stop_if_asked()
     RUN.changed, started = True, time.monotonic()
+    show(pasted(argv))
     status, out, err = run(argv, limit, env, **more)
     log_command(argv, started, (status, out, err), may_fail)
     stop_if_asked()
@@ -499,7 +513,7 @@ def expect(condition, what, evidence="", hint=""):
 def on_failure(action, *args, **kwargs):
     """Register how to put back what the next change changes; undone in reverse order."""
     if not RUN.dryrun and not RUN.undoing:
-        RUN.undo.append((action, args, kwargs))
+        RUN.undo.append(functools.partial(action, *args, **kwargs))
 
 
 def point_of_no_return():
@@ -552,7 +566,7 @@ def pretend(kind, name, value):
         RUN.pretended[(kind, name)] = value
 
 
-def plan(kind, name, directories, started):
+def pretend_installed(kind, name, directories, started):
     """In a dry run, what would be installed: a unit, started and enabled or not, directories."""
     unit = name + ".service"
     pretend("planned", kind, unit)
@@ -616,6 +630,7 @@ def is_real(verb, what, outcome):
         return False
     RUN.changed = True
     log.info("%s %s", verb, what)
+    show("%s %s" % (verb, what))
     return True
 
 
@@ -721,7 +736,7 @@ def now():
     return datetime.datetime.now(datetime.timezone.utc).astimezone().isoformat(timespec="seconds")
 
 
-def move_aside(path, suffix):
+def back_up(path, suffix):
     """Rename to NAME+suffix, with a time stamp where that exists; returns the new name."""
     stamp = ""
     while backups_of(path, suffix + stamp):  # a stamp is a second's
@@ -921,18 +936,20 @@ def who_answers(address, nic, ping=True):
 def check_vip_is_free(opts, early=None):
     """Refuse when another machine uses a VIP; all of them are asked for together.
 
-    early is a future of when an earlier probe began and of the error that it ended with; one of
-    EARLY_PROBE seconds ago will do if it was good.
+    early is a future of an earlier probe, as (when it began, its error): it will do if it found
+    nobody and began at most EARLY_PROBE seconds ago.
     """
-    began, error = early.result() if early else (0, True)
-    if error or time.monotonic() - began > EARLY_PROBE:
-        with concurrent.futures.ThreadPoolExecutor(len(all_vips(opts))) as pool:
-            answers = {one.vip: pool.submit(who_answers, one.vip, one.nic, not vip_here(one.vip))
-                       for one in all_vips(opts)}
-        for vip, answer in answers.items():
-            if answer.result():
-                refuse("the VIP %s is used by another machine" % vip, "%s answers" % (
-                    answer.result()), "deactivate or power off that machine, then run this again")
+    if early:
+        began, error = early.result()
+        if not error and time.monotonic() - began <= EARLY_PROBE:
+            return "used by nobody else"
+    with concurrent.futures.ThreadPoolExecutor(len(all_vips(opts))) as pool:
+        answers = {one.vip: pool.submit(who_answers, one.vip, one.nic, not vip_here(one.vip))
+                   for one in all_vips(opts)}
+    for vip, answer in answers.items():
+        if answer.result():
+            refuse("the VIP %s is used by another machine" % vip, answer.result() + " answers",
+                   "deactivate or power off that machine, then run this again")
     return "used by nobody else"
 
 
@@ -1853,26 +1870,53 @@ def check_lease_is_free(share, opts):
             warn("%s was active and did not stand by; %s answers. It has lost its lease and must "
                  "have stopped or rebooted by now: look at it with --status" % (holder, address))
     if not lock_decides(share) and lock_state(share) == "held":
-        move_aside(state_file(share, "lease"), ".replaced")
+        back_up(state_file(share, "lease"), ".replaced")
+
+
+# In /run, so that a reboot forgets them. systemd's own limits (COMMON) are longer than the fence's,
+# or come after them.
+LEASE_UNIT_TEXT = """\
+[Unit]
+Description=xcatha: this node's lease on {share}
+RequiresMountsFor={share}
+BindsTo={fence}
+After=network.target
+StartLimitIntervalSec=0
+
+[Service]
+ExecStart={script} --hold-lease {share}
+ExecStopPost={script} --lease-lost {vips}
+FileDescriptorStoreMax=1
+{common}"""
+FENCE_UNIT_TEXT = """\
+[Unit]
+Description=xcatha: ends what needs the lease when it is lost
+StartLimitIntervalSec=0
+
+[Service]
+ExecStart={script} --fence
+{common}"""
+COMMON_UNIT_TEXT = """\
+Type=notify
+OOMScoreAdjust=-1000
+Nice=-20
+TimeoutStartSec={start:d}
+TimeoutStopSec={stop:d}
+WatchdogSignal=SIGKILL
+WatchdogSec={watchdog:g}
+"""
 
 
 def lease_units(share, vips):
-    """{unit file: its text} of the holder and the fence; in /run, so that a reboot forgets them."""
-    script, limit = "%s %s/xcatha.py" % (sys.executable, RUN_DIR), lease_time(share)
-    # systemd's own limits are longer than the fence's, or come after them.
-    common = ["Type=notify", "OOMScoreAdjust=-1000", "Nice=-20", "TimeoutStartSec=%d" % DO_LIMIT,
-              "TimeoutStopSec=%d" % max(SERVICE_LIMIT, 2 * limit), "WatchdogSignal=SIGKILL",
-              "WatchdogSec=%g" % (limit * GIVE_UP)]
-    lease = ["[Unit]", "Description=xcatha: this node's lease on " + share,
-             "RequiresMountsFor=" + share, "BindsTo=" + FENCE_UNIT, "After=network.target",
-             "StartLimitIntervalSec=0", "", "[Service]",
-             "ExecStart=%s --hold-lease %s" % (script, share),
-             "ExecStopPost=%s --lease-lost %s" % (script, " ".join("-v " + vip for vip in vips)),
-             "FileDescriptorStoreMax=1"]
-    fence = ["[Unit]", "Description=xcatha: ends what needs the lease when it is lost",
-             "StartLimitIntervalSec=0", "", "[Service]", "ExecStart=%s --fence" % script]
-    return {LEASE_UNIT_FILE: "\n".join(lease + common) + "\n",
-            FENCE_UNIT_FILE: "\n".join(fence + common) + "\n"}
+    """{unit file: its text} of the holder and the fence of a lease; with it, these VIPs go."""
+    limit = lease_time(share)
+    common = COMMON_UNIT_TEXT.format(start=DO_LIMIT, stop=max(SERVICE_LIMIT, 2 * limit),
+                                     watchdog=limit * GIVE_UP)
+    values = {"share": share, "fence": FENCE_UNIT, "common": common,
+              "script": "%s %s/xcatha.py" % (sys.executable, RUN_DIR),
+              "vips": " ".join("-v " + vip for vip in vips)}
+    return {LEASE_UNIT_FILE: LEASE_UNIT_TEXT.format(**values),
+            FENCE_UNIT_FILE: FENCE_UNIT_TEXT.format(**values)}
 
 
 def take_lease(share, opts, vips):
@@ -1899,13 +1943,13 @@ def take_lease(share, opts, vips):
                 refuse("--peer-is-off refused: the other node is not off",
                        "its counter on the share moves", "power it off first")
             if exists(state_file(share, "lease")):
-                move_aside(state_file(share, "lease"), ".replaced")
+                back_up(state_file(share, "lease"), ".replaced")
         # What another node at work would change (expect_no_rival).
         signs = [read_text(state_file(share, "cluster.json")), read_lease(share),
                  lock_decides(share)]
         if not opts.peer_is_off:
             check_lease_is_free(share, opts)
-        on_failure(let_lease_go, share)
+        on_failure(release_lease, share)
     make_directory(RUN_DIR, 0o700)
     write_file(RUN_DIR + "/xcatha.py", read_text(os.path.abspath(__file__)))
     for path, text in units.items():
@@ -1926,7 +1970,7 @@ def take_lease(share, opts, vips):
     return "held by this node"
 
 
-def let_lease_go(share):
+def release_lease(share):
     """Free the lease for the other node, unless a database still works on the share."""
     busy = works_on(share)
     expect(not busy, "the lease is kept", "a database server works in %s" % ", ".join(busy),
@@ -2037,10 +2081,10 @@ def expect_no_rival(share, record, leases):
 
 
 def beside(action, *args):
-    """Run what may hang in a thread that nobody waits for."""
-    thread = threading.Thread(target=error_of, args=(action,) + args, daemon=True)
-    thread.start()
-    return thread
+    """Run what may hang in a thread that ends with this process; a future of its error."""
+    error = concurrent.futures.Future()
+    threading.Thread(target=lambda: error.set_result(error_of(action, *args)), daemon=True).start()
+    return error
 
 
 def repeat(pause, action, *args):
@@ -2170,7 +2214,8 @@ def end_service(lease, reason, libc):
     whose, flushed, started = [], [], time.monotonic()
     notify_systemd("WATCHDOG=1")  # on a busy host what comes before the loop takes its time
     if needing_lease(share) or any(map(vip_here, RUN.vips)):
-        beside(tell, "the lease is lost: %s; VIP and services end here" % reason).join(1)
+        text = "the lease is lost: %s; VIP and services end here" % reason
+        concurrent.futures.wait([beside(log_loss, text)], 1)
         notify_systemd("WATCHDOG=1")
     # Nothing is waited for that could hang: neither the share nor a command.
     beside(repeat, 1, look)
@@ -2200,13 +2245,13 @@ def end_service(lease, reason, libc):
                 return
         if lease["reboots"] and (passed > REBOOT or whose[-1:] == ["another's"]):
             text = "the lease is lost: %s; this node reboots and syncs nothing" % reason
-            beside(tell, text).join(1)
+            concurrent.futures.wait([beside(log_loss, text)], 1)
             libc.reboot(RB_AUTOBOOT)
             time.sleep(SETTLE)
         time.sleep(0.2)
 
 
-def tell(text):
+def log_loss(text):
     """Say why, in the journal, on the console and in the log; each of them may hang."""
     say("<2>" + text)  # "critical" (sd-daemon(3)), which the journal syncs
     with contextlib.suppress(OSError):
@@ -2436,7 +2481,7 @@ def link_all(share, directories):
             unmount(path)
         on_failure(unlink_directory, share, path)
         if exists(path):
-            move_aside(path, ".xcatbak")
+            back_up(path, ".xcatbak")
         make_link(path, target)
     if "/etc/postgresql" in changed:
         do(["systemctl", "daemon-reload"])
@@ -2488,11 +2533,11 @@ def copy_while_running(share, directories):
     """The bulk is copied while the services still run; copy_all makes it complete."""
     # No copy bears its final name, and those that must start empty do.
     for path in directories:
-        take_name_back(share, path)
+        mark_partial(share, path)
         if not RUN.dryrun:
             expect_data(path)
         if path not in COPIED_WHILE_RUNNING and exists(share + path + PARTIAL):
-            move_aside(share + path + PARTIAL, ".old")
+            back_up(share + path + PARTIAL, ".old")
         make_directory(share + os.path.dirname(path),
                        stat.S_IMODE(os.stat(os.path.dirname(path)).st_mode))
         make_directory(share + path + PARTIAL)
@@ -2512,7 +2557,7 @@ def copy_all(share, directories, since):
             copy_directory(share, path)
     do(["sync", "-f", share], COPY_LIMIT)
     for path in directories:
-        on_failure(take_name_back, share, path)
+        on_failure(mark_partial, share, path)
         rename(share + path + PARTIAL, share + path)
     return "complete: " + " ".join(directories)
 
@@ -2528,7 +2573,7 @@ def has_changed(path, since):
     return bool(status or out)
 
 
-def take_name_back(share, path):
+def mark_partial(share, path):
     """A copy bears its partial name again, unless a database server works in it."""
     expect_lease(share)
     busy = works_on(share + path)
@@ -2558,7 +2603,7 @@ def wrong_cfgloc():
     return path if engine in set(pair_engines()) - {"sqlite"} else ""
 
 
-def put_cfgloc_right():
+def restore_own_cfgloc():
     """This node's own cfgloc says what it said before setup switched the database."""
     path, earlier = wrong_cfgloc(), read_text(STATE_DIR + "/cfgloc")
     if not path:
@@ -2569,7 +2614,7 @@ def put_cfgloc_right():
         write_file(path, earlier)  # also in a dry run, which has not switched it
         return "says what it said before"
     # It has led to the pair's from the start.
-    on_failure(rename, move_aside(path, ".xcatbak"), path)
+    on_failure(rename, back_up(path, ".xcatbak"), path)
     return "moved aside, xCAT has its SQLite files here"
 
 
@@ -2781,7 +2826,8 @@ def install_database(engine):
     # What is there counts: zypper exits 106 where it did it all, but skipped some repository.
     status, out, err = do(line, INSTALL_LIMIT, {"DEBIAN_FRONTEND": "noninteractive"},
                           may_fail=True)
-    plan("database", ENGINES[engine]["units"][0], database_directories(engine), is_debian())
+    pretend_installed("database", ENGINES[engine]["units"][0], database_directories(engine),
+                      is_debian())
     expect(not any(lacking()), "%s could not be installed" % engine,
            "%s: exit %d, %s" % (pasted(line), status, last_line(out, err, 4)),
            install_command(names) + ", then run this again")
@@ -2795,7 +2841,7 @@ def switch_database(opts):
         return "already " + before
     say("  switching the database takes minutes; xcatd is down meanwhile")
     if exists("/root/xcat-dbback"):  # the tools dump all tables there, having emptied it
-        move_aside("/root/xcat-dbback", ".xcatbak")
+        back_up("/root/xcat-dbback", ".xcatbak")
     earlier = read_text("/etc/xcat/cfgloc", None)
     on_failure(stop_unit, "xcatd.service")  # last, so that it starts anew on the old database
     on_failure(change_file, "/etc/xcat/cfgloc", earlier)
@@ -2911,7 +2957,7 @@ def install_xcat(opts):
         sources = ["--xcat-%s=%s" % (name, os.path.abspath(value) if os.path.exists(value) else
                                      value) for name, value in given.items() if value]
         do(["bash", script, "--yes"] + sources + ["install"], INSTALL_LIMIT)
-    plan("xcatd", "xcatd", XCAT_DIRECTORIES, True)
+    pretend_installed("xcatd", "xcatd", XCAT_DIRECTORIES, True)
     expect(xcat_installed(), "go-xcat ended without an error, but xCAT is not installed",
            "/opt/xcat/sbin/xcatd is missing", "see /tmp/go-xcat.log")
     return "installed (%s)" % (xcat_version() or "version not known yet")
@@ -3132,7 +3178,7 @@ def running_units(kind):
     return [unit for unit, shown in servers_of(kind).items() if shown["ActiveState"] in UP]
 
 
-def why_not(kind, site):
+def skip_reason(kind, site):
     """Why this node should not serve DNS or DHCP, "" if it should."""
     external = {"DNS": "externaldns", "DHCP": "externaldhcpservers"}[kind]
     if not servers_of(kind):
@@ -3150,7 +3196,7 @@ def start_server(kind, site, fresh, made, dns=None):
 
     made is begin_makers' future, None where its maker did not begin or must run again.
     """
-    reason, not_made = why_not(kind, site), made.result() if made else True
+    reason, not_made = skip_reason(kind, site), made.result() if made else True
     if reason:
         if fresh and running_units(kind):  # that maker has started it
             stop_services(kind)
@@ -3223,17 +3269,28 @@ def begin_makers(pool, kinds):
     """
     made = {kind: pool.submit(error_of, run_maker, [MAKERS[kind], "-n"], env={"XCATBYPASS": "1"})
             for kind in kinds if servers_of(kind)}
+    on_failure(end_makers, made.values())
     if RUN.dryrun:  # in order, so that two dry runs read alike
         concurrent.futures.wait(made.values())
     return made
 
 
+def end_makers(made):
+    """No maker is at work; one that cannot reach the database would be for minutes."""
+    concurrent.futures.wait(made, ASK_LIMIT)
+    kill_commands(RUN.children)
+    concurrent.futures.wait(made)
+
+
 def start_optional(opts, site, fresh, stale=False, made=None):
     """DNS, DHCP and console side by side; the titles of those that are not up.
 
-    stale: hosts file or tables have changed; made: begin_makers' futures whose work still counts.
+    made is begin_makers' futures; stale: hosts file or tables have changed since they began.
     """
     down, made = [], made or {}
+    if stale:
+        concurrent.futures.wait(made.values())
+        made = {}
     if site is None:  # a dry run that cannot ask xCAT's tables
         for kind, makers in (("DNS", ["makedns -n"]), ("DHCP", ["makedhcp -n", "makedhcp -a"]),
                              ("console", ["makegocons", "makeconservercf"])):
@@ -3672,6 +3729,7 @@ def run_checks(opts, checks):
 def fill_in_from_share(opts):
     """Options that were not given come from the record, the shared cfgloc or the defaults."""
     record, me = read_record(opts.path), read_nodes(opts.path).get(physical_host_name(), {})
+    opts.vip, opts.nic = opts.vip or record.get("vip"), opts.nic or me.get("nic")
     further = {one["vip"]: one for one in record.get("others", [])}
     opts.others = opts.others or [argparse.Namespace(vip=vip, nic=me.get("nics", {}).get(
         vip, next((device_of(label) for label, *_ in towards(vip)), "")), netmask=None,
@@ -3691,524 +3749,6 @@ def fill_in_from_share(opts):
     known = [names[0] for address, names in parse_hosts(read_text("/etc/hosts"))
              if address == opts.vip]
     opts.host_name = opts.host_name or next(iter(known), None)
-
-
-# ---- Steps of the commands ------------------------------------------------------------------
-
-def stop_all_services(seen_before=None):
-    """Every managed service is down, in the order of deactivate; see stop_services."""
-    states = unit_states() if seen_before is None else seen_before
-    outcomes = [stop_services(kind, states) for kind in SERVICES]
-    stopped = [outcome.split(": ")[1] for outcome in outcomes if ": " in outcome]
-    return "stopped: " + ", ".join(stopped) if stopped else "already stopped"
-
-
-def begin_record(opts, state):
-    """The record names this node as the one at work, and what the pair is; undone as a whole."""
-    share = opts.path
-    path = state_file(share, "cluster.json")
-
-    def restore_record(before):
-        """The record is as it was before this run, unless not all of the run could be undone."""
-        expect_lease(share)  # another node may have written its own by now
-        expect(not RUN.undo_failed, "the record keeps this node's name",
-               "not everything was put back", "run xcatha.py -d, or the same command again")
-        change_file(path, before)
-    on_failure(restore_record, read_text(path, None))
-    pair = {name: getattr(opts, name) for name in ("vip", "netmask", "host_name", "dbtype")}
-    if opts.others:
-        pair["others"] = [{name: getattr(one, name) for name in ("vip", "netmask", "host_name")}
-                          for one in opts.others]
-    write_record(share, state=state, host=physical_host_name(), since=now(),
-                 lease=read_record(share).get("lease"),
-                 console=services_in_use(share)["console"], **pair)
-
-
-def services_in_use(share):
-    """What the record keeps of optional services: the console server, be it the last active node's,
-    and which of DNS and DHCP run here.
-    """
-    running = {kind_of(unit): unit for unit, shown in servers_of("console", *MAKERS).items()
-               if shown["ActiveState"] in UP}
-    return {"console": running.get("console", read_record(share).get("console")),
-            "served": [kind for kind in MAKERS if kind in running]}
-
-
-def take_back(share):
-    """What an earlier, unfinished run linked is local again, so that the newest data counts.
-
-    That is not undone where this run fails, too.
-    """
-    if share_from_links():
-        RUN.tidied = True
-        stop_all_services()
-    return unlink_all(share)
-
-
-def leave_hint(share):
-    """This node remembers where the share is mounted; deactivate and status look there."""
-    hint = STATE_DIR + "/share"
-    if link_target(hint) == share:
-        return "already in %s" % hint
-    make_directory(STATE_DIR, 0o700)
-    if exists(hint):
-        remove_file(hint)
-    make_link(hint, share)
-    return "in %s" % hint
-
-
-def is_set_up(opts, view):
-    """True if this node is a member and stands by; view is observe's."""
-    record, me = read_record(opts.path), view["host"]
-    return bool(record and me in read_nodes(opts.path) and active_node(record) != me
-                and xcat_installed() and view["host_name"]["running"] == me
-                and not (view["vip"]["nic"] or any(view["further_vips"].values())
-                         or unguarded_units() or wrong_cfgloc()
-                         or share_from_links() or is_running(LEASE_UNIT)
-                         or any(state["running"] or state["enabled"]
-                                for state in view["services"].values())))
-
-
-def is_serving(opts):
-    """True if this node has VIP, links, database and xcatd up, be it without the lease."""
-    needed = set(XCAT_DIRECTORIES) & set(directories_to_link(opts, read_record(opts.path)))
-    return (bool(vip_here(opts.vip)) and needed <= set(linked_into(opts.path))
-            and (opts.dbtype == "sqlite" or bool(works_on(opts.path)))
-            and is_running("xcatd.service"))
-
-
-def is_active(opts):
-    """True if this node is the active one and has no problem that activate would fix."""
-    share, record = opts.path, read_record(opts.path)
-    if not is_active_record(record) or not lease_held_here(share) or (
-            [one.vip for one in all_vips(opts)] != [one["vip"] for one in recorded_vips(record)]):
-        return False
-    view = dict(observe(opts.vip, unit_states()), record=record, lease={"held_here": True},
-                share={"path": share}, nodes={physical_host_name(): {
-                    "nic": opts.nic, "nics": {one.vip: one.nic for one in opts.others}}})
-    if (list(active_problems(view)) or unguarded_units() or wrong_cfgloc()
-            or set(directories_to_link(opts, record)) - set(linked_into(share))
-            or any(state["enabled"] for state in view["services"].values())):
-        return False
-    try:  # only now: without its database, xCAT would not answer for minutes
-        site = site_attributes()
-        return not (optional_down(record, site) or wrong_masters(opts, site))
-    except (HAError, OSError):
-        return False
-
-
-def optional_down(record, site):
-    """What of DNS, DHCP and the console server in use should be up and is not."""
-    down = [kind for kind in ("DNS", "DHCP") if not why_not(kind, site) and not running_units(kind)]
-    console = record.get("console")
-    unused = console not in units_of("console") or is_running(console)
-    return down + ([] if unused else [short_names(console)])
-
-
-def observe(vip, states):
-    """This node as it is now, in the form of --json; states is unit_states', None if unknown."""
-    return {"host": physical_host_name(),
-            "host_name": {"running": host_name(), "physical": physical_host_name()},
-            "vip": {"address": vip, "nic": vip_here(vip) if vip else ""},
-            "further_vips": {further: vip_here(further) for further in RUN.vips if further != vip},
-            "links": {path: link_target(path) for path in all_directories() if link_target(path)},
-            "database": {"working_directories": sorted(set(processes_of("database").values()))},
-            "services": states and {
-                unit: {"kind": kind_of(unit), "running": running, "enabled": enabled}
-                for unit, (running, enabled) in states.items()}}
-
-
-def picture(opts, states):
-    """What activate and deactivate change, as [(what, how it is now)]; states as observe's."""
-    share, view = opts.path, observe(opts.vip, states)
-    rows = [("VIP", view["vip"]["nic"] or "not here"),
-            *(("VIP " + vip, nic or "not here") for vip, nic in view["further_vips"].items()),
-            ("host name", view["host_name"]["running"]),
-            ("links", str(len(linked_into(share)))),
-            ("database in", " ".join(view["database"]["working_directories"]) or "-")]
-    for kind in SERVICES:
-        running = [unit for unit, state in (view["services"] or {}).items()
-                   if state["kind"] == kind and state["running"]]
-        rows.append((kind, "unknown" if view["services"] is None else
-                     short_names(*running) or "down"))
-    with contextlib.suppress(HAError, OSError):  # the other node cannot be seen from here
-        record = read_record(share)
-        rows += [(name, "%s, by the share's record" % (
-            record["state"] if active_node(record) == name else "not active"))
-            for name in read_nodes(share) if name != view["host"]]
-    return rows
-
-
-def show_change(before, after):
-    """The table of what was and what is."""
-    if RUN.dryrun:
-        return
-    say("%-16s %-36s %s" % (physical_host_name(), "before", "now"))
-    for (what, was), (_, is_now) in zip(before, after):
-        say("  %-14s %-36s %s" % (what, was, is_now))
-
-
-def give_up_vip(opts):
-    """The VIP is gone from this node, which keeps an address of its own."""
-    here = vip_here(opts.vip)
-    if here and not own_addresses(here, opts.vip):
-        raise HAError("%s is the only address of %s" % (opts.vip, device_of(here)),
-                      "psutil lists no other", "give the node its own address first")
-    return remove_vip(opts.vip)
-
-
-def leave_word(opts):
-    """The share has what the node that takes over needs to know, if this node is active."""
-    share, adopted = opts.path, not read_record(opts.path) and is_serving(opts)
-    if adopted:  # data of the 2018 script get a record of this node, which is about to stand by
-        make_directory(state_file(share), 0o700)
-        begin_record(opts, "active")
-        write_record(share, directories=linked_into(share))
-        save_hosts(share)
-    if is_active_record(read_record(share)) and lease_held_here(share):
-        save_hosts(share)
-        in_use, record = services_in_use(share), read_record(share)
-        if in_use != {name: record.get(name) for name in in_use}:
-            write_record(share, **in_use)
-    return "record written for data of an older script" if adopted else "already there"
-
-
-def release_record(share, started):
-    """The record no longer names this node as active; another node's word is left alone."""
-    expect(exists(state_file(share)) or not is_running(LEASE_UNIT),
-           "the record cannot be reached", "%s is gone" % state_file(share),
-           "mount the share again, then run xcatha.py -d")
-    record, lease, me = read_record(share), read_lease(share), physical_host_name()
-    nonce = lease.get("nonce") if lease.get("host") == me else record.get("lease")
-    if active_node(record) not in ("", me):
-        return "names %s, left alone" % active_node(record)
-    if not active_node(record) and (not record or record["lease"] == nonce):
-        return "already released"
-    with contextlib.ExitStack() as stack:
-        if not lease_held_here(share) and lock_state(share, stack) == "held":
-            return "another node is at work, left alone"
-        write_record(share, lease=nonce, state="standby" if share_has_data(share) else "unfinished")
-        add_history(share, "standby (%.0f s)" % (time.monotonic() - started))
-    return "released"
-
-
-def finish(opts, failed, not_done=()):
-    """The closing lines of a command, what matters most at the end; exit code.
-
-    What failed keeps a node from being a standby, what was not_done does not.
-    """
-    code = DONE
-    if RUN.dryrun:
-        say("Dry run: nothing was changed.")
-    elif opts.command == "activate":
-        for note, fix in delivery_notes(opts.vip) if opts.path else ():
-            say("note: %s\n  fix: %s" % (note, fix))
-        if failed:
-            code = DEGRADED
-            say("Active, but not done or not up: %s. See the errors above." % ", ".join(failed),
-                sys.stderr)
-        say("This machine is set to primary management node successfully...")
-    elif failed:
-        raise HAError("this node is not a clean standby yet: %s" % ", ".join(failed),
-                      "see the errors above", "fix them, then run: xcatha.py -d", INCOMPLETE)
-    else:
-        if not_done:
-            code = DEGRADED
-            say("Standby, but not done: %s. See the errors above." % ", ".join(not_done),
-                sys.stderr)
-        say("This machine is set to standby management node successfully...")
-    if opts.command == "setup":  # what is left for the administrator
-        for line, change in mounts_at_boot("", directories_to_link(opts, read_record(opts.path))):
-            warn("%s; change it: %s" % (line, change))
-        for one in all_vips(opts):
-            for place, line, change in persistent_vip(one.vip):
-                warn("the VIP %s would come up at boot: %s has `%s`; %s" % (
-                    one.vip, place, line, change))
-    return code
-
-
-# ---- The commands --------------------------------------------------------------------------
-
-def setup(opts):
-    """Set this node up as a member of the pair, which then stands by; exit code.
-
-    The first node's data go to the share and are tried there. A further node is tried with
-    the share's data, or only prepared for them while the other node is active.
-    """
-    require(opts, "path", "vip", "nic", "host_name")
-    run_checks(opts, SETUP_CHECKS)
-    share, me = opts.path, physical_host_name()
-    record = read_record(share)
-    active = is_active_record(record)
-    if is_serving(opts) and (active or not record) or active and lease_held_here(share):
-        say("%s is the active node; nothing was changed." % me)
-        if not record:
-            say("An older script set it up; xcatha.py -a adds its lease and record.")
-        return DONE
-    states = unit_states()
-    if share_has_data(share) and is_set_up(opts, observe(opts.vip, states)):
-        step("Node record", write_node, opts, books=True)
-        step("Saved hosts file", take_saved_hosts, share, books=True)
-        say("%s is set up already." % me)
-        return finish(opts, [])
-
-    # Nobody else may change the share from here on. A node that joins while the other one is
-    # active needs neither lease nor VIP, because it touches nothing that is in use.
-    on_failure(restore_units, states)
-    joining = active_node(read_record(share)) not in ("", me) and bool(other_holder(share))
-    if not joining:
-        check_vip_is_free(opts)  # before the first change; asked again under the lease
-        step("State directory", make_directory, state_file(share), 0o700, books=True)
-        # Where an existing node's own address becomes the VIP, it is not lost with the lease yet.
-        step("Lease", take_lease, share, opts, [
-            one.vip for one in all_vips(opts) if not vip_here(one.vip)])
-        begin_record(opts, "trying" if share_has_data(share) else "setting up")
-    first = not joining and not share_has_data(share)  # certain only under the lease
-    step("Earlier attempt", take_back, share, books=True)
-
-    # xCAT's installer and its tables take the address and the name that the node has then.
-    if not joining:
-        step("Is the VIP free?", check_vip_is_free, opts)
-        for one in all_vips(opts):
-            step("Virtual IP", add_vip, one, True)
-        step("Host name", set_host_name, opts.host_name)
-        step("/etc/hosts", write_hosts, opts, {})
-        step("/etc/resolv.conf", set_nameserver, opts.vip, True, failed=[])
-
-    # Before the links exist, because packages must not write to the share.
-    step("xCAT", install_xcat, opts)
-    step("Database packages", install_database, opts.dbtype)
-    if first:
-        step("Database switch", switch_database, opts)
-        directories, since = directories_to_link(opts, {}), (time.time(), time.monotonic())
-        step("Copy while running", copy_while_running, share, directories)
-    else:
-        for words in check_alike(opts):
-            refuse(*words)
-        directories = directories_to_link(opts, read_record(share))
-    step("Services", stop_all_services)
-    if first:
-        step("Copy", copy_all, share, directories, since)
-
-    # The node serves the share's data for a moment: only what works is recorded as finished.
-    if not joining:
-        step("Linked directories", link_all, share, directories)
-        step("Database address", name_vip_in_cfgloc, opts, books=True)
-        step("Database access", admit_node, opts)
-        step("Database", start_database, share, opts.dbtype)
-        if opts.dbtype == "mysql":
-            step("Database grants", grant_access, opts)
-        step("xcatd", start_xcatd)
-        step("xCAT's database", verify_xcat, opts)
-        step("Policy", trust_names, opts, [certificate_name(), me, opts.host_name])
-        step("Master and nameservers", set_master, opts)
-
-    # A member is bound to the lease and known on the share.
-    step("Guard", guard_services, share)
-    step("Node record", write_node, opts, books=True)
-    step("Hint", leave_hint, share, books=True)
-    step("Own cfgloc", put_cfgloc_right, books=True)
-    step("Saved hosts file", take_saved_hosts, share, books=True)
-    if joining:
-        point_of_no_return()
-        say("%s is active and was not disturbed." % active_node(read_record(share)))
-        say("This node's access to the database and its policy row come with its first activate.")
-        return finish(opts, [])
-    expect_lease(share)
-    write_record(share, state="trying", directories=directories)
-    point_of_no_return()
-    return finish(opts, stand_by(opts, "answers", attempt(unit_states)[0]))
-
-
-def activate(opts):
-    """Make this node the active one; exit code.
-
-    Until the record says active, a failure of anything but DNS, DHCP, the console server and
-    the like is undone.
-    """
-    run_checks(opts, ACTIVATE_CHECKS)
-    require(opts, "host_name")
-    share, me, started = opts.path, physical_host_name(), time.monotonic()
-    if is_active(opts):
-        say("%s is the active node already." % me)
-        step("Node record", write_node, opts, books=True)
-        step("Kept address", remember_address, opts, books=True)
-        return finish(opts, [])
-    record, down = read_record(share), []
-    planned, repair = not active_node(record), is_active_record(record) and lease_held_here(share)
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:  # each takes about a second
-        early = pool.submit(lambda: (time.monotonic(), error_of(check_vip_is_free, opts)))
-        facts = pool.submit(node_facts, opts)
-        fresh, states = not is_serving(opts), unit_states()
-        before = picture(opts, states)
-
-        # The lease first: until this node holds it, the other one may write to the share.
-        on_failure(restore_units, states)
-        step("State directory", make_directory, state_file(share), 0o700, books=True)
-        step("Lease", take_lease, share, opts, [one.vip for one in all_vips(opts)])
-        directories = directories_to_link(opts, read_record(share))
-        begin_record(opts, "activating")
-
-        # The VIP before the services: a database that starts without it never listens on it.
-        step("Is the VIP free?", check_vip_is_free, opts, early)
-        for one in all_vips(opts):
-            step("Virtual IP", add_vip, one)
-        step("Host name", set_host_name, opts.host_name)
-        step("Saved hosts file", take_saved_hosts, share, failed=down, books=True)
-        step("/etc/hosts", write_hosts, opts, {})
-        step("/etc/resolv.conf", set_nameserver, opts.vip, True, failed=down)
-    on_failure(lambda: error_of(add_history, share, "activate failed, %s (%.0f s)" % (
-        "not all put back" if RUN.undo_failed else "put back", time.monotonic() - started)))
-    for what, evidence, _ in check_alike(opts, facts.result()):
-        warn("%s: %s" % (what, evidence))
-
-    # Links before the database, or it would start on this node's old files; the database
-    # before xcatd, whose start waits for it.
-    if fresh:
-        step("Services", stop_all_services, states)
-    expect_lease(share)
-    step("Linked directories", link_all, share, directories)
-    step("Database address", name_vip_in_cfgloc, opts, books=True)
-    step("Database access", admit_node, opts)
-    step("Database", start_database, share, opts.dbtype)
-    if opts.dbtype == "mysql":
-        step("Database grants", grant_access, opts)
-
-    # DNS and DHCP need the database and the complete /etc/hosts, not xcatd: they begin beside it.
-    with concurrent.futures.ThreadPoolExecutor(3) as pool:
-        hosts = read_text("/etc/hosts")
-        # SQLite's file is not shared with an xcatd that starts.
-        made = begin_makers(pool, record.get("served", []) if fresh and opts.dbtype != "sqlite"
-                            else [])
-        try:
-            step("xcatd", start_xcatd)
-        except HAError:  # a maker that cannot reach the database would wait for minutes
-            concurrent.futures.wait(made.values(), ASK_LIMIT)
-            kill_children()
-            raise
-
-        # What follows asks xcatd; its failures are reported (exit 4). Where it changes what the
-        # makers have read, they are run again.
-        answer = pool.submit(attempt, known_site, share)
-        step("Policy", trust_names, opts, [me], failed=down)
-        site, error = answer.result()
-        if error:
-            report(error)
-            down.append("DNS, DHCP and console server, of which xCAT did not tell")
-        else:
-            step("Long host name", write_hosts, opts, site, failed=down)
-            master = step("Master and networks", set_master, opts, site, failed=down, books=True)
-            stale = read_text("/etc/hosts") != hosts or master.startswith("the VIP is now")
-            if stale:
-                concurrent.futures.wait(made.values())
-            down += start_optional(opts, site, fresh, stale, {} if stale else made)
-    step("NFS exports", export_directories)
-    step("Boot", disable_services, failed=down, books=True)
-    if fresh:
-        on_failure(run_own_steps, "deactivate", opts)
-    step("Own steps", run_own_steps, "activated", opts, failed=down, books=True)
-
-    # Only a node that works is recorded as active; a run that was killed before does it all again.
-    step("Guard", guard_services, share, books=True)
-    step("Node record", write_node, opts, facts.result(), books=True)
-    step("Hint", leave_hint, share, books=True)
-    step("Own cfgloc", put_cfgloc_right, failed=down, books=True)
-    expect_lease(share)
-    write_record(share, state="active", since=record["since"] if repair else now(),
-                 directories=directories, **services_in_use(share))
-    point_of_no_return()
-    step("Kept address", remember_address, opts, failed=down, books=True)
-    step("Hosts file", save_hosts, share, failed=down, books=True)
-    after = picture(opts, attempt(unit_states)[0])
-    changed = [what for (what, was), (_, is_now) in zip(before, after) if was != is_now]
-    event = ("repaired: %s (" % (", ".join(changed) or "settings") if repair else
-             "active (planned, " if planned else "active (unplanned, ") + "%.0f s)%s" % (
-                 time.monotonic() - started, ", not up: " + ", ".join(down) if down else "")
-    step("History", add_history, share, event, failed=down, books=True)
-    show_change(before, after)
-    return finish(opts, down)
-
-
-def deactivate(opts):
-    """Make this node a standby, as far as that is safe; exit code."""
-    opts.path = find_share(opts)
-    state = share_state(opts.path) if opts.path else "unknown"
-    if state == "answers":
-        opts.path = os.path.realpath(opts.path)
-        broken = error_of(fill_in_from_share, opts)
-        if broken:
-            report(broken)
-            state = "unreadable"
-        else:  # a VIP that is not the pair's is refused before anything is taken down
-            for words in check_recorded(opts, "vip"):
-                refuse(*words)
-    states, started = attempt(unit_states)[0], time.monotonic()
-    if state == "silent":
-        return stand_by(opts, state, states)  # which ends with an error
-    before, not_done = picture(opts, states), []
-    if state == "answers" and leads_to(opts.path, "/etc/xcat"):  # while all of the pair still runs
-        step("Own steps", run_own_steps, "deactivate", opts, failed=not_done, books=True)
-    failed = stand_by(opts, state, states)
-    if failed and state == "answers" and not RUN.dryrun:
-        error_of(add_history, opts.path, "standby failed: %s (%.0f s)" % (
-            ", ".join(failed), time.monotonic() - started))
-    show_change(before, picture(opts, attempt(unit_states)[0]))
-    if state in ("missing", "unreadable"):
-        report(HAError("the record on the share %s was not released" % opts.path,
-                       "the share is %s" % state, "mount or fix it, then run this again"))
-        failed.append("Record")
-    return finish(opts, failed, not_done)
-
-
-def stand_by(opts, state, states):
-    """All steps of deactivate, which setup ends with, too; the titles of those that failed.
-
-    Every step that is still safe is taken, and nothing is rolled back. state is share_state's,
-    else "unreadable" (its record) or "unknown" (no path): where the share cannot be read, record
-    and lease stay as they are; where it is silent, nothing but this host is touched, and the
-    end is an error.
-    """
-    failed, started = [], time.monotonic()
-    if exists(KEPT):
-        step("Kept address", remove_file, KEPT, failed=failed, books=True)
-
-    # What the node that takes over needs to know.
-    if state == "answers":
-        step("Word to the other node", leave_word, opts, failed=failed, books=True)
-
-    # Who uses the database stops before it. Without states each step finds out by itself.
-    for kind in SERVICES:
-        step("Stop " + kind, stop_services, kind, states, failed=failed)
-
-    # Exports keep the share busy. A directory in which a database still works stays linked.
-    if state != "silent":
-        step("NFS exports", withdraw_exports, opts.path, failed=failed)
-        if is_member():
-            step("Own cfgloc", put_cfgloc_right, failed=failed, books=True)
-        step("Linked directories", unlink_all, opts.path, failed=failed)
-
-    # The VIP late: until here it still led administrators and clients to this node.
-    for vip in dict.fromkeys([one.vip for one in opts.others] + vips_of_lease_unit()):
-        if vip != opts.vip:
-            step("Virtual IP", remove_vip, vip, failed=failed)
-    step("Virtual IP", give_up_vip, opts, failed=failed)
-    # A lambda, so that an empty /etc/hostname is an error of this step alone.
-    step("Host name", lambda: set_host_name(physical_host_name()), failed=failed)
-    step("/etc/resolv.conf", set_nameserver, opts.vip, False, failed=failed)
-
-    # The lease last, and not at all while a service may still work on the share.
-    if {"Stop xcatd", "Stop database", "Linked directories"} & set(failed):
-        failed.append("Lease (kept: a service may still work on the share)")
-    elif state != "silent":
-        if state == "answers":
-            step("Record", release_record, opts.path, started, failed=failed)
-        step("Lease", let_lease_go, opts.path, failed=failed)
-    point_of_no_return()
-    if state == "silent":  # what this host alone can do is done
-        raise HAError("the share %s does not answer: links, record and lease are as they were" %
-                      opts.path, "stat: no end within %d s" % SHARE_LIMIT,
-                      "power this node off before activating the other", INCOMPLETE)
-    return failed
 
 
 # ---- Status --------------------------------------------------------------------------------
@@ -4262,7 +3802,8 @@ def look_around(opts):
     except HAError as error:
         view["unseen"].append("the services: %s (%s)" % (error.what, error.evidence))
     view.update(observe(vip, states))
-    view["vip"]["answered_by"] = answer.result() if answer else ""
+    if answer:
+        view["vip"]["answered_by"] = answer.result()
     view["member"] = is_member() or view["host"] in [*view["nodes"], active_node(view["record"])]
     for name, look in (("problem", problems), ("note", notes)):
         found, error = attempt(list, look(view) if view["member"] or look is notes else ())
@@ -4284,11 +3825,6 @@ def vips_of_lease_unit():
     return re.findall(r" -v (\S+)", read_text(LEASE_UNIT_FILE).partition("--lease-lost")[2])
 
 
-def vip_of_lease_unit():
-    """The first of them, None without one."""
-    return next(iter(vips_of_lease_unit()), None)
-
-
 def neighbour(address):
     """The MAC that answers for an address, "" for nobody; a ping fills the neighbour table."""
     answers = ask(["ping", "-n", "-c", "1", "-W", "0.2", address], 2)[0] == 0
@@ -4303,7 +3839,7 @@ def line_to_paste(view, command):
     if view.get("pacemaker") and command == "-a":
         return "crm_resource --cleanup --resource " + view["pacemaker"]
     record, nodes = view["record"], view["nodes"]
-    vip = record.get("vip") or vip_of_lease_unit()
+    vip = record.get("vip") or next(iter(vips_of_lease_unit()), None)
     # Another node's NIC may have another name: it comes last.
     nics = [nodes.get(view["host"], {}).get("nic")] + [
         label for label, _, _ in (towards(vip) if vip else [])] + [
@@ -4587,7 +4123,7 @@ def notes(view):
             return
         with contextlib.suppress(HAError):  # the problems tell what xCAT has against it
             site = {row["key"]: row["value"] for row in table("site")}
-            for row in table("networks") if not why_not("DHCP", site) else []:
+            for row in table("networks") if not skip_reason("DHCP", site) else []:
                 vip = vip_of(row, opts_of(view))
                 unset = [name for name in ("logservers", "ntpservers") if vip
                          and row.get(name) in UNSET and site.get(name, "") in UNSET]
@@ -4721,16 +4257,10 @@ def guide(opts):
     missing = [name for name in needed if not getattr(opts, name)]
     if not missing:
         return command
-
-    def supply_from_share():
-        """Fill in what the share knows."""
-        opts.vip = opts.vip or read_record(opts.path).get("vip")
-        opts.nic = opts.nic or read_nodes(opts.path).get(physical_host_name(), {}).get("nic")
-        RUN.vips = [one["vip"] for one in recorded_vips(read_record(opts.path))]
     opts.path = opts.path or find_share(opts)
-    opts.vip = opts.vip or vip_of_lease_unit()
+    opts.vip = opts.vip or next(iter(vips_of_lease_unit()), None)
     if opts.path and share_state(opts.path) == "answers":
-        report(error_of(supply_from_share))
+        report(error_of(fill_in_from_share, opts))
     if opts.path or missing != needed:
         require(opts, *needed)
     if not opts.yes and not sys.stdin.isatty():
@@ -4752,8 +4282,8 @@ def guide(opts):
         say("%s with:" % opts.command)
         for name in dict.fromkeys(["path"] + needed):
             say("  %s %s" % (FLAGS[name], getattr(opts, name)))
-        for vip in [one.vip for one in opts.others] or RUN.vips[1:]:
-            say("  -v " + vip)
+        for one in opts.others:
+            say("  -v " + one.vip)
     answer = "Y" if opts.yes else ""
     for _ in range(0 if opts.yes else 5):  # what is no answer by then counts as no
         say("Continue? [[Y]es/[N]o/[D]ryrun]:")
@@ -4892,10 +4422,15 @@ def is_member():
 
 def managed_resource():
     """The resource by which Pacemaker manages the pair, "" where it is not in charge."""
-    out = output_of(["crm_mon", "--one-shot", "--inactive", "--output-as=xml"], SHARE_LIMIT) if (
-        have("crm_mon")) else ""
-    shown = re.findall(r'<resource id="([^"]+)" resource_agent="ocf::?xcat:xcatha"([^>]*)>', out)
-    return next((name for name, state in shown if 'managed="true"' in state), "")
+    line = ["crm_mon", "--one-shot", "--inactive", "--output-as=xml"]
+    out = output_of(line, SHARE_LIMIT) if have("crm_mon") else ""
+    if not out:
+        return ""
+    from xml.etree import ElementTree  # nosec: written by this host; elsewhere nothing needs it
+    tree = ElementTree.fromstring(out)  # nosec: written by this host
+    return next((resource.get("id") for resource in tree.iter("resource")
+                 if resource.get("resource_agent") in ("ocf::xcat:xcatha", "ocf:xcat:xcatha")
+                 and resource.get("managed") == "true"), "")
 
 
 def check_not_managed(opts):
@@ -4914,6 +4449,520 @@ def check_not_managed(opts):
         opts.command == "activate") else "{0} node standby {4}, or {0} resource {2} {3}"
     refuse("Pacemaker is in charge of this pair", "crm_mon: resource %s is managed" % resource,
            line.format(tool, start, stop, resource, physical_host_name()))
+
+
+# ---- Steps of the commands ------------------------------------------------------------------
+
+def stop_all_services(seen_before=None):
+    """Every managed service is down, in the order of deactivate; see stop_services."""
+    states = unit_states() if seen_before is None else seen_before
+    outcomes = [stop_services(kind, states) for kind in SERVICES]
+    stopped = [outcome.split(": ")[1] for outcome in outcomes if ": " in outcome]
+    return "stopped: " + ", ".join(stopped) if stopped else "already stopped"
+
+
+def begin_record(opts, state):
+    """The record names this node as the one at work, and what the pair is; undone as a whole."""
+    share = opts.path
+    path = state_file(share, "cluster.json")
+
+    def restore_record(before):
+        """The record is as it was before this run, unless not all of the run could be undone."""
+        expect_lease(share)  # another node may have written its own by now
+        expect(not RUN.undo_failed, "the record keeps this node's name",
+               "not everything was put back", "run xcatha.py -d, or the same command again")
+        change_file(path, before)
+    on_failure(restore_record, read_text(path, None))
+    pair = {name: getattr(opts, name) for name in ("vip", "netmask", "host_name", "dbtype")}
+    if opts.others:
+        pair["others"] = [{name: getattr(one, name) for name in ("vip", "netmask", "host_name")}
+                          for one in opts.others]
+    write_record(share, state=state, host=physical_host_name(), since=now(),
+                 lease=read_record(share).get("lease"),
+                 console=services_in_use(share)["console"], **pair)
+
+
+def services_in_use(share):
+    """What the record keeps of optional services: the console server, be it the last active node's,
+    and which of DNS and DHCP run here.
+    """
+    running = {kind_of(unit): unit for unit, shown in servers_of("console", *MAKERS).items()
+               if shown["ActiveState"] in UP}
+    return {"console": running.get("console", read_record(share).get("console")),
+            "served": [kind for kind in MAKERS if kind in running]}
+
+
+def undo_earlier_attempt(share):
+    """What an earlier, unfinished run linked is local again, so that the newest data counts.
+
+    That is not undone where this run fails, too.
+    """
+    if share_from_links():
+        RUN.tidied = True
+        stop_all_services()
+    return unlink_all(share)
+
+
+def remember_share(share):
+    """This node remembers where the share is mounted; deactivate and status look there."""
+    hint = STATE_DIR + "/share"
+    if link_target(hint) == share:
+        return "already in %s" % hint
+    make_directory(STATE_DIR, 0o700)
+    if exists(hint):
+        remove_file(hint)
+    make_link(hint, share)
+    return "in %s" % hint
+
+
+def view_of(opts, states):
+    """observe, and beside it what active_problems and standby_problems need; NICs as in opts."""
+    share, me = opts.path, physical_host_name()
+    return dict(observe(opts.vip, states), record=read_record(share), share={"path": share},
+                lease={"held_here": lease_held_here(share)}, nodes={me: {
+                    "nic": opts.nic, "nics": {one.vip: one.nic for one in opts.others}}})
+
+
+def is_set_up(opts, states):
+    """True if this node is a member and stands by, and setup would change nothing."""
+    record, me = read_record(opts.path), physical_host_name()
+    if not record or me not in read_nodes(opts.path) or active_node(record) == me or (
+            not xcat_installed() or unguarded_units() or wrong_cfgloc()):
+        return False
+    view = view_of(opts, states)
+    return not (list(standby_problems(view)) or any(
+        state["enabled"] for state in view["services"].values()))
+
+
+def is_serving(opts):
+    """True if this node has VIP, links, database and xcatd up, be it without the lease."""
+    needed = set(XCAT_DIRECTORIES) & set(directories_to_link(opts, read_record(opts.path)))
+    return (bool(vip_here(opts.vip)) and needed <= set(linked_into(opts.path))
+            and (opts.dbtype == "sqlite" or bool(works_on(opts.path)))
+            and is_running("xcatd.service"))
+
+
+def is_active(opts):
+    """True if this node is the active one and has no problem that activate would fix."""
+    share, record = opts.path, read_record(opts.path)
+    if not is_active_record(record) or not lease_held_here(share) or (
+            [one.vip for one in all_vips(opts)] != [one["vip"] for one in recorded_vips(record)]):
+        return False
+    view = view_of(opts, unit_states())
+    if (list(active_problems(view)) or unguarded_units() or wrong_cfgloc()
+            or set(directories_to_link(opts, record)) - set(linked_into(share))
+            or any(state["enabled"] for state in view["services"].values())):
+        return False
+    try:  # only now: without its database, xCAT would not answer for minutes
+        site = site_attributes()
+        return not (optional_down(record, site) or wrong_masters(opts, site))
+    except (HAError, OSError):
+        return False
+
+
+def optional_down(record, site):
+    """What of DNS, DHCP and the console server in use should be up and is not."""
+    down = [kind for kind in MAKERS if not (skip_reason(kind, site) or running_units(kind))]
+    console = record.get("console")
+    unused = console not in units_of("console") or is_running(console)
+    return down + ([] if unused else [short_names(console)])
+
+
+def observe(vip, states):
+    """This node as it is now, in the form of --json; states is unit_states', None if unknown."""
+    return {"host": physical_host_name(),
+            "host_name": {"running": host_name(), "physical": physical_host_name()},
+            "vip": {"address": vip, "nic": vip_here(vip) if vip else "", "answered_by": ""},
+            "further_vips": {further: vip_here(further) for further in RUN.vips if further != vip},
+            "links": {path: link_target(path) for path in all_directories() if link_target(path)},
+            "database": {"working_directories": sorted(set(processes_of("database").values()))},
+            "services": states and {
+                unit: {"kind": kind_of(unit), "running": running, "enabled": enabled}
+                for unit, (running, enabled) in states.items()}}
+
+
+def summary(opts, states):
+    """What activate and deactivate change, as [(what, how it is now)]; states as observe's."""
+    share, view = opts.path, observe(opts.vip, states)
+    rows = [("VIP", view["vip"]["nic"] or "not here"),
+            *(("VIP " + vip, nic or "not here") for vip, nic in view["further_vips"].items()),
+            ("host name", view["host_name"]["running"]),
+            ("links", str(len(linked_into(share)))),
+            ("database in", " ".join(view["database"]["working_directories"]) or "-")]
+    for kind in SERVICES:
+        running = [unit for unit, state in (view["services"] or {}).items()
+                   if state["kind"] == kind and state["running"]]
+        rows.append((kind, "unknown" if view["services"] is None else
+                     short_names(*running) or "down"))
+    with contextlib.suppress(HAError, OSError):  # the other node cannot be seen from here
+        record = read_record(share)
+        rows += [(name, "%s, by the share's record" % (
+            record["state"] if active_node(record) == name else "not active"))
+            for name in read_nodes(share) if name != view["host"]]
+    return rows
+
+
+def show_change(before, after):
+    """Print the table of what was and what is; return what is different."""
+    if not RUN.dryrun:
+        say("%-16s %-36s %s" % (physical_host_name(), "before", "now"))
+        for (what, was), (_, is_now) in zip(before, after):
+            say("  %-14s %-36s %s" % (what, was, is_now))
+    return [what for (what, was), (_, is_now) in zip(before, after) if was != is_now]
+
+
+def remove_pair_vip(opts):
+    """The VIP is gone from this node, which keeps an address of its own."""
+    here = vip_here(opts.vip)
+    if here and not own_addresses(here, opts.vip):
+        raise HAError("%s is the only address of %s" % (opts.vip, device_of(here)),
+                      "psutil lists no other", "give the node its own address first")
+    return remove_vip(opts.vip)
+
+
+def save_for_other_node(opts):
+    """The share has what the node that takes over needs to know, if this node is active."""
+    share, adopted = opts.path, not read_record(opts.path) and is_serving(opts)
+    if adopted:  # data of the 2018 script get a record of this node, which is about to stand by
+        make_directory(state_file(share), 0o700)
+        begin_record(opts, "active")
+        write_record(share, directories=linked_into(share))
+        save_hosts(share)
+    if is_active_record(read_record(share)) and lease_held_here(share):
+        save_hosts(share)
+        in_use, record = services_in_use(share), read_record(share)
+        if in_use != {name: record.get(name) for name in in_use}:
+            write_record(share, **in_use)
+    return "record written for data of an older script" if adopted else "already there"
+
+
+def release_record(share, started):
+    """The record no longer names this node as active; another node's word is left alone."""
+    expect(exists(state_file(share)) or not is_running(LEASE_UNIT),
+           "the record cannot be reached", "%s is gone" % state_file(share),
+           "mount the share again, then run xcatha.py -d")
+    record, lease, me = read_record(share), read_lease(share), physical_host_name()
+    nonce = lease.get("nonce") if lease.get("host") == me else record.get("lease")
+    if active_node(record) not in ("", me):
+        return "names %s, left alone" % active_node(record)
+    if not active_node(record) and (not record or record["lease"] == nonce):
+        return "already released"
+    with contextlib.ExitStack() as stack:
+        if not lease_held_here(share) and lock_state(share, stack) == "held":
+            return "another node is at work, left alone"
+        write_record(share, lease=nonce, state="standby" if share_has_data(share) else "unfinished")
+        add_history(share, "standby (%.0f s)" % (time.monotonic() - started))
+    return "released"
+
+
+def finish(opts, failed, not_done=()):
+    """The closing lines of a command, what matters most at the end; exit code.
+
+    What failed keeps a node from being a standby, what was not_done does not.
+    """
+    code = DONE
+    if RUN.dryrun:
+        say("Dry run: nothing was changed.")
+    elif opts.command == "activate":
+        for note, fix in delivery_notes(opts.vip) if opts.path else ():
+            say("note: %s\n  fix: %s" % (note, fix))
+        if failed:
+            code = DEGRADED
+            say("Active, but not done or not up: %s. See the errors above." % ", ".join(failed),
+                sys.stderr)
+        say("This machine is set to primary management node successfully...")
+    elif failed:
+        raise HAError("this node is not a clean standby yet: %s" % ", ".join(failed),
+                      "see the errors above", "fix them, then run: xcatha.py -d", INCOMPLETE)
+    else:
+        if not_done:
+            code = DEGRADED
+            say("Standby, but not done: %s. See the errors above." % ", ".join(not_done),
+                sys.stderr)
+        say("This machine is set to standby management node successfully...")
+    if opts.command == "setup":  # what is left for the administrator
+        for line, change in mounts_at_boot("", directories_to_link(opts, read_record(opts.path))):
+            warn("%s; change it: %s" % (line, change))
+        for one in all_vips(opts):
+            for place, line, change in persistent_vip(one.vip):
+                warn("the VIP %s would come up at boot: %s has `%s`; %s" % (
+                    one.vip, place, line, change))
+    return code
+
+
+# ---- The commands --------------------------------------------------------------------------
+
+def setup(opts):
+    """Set this node up as a member of the pair, which then stands by; exit code.
+
+    The first node's data go to the share and are tried there. A further node is tried with
+    the share's data, or only prepared for them while the other node is active.
+    """
+    require(opts, "path", "vip", "nic", "host_name")
+    run_checks(opts, SETUP_CHECKS)
+    share, me = opts.path, physical_host_name()
+    record = read_record(share)
+    active = is_active_record(record)
+    if is_serving(opts) and (active or not record) or active and lease_held_here(share):
+        say("%s is the active node; nothing was changed." % me)
+        if not record:
+            say("An older script set it up; xcatha.py -a adds its lease and record.")
+        return DONE
+    states = unit_states()
+    if share_has_data(share) and is_set_up(opts, states):
+        step("Node record", write_node, opts, books=True)
+        step("Saved hosts file", take_saved_hosts, share, books=True)
+        say("%s is set up already." % me)
+        return finish(opts, [])
+
+    # Nobody else may change the share from here on. A node that joins while the other one is
+    # active needs neither lease nor VIP, because it touches nothing that is in use.
+    on_failure(restore_units, states)
+    joining = active_node(read_record(share)) not in ("", me) and bool(other_holder(share))
+    if not joining:
+        check_vip_is_free(opts)  # before the first change; asked again under the lease
+        step("State directory", make_directory, state_file(share), 0o700, books=True)
+        # Where an existing node's own address becomes the VIP, it is not lost with the lease yet.
+        step("Lease", take_lease, share, opts, [
+            one.vip for one in all_vips(opts) if not vip_here(one.vip)])
+        begin_record(opts, "trying" if share_has_data(share) else "setting up")
+    first = not joining and not share_has_data(share)  # certain only under the lease
+    step("Earlier attempt", undo_earlier_attempt, share, books=True)
+
+    # xCAT's installer and its tables take the address and the name that the node has then.
+    if not joining:
+        step("Is the VIP free?", check_vip_is_free, opts)
+        for one in all_vips(opts):
+            step("Virtual IP", add_vip, one, True)
+        step("Host name", set_host_name, opts.host_name)
+        step("/etc/hosts", write_hosts, opts, {})
+        step("/etc/resolv.conf", set_nameserver, opts.vip, True, failed=[])
+
+    # Before the links exist, because packages must not write to the share.
+    step("xCAT", install_xcat, opts)
+    step("Database packages", install_database, opts.dbtype)
+    if first:
+        step("Database switch", switch_database, opts)
+        directories, since = directories_to_link(opts, {}), (time.time(), time.monotonic())
+        step("Copy while running", copy_while_running, share, directories)
+    else:
+        for words in check_alike(opts):
+            refuse(*words)
+        directories = directories_to_link(opts, read_record(share))
+    step("Services", stop_all_services)
+    if first:
+        step("Copy", copy_all, share, directories, since)
+
+    # The node serves the share's data for a moment: only what works is recorded as finished.
+    if not joining:
+        step("Linked directories", link_all, share, directories)
+        step("Database address", name_vip_in_cfgloc, opts, books=True)
+        step("Database access", admit_node, opts)
+        step("Database", start_database, share, opts.dbtype)
+        if opts.dbtype == "mysql":
+            step("Database grants", grant_access, opts)
+        step("xcatd", start_xcatd)
+        step("xCAT's database", verify_xcat, opts)
+        step("Policy", trust_names, opts, [certificate_name(), me, opts.host_name])
+        step("Master and nameservers", set_master, opts)
+
+    # A member is bound to the lease and known on the share.
+    step("Guard", guard_services, share)
+    step("Node record", write_node, opts, books=True)
+    step("Hint", remember_share, share, books=True)
+    step("Own cfgloc", restore_own_cfgloc, books=True)
+    step("Saved hosts file", take_saved_hosts, share, books=True)
+    if joining:
+        point_of_no_return()
+        say("%s is active and was not disturbed." % active_node(read_record(share)))
+        say("This node's access to the database and its policy row come with its first activate.")
+        return finish(opts, [])
+    expect_lease(share)
+    write_record(share, state="trying", directories=directories)
+    point_of_no_return()
+    return finish(opts, stand_by(opts, "answers", attempt(unit_states)[0]))
+
+
+def activate(opts):
+    """Make this node the active one; exit code.
+
+    Until the record says active, a failure of anything but DNS, DHCP, the console server and
+    the like is undone.
+    """
+    run_checks(opts, ACTIVATE_CHECKS)
+    require(opts, "host_name")
+    share, me, started = opts.path, physical_host_name(), time.monotonic()
+    if is_active(opts):
+        say("%s is the active node already." % me)
+        step("Node record", write_node, opts, books=True)
+        step("Kept address", remember_address, opts, books=True)
+        return finish(opts, [])
+    record, down = read_record(share), []
+    planned, repair = not active_node(record), is_active_record(record) and lease_held_here(share)
+    # What takes a second or more goes on beside the steps.
+    pool = concurrent.futures.ThreadPoolExecutor(3)
+    early = pool.submit(lambda: (time.monotonic(), error_of(check_vip_is_free, opts)))
+    facts = pool.submit(node_facts, opts)
+    fresh, states = not is_serving(opts), unit_states()
+    before = summary(opts, states)
+
+    # The lease first: until this node holds it, the other one may write to the share.
+    on_failure(restore_units, states)
+    step("State directory", make_directory, state_file(share), 0o700, books=True)
+    step("Lease", take_lease, share, opts, [one.vip for one in all_vips(opts)])
+    directories = directories_to_link(opts, read_record(share))
+    begin_record(opts, "activating")
+
+    # The VIP before the services: a database that starts without it never listens on it.
+    step("Is the VIP free?", check_vip_is_free, opts, early)
+    for one in all_vips(opts):
+        step("Virtual IP", add_vip, one)
+    step("Host name", set_host_name, opts.host_name)
+    step("Saved hosts file", take_saved_hosts, share, failed=down, books=True)
+    step("/etc/hosts", write_hosts, opts, {})
+    step("/etc/resolv.conf", set_nameserver, opts.vip, True, failed=down)
+    on_failure(lambda: error_of(add_history, share, "activate failed, %s (%.0f s)" % (
+        "not all put back" if RUN.undo_failed else "put back", time.monotonic() - started)))
+    for what, evidence, _ in check_alike(opts, facts.result()):
+        warn("%s: %s" % (what, evidence))
+
+    # Links before the database, or it would start on this node's old files; the database
+    # before xcatd, whose start waits for it.
+    if fresh:
+        step("Services", stop_all_services, states)
+    expect_lease(share)
+    step("Linked directories", link_all, share, directories)
+    step("Database address", name_vip_in_cfgloc, opts, books=True)
+    step("Database access", admit_node, opts)
+    step("Database", start_database, share, opts.dbtype)
+    if opts.dbtype == "mysql":
+        step("Database grants", grant_access, opts)
+
+    # DNS and DHCP need the database and the complete /etc/hosts, not xcatd: where this pair has
+    # served them before, they begin beside it. SQLite's file is not shared with a starting xcatd.
+    served = record.get("served", []) if fresh and opts.dbtype != "sqlite" else []
+    hosts, made = read_text("/etc/hosts"), begin_makers(pool, served)
+    step("xcatd", start_xcatd)
+
+    # Database and xcatd are up: from here on what fails is reported (exit 4) and not undone, but
+    # for the record and the guard. Where a step changes what the makers have read, they run again.
+    answer = pool.submit(attempt, known_site, share)
+    step("Policy", trust_names, opts, [me], failed=down)
+    site, error = answer.result()
+    if error:
+        report(error)
+        down.append("DNS, DHCP and console server, of which xCAT did not tell")
+        concurrent.futures.wait(made.values())
+    else:
+        step("Long host name", write_hosts, opts, site, failed=down)
+        master = step("Master and networks", set_master, opts, site, failed=down, books=True)
+        stale = read_text("/etc/hosts") != hosts or not master.startswith("already")
+        down += start_optional(opts, site, fresh, stale, made)
+    step("NFS exports", export_directories, failed=down)
+    step("Boot", disable_services, failed=down, books=True)
+    if fresh:
+        on_failure(run_own_steps, "deactivate", opts)
+    step("Own steps", run_own_steps, "activated", opts, failed=down, books=True)
+
+    # Only a node that works is recorded as active; a run that was killed before does it all again.
+    step("Guard", guard_services, share, books=True)
+    step("Node record", write_node, opts, facts.result(), books=True)
+    step("Hint", remember_share, share, books=True)
+    step("Own cfgloc", restore_own_cfgloc, failed=down, books=True)
+    expect_lease(share)
+    write_record(share, state="active", since=record["since"] if repair else now(),
+                 directories=directories, **services_in_use(share))
+    point_of_no_return()
+    step("Kept address", remember_address, opts, failed=down, books=True)
+    step("Hosts file", save_hosts, share, failed=down, books=True)
+    changed = show_change(before, summary(opts, attempt(unit_states)[0]))
+    event = ("repaired: %s (" % (", ".join(changed) or "settings") if repair else
+             "active (planned, " if planned else "active (unplanned, ") + "%.0f s)%s" % (
+                 time.monotonic() - started, ", not up: " + ", ".join(down) if down else "")
+    step("History", add_history, share, event, failed=down, books=True)
+    return finish(opts, down)
+
+
+def deactivate(opts):
+    """Make this node a standby, as far as that is safe; exit code."""
+    opts.path = find_share(opts)
+    state = share_state(opts.path) if opts.path else "unknown"
+    if state == "answers":
+        opts.path = os.path.realpath(opts.path)
+        broken = error_of(fill_in_from_share, opts)
+        if broken:
+            report(broken)
+            state = "unreadable"
+        else:  # a VIP that is not the pair's is refused before anything is taken down
+            for words in check_recorded(opts, "vip"):
+                refuse(*words)
+    states, started = attempt(unit_states)[0], time.monotonic()
+    if state == "silent":
+        return stand_by(opts, state, states)  # which ends with an error
+    before, not_done = summary(opts, states), []
+    if state == "answers" and leads_to(opts.path, "/etc/xcat"):  # while all of the pair still runs
+        step("Own steps", run_own_steps, "deactivate", opts, failed=not_done, books=True)
+    failed = stand_by(opts, state, states)
+    if failed and state == "answers" and not RUN.dryrun:
+        error_of(add_history, opts.path, "standby failed: %s (%.0f s)" % (
+            ", ".join(failed), time.monotonic() - started))
+    show_change(before, summary(opts, attempt(unit_states)[0]))
+    if state in ("missing", "unreadable"):
+        report(HAError("the record on the share %s was not released" % opts.path,
+                       "the share is %s" % state, "mount or fix it, then run this again"))
+        failed.append("Record")
+    return finish(opts, failed, not_done)
+
+
+def stand_by(opts, state, states):
+    """All steps of deactivate, which setup ends with, too; the titles of those that failed.
+
+    Every step that is still safe is taken, and nothing is rolled back. state is share_state's,
+    else "unreadable" (its record) or "unknown" (no path): where the share cannot be read, record
+    and lease stay as they are; where it is silent, nothing but this host is touched, and the
+    end is an error.
+    """
+    failed, started = [], time.monotonic()
+    if exists(KEPT):
+        step("Kept address", remove_file, KEPT, failed=failed, books=True)
+
+    # What the node that takes over needs to know.
+    if state == "answers":
+        step("Word to the other node", save_for_other_node, opts, failed=failed, books=True)
+
+    # Who uses the database stops before it. Without states each step finds out by itself.
+    for kind in SERVICES:
+        step("Stop " + kind, stop_services, kind, states, failed=failed)
+
+    # Exports keep the share busy. A directory in which a database still works stays linked.
+    if state != "silent":
+        step("NFS exports", withdraw_exports, opts.path, failed=failed)
+        if is_member():
+            step("Own cfgloc", restore_own_cfgloc, failed=failed, books=True)
+        step("Linked directories", unlink_all, opts.path, failed=failed)
+
+    # The VIP late: until here it still led administrators and clients to this node.
+    for vip in dict.fromkeys([one.vip for one in opts.others] + vips_of_lease_unit()):
+        if vip != opts.vip:
+            step("Virtual IP", remove_vip, vip, failed=failed)
+    step("Virtual IP", remove_pair_vip, opts, failed=failed)
+    # A lambda, so that an empty /etc/hostname is an error of this step alone.
+    step("Host name", lambda: set_host_name(physical_host_name()), failed=failed)
+    step("/etc/resolv.conf", set_nameserver, opts.vip, False, failed=failed)
+
+    # The lease last, and not at all while a service may still work on the share.
+    if {"Stop xcatd", "Stop database", "Linked directories"} & set(failed):
+        failed.append("Lease (kept: a service may still work on the share)")
+    elif state != "silent":
+        if state == "answers":
+            step("Record", release_record, opts.path, started, failed=failed)
+        step("Lease", release_lease, opts.path, failed=failed)
+    point_of_no_return()
+    if state == "silent":  # what this host alone can do is done
+        raise HAError("the share %s does not answer: links, record and lease are as they were" %
+                      opts.path, "stat: no end within %d s" % SHARE_LIMIT,
+                      "power this node off before activating the other", INCOMPLETE)
+    return failed
 
 
 # ---- Command line --------------------------------------------------------------------------
@@ -4992,6 +5041,7 @@ def build_parser():
     parser.add_argument("-t", "--dbtype", type=check["engine"], metavar="ENGINE",
                         help="postgresql (default), mysql, mariadb or sqlite")
     parser.add_argument("--dryrun", action="store_true", help="check and say, change nothing")
+    parser.add_argument("--verbose", action="store_true", help="show each command as it runs")
     parser.add_argument("--yes", action="store_true", help="do not ask in guided mode")
     parser.add_argument("--json", action="store_true", help="print --status as JSON, for programs")
     parser.add_argument("--peer-is-off", action="store_true",
@@ -5056,7 +5106,7 @@ def note_signal(number, frame):
     """SIGINT and SIGTERM end the command at work; the run then stops at its next command."""
     if RUN.signal is None:
         RUN.signal = number
-        kill_children()
+        kill_commands(RUN.children)
 
 
 def rollback(error, opts):
@@ -5073,7 +5123,7 @@ def rollback(error, opts):
     # Where this node is linked into a share that is silent, or another node's by now, what works on
     # it must end. Without links this node's own data serve, and its services are put back.
     silent = bool(opts.path) and share_state(opts.path) == "silent"
-    lost = not silent and any(action is let_lease_go for action, _, _ in RUN.undo) and (
+    lost = not silent and any(call.func is release_lease for call in RUN.undo) and (
         not attempt(lease_held_here, opts.path)[0])  # nor where systemd does not say
     if (silent or lost) and share_from_links():
         report(error_of(stand_by, opts, "silent" if silent else "answers",
@@ -5084,13 +5134,11 @@ def rollback(error, opts):
                            "see who is active with --status, then run the same command again"))
         return INCOMPLETE
     while RUN.undo:  # where one change cannot be put back, the others are tried all the same
-        found = []
-        undoing = beside(lambda change, found: found.append(
-            error_of(change[0], *change[1], **change[2])), RUN.undo.pop(), found)
-        undoing.join(SERVICE_LIMIT if silent else None)
-        obstacle = found[0] if found else HAError(
-            "the share %s does not answer" % opts.path, "no end within %d s" % SERVICE_LIMIT,
-            "bring its server or network back")
+        try:
+            obstacle = beside(RUN.undo.pop()).result(SERVICE_LIMIT if silent else None)
+        except concurrent.futures.TimeoutError:
+            obstacle = HAError("the share %s does not answer" % opts.path, "no end within %d s" %
+                               SERVICE_LIMIT, "bring its server or network back")
         report(obstacle)
         RUN.undo_failed |= obstacle is not None
     if RUN.undo_failed:
@@ -5141,6 +5189,7 @@ def main(argv=None):
         report(error)
         return OCF_ERR_GENERIC if error else code
     opts = parse(argv)
+    RUN.verbose = opts.verbose
     if psutil is None:
         say("xcatha.py needs the Python library psutil; next: %s" % (
             install_command(["python3-psutil"])), sys.stderr)

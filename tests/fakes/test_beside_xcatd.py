@@ -77,6 +77,16 @@ def test_xcatd_that_does_not_start_undoes_what_the_makers_have_started(served):
     assert [change for change in served.changes_since(before) if "/etc/hosts" in change] == []
 
 
+def test_failover_goes_on_where_the_tables_cannot_be_changed(served):
+    change_tables(served, site={"master": "10.5.106.4", "nameservers": "10.5.106.50",
+                                "domain": "cluster.test"})
+    served.plan("FAIL_ON", "chdef -t site -o clustersite master=10.5.106.50")
+    done, runs = activate(served, code=4)
+    assert "not done or not up: Master and networks." in done.stderr
+    assert [len(runs[maker]) for maker in (DNS, DHCP)] == [2, 2]
+    assert served.run("systemctl", "is-active", "named", "xcatd").stdout == "active\n" * 2
+
+
 def test_failover_goes_on_where_xcat_does_not_tell_its_site_table(served):
     served.plan("FAIL_ON", "lsdef -t site -o clustersite -i domain")
     done, runs = activate(served, code=4)

@@ -57,6 +57,23 @@ def test_question_is_logged_once_for_each_answer(members):
     assert len(probes) == 1 and probes[0].endswith("[Passed]") and len(looks) == 1
 
 
+def test_verbose_shows_each_command_and_each_change_of_a_file_as_it_comes(members):
+    host1, _ = members
+    quiet = host1.xcatha(*ACTIVATE)
+    host1.xcatha(*DEACTIVATE)
+    shown = host1.xcatha(*ACTIVATE, "--verbose")
+    lines = [line[4:] for line in shown.stderr.splitlines() if line.startswith("[#] ")]
+    order = ["ip address add 10.5.106.50/8 broadcast 10.255.255.255 dev eth0 label eth0:0",
+             "hostname hamn", "rename /install -> /install.xcatbak", "link /install -> /HA/install",
+             "systemctl start postgresql.service", "systemctl start xcatd.service"]
+    assert [line for line in lines if line in order] == order
+    assert "arping -D -c 2 -w 1 -I eth0 10.5.106.50" in lines  # one that changes nothing
+    assert "[#]" not in quiet.stderr + quiet.stdout + shown.stdout
+    files = {line for line in lines if re.match("(write|make|rename|link|remove) ", line)}
+    logged = re.findall(r" - INFO - (.*) \(\d+\.\d\d s\) \[", "\n".join(log_of(host1)))
+    assert set(lines) - files <= set(logged)
+
+
 def test_password_is_in_no_log_no_output_and_no_argument(node):
     done = node.xcatha(*SETUP, env={"XCATPGPW": "hunter2"})
     assert "hunter2" in node.path("/HA/etc/xcat/cfgloc").read_text()

@@ -53,8 +53,8 @@ def lose(monkeypatch):
                 left.clear()
 
         once = {"repeat": lambda pause, action, *args: action(*args)}
-        stand_ins = dict(once, renew_lease=look, kill=kill, stop_guarded=stop, tell=str)
-        stand_ins.update(needing_lease=lambda share: list(left), vip_of_lease_unit=lambda: "")
+        stand_ins = dict(once, renew_lease=look, kill=kill, stop_guarded=stop, log_loss=str)
+        stand_ins.update(needing_lease=lambda share: list(left), vips_of_lease_unit=list)
         stand_ins.update(SETTLE=0)
         for name, value in stand_ins.items():
             monkeypatch.setattr(xcatha, name, value)

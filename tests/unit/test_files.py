@@ -102,13 +102,13 @@ def test_rename_never_replaces(tmp_path):
 
 def test_first_backup_bears_the_plain_suffix(path):
     write(path, "first")
-    assert xcatha.move_aside(path, ".xcatbak") == path + ".xcatbak"
+    assert xcatha.back_up(path, ".xcatbak") == path + ".xcatbak"
 
 
 def test_second_backup_bears_a_time_stamp_and_the_first_stays(path):
     for text in ("first", "second"):
         write(path, text)
-        xcatha.move_aside(path, ".xcatbak")
+        xcatha.back_up(path, ".xcatbak")
     first, second = xcatha.backups_of(path)
     assert (read(first), read(second)) == ("first", "second")
     assert second.startswith(path + ".xcatbak-")
@@ -117,21 +117,21 @@ def test_second_backup_bears_a_time_stamp_and_the_first_stays(path):
 def test_backups_of_the_same_second_have_names_of_their_own(path):
     for text in ("first", "second", "third"):
         write(path, text)
-        xcatha.move_aside(path, ".xcatbak")
+        xcatha.back_up(path, ".xcatbak")
     assert [read(name) for name in xcatha.backups_of(path)] == ["first", "second", "third"]
 
 
 def test_newest_backup_returns(path):
     for text in ("first", "second"):
         write(path, text)
-        xcatha.move_aside(path, ".xcatbak")
+        xcatha.back_up(path, ".xcatbak")
     assert xcatha.unlink_directory("/HA", path)
     assert read(path) == "second" and read(path + ".xcatbak") == "first"
 
 
 def test_backup_does_not_replace_what_is_there(path):
     write(path, "old")
-    xcatha.move_aside(path, ".xcatbak")
+    xcatha.back_up(path, ".xcatbak")
     write(path, "new")
     assert not xcatha.unlink_directory("/HA", path)
     assert read(path) == "new"

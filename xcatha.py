@@ -107,8 +107,17 @@ RECORD_KEYS_1 = ("vip", "netmask", "host_name", "dbtype", "finished", "released"
 NODE_KEYS = ("address", "nic", "mac", "os", "xcat", "database", "ssh_key", "set_up")
 PASSWORD_VARIABLES = ("XCATPGPW", "XCATMYSQLADMIN_PW", "XCATMYSQLROOT_PW")
 
-FLAGS = {"path": "-p", "vip": "-v", "nic": "-i", "host_name": "-n", "netmask": "-m",
-         "dbtype": "-t"}
+# What describes a pair: {name: (flags, kind of its value, what it is)}.
+PAIR_OPTIONS = {
+    "path": (("-p", "--path"), "directory", "the shared directory, mounted"),
+    "vip": (("-v", "--vip", "--virtual-ip"), "address", "the virtual IP (VIP)"),
+    "nic": (("-i", "--nic"), "text", "its NIC, or an alias such as eth0:0"),
+    "host_name": (("-n", "--host-name"), "host", "its host name; default: as recorded"),
+    "netmask": (("-m", "--netmask"), "netmask",
+                "its netmask; default: as recorded, else that of the NIC's network"),
+    "dbtype": (("-t", "--dbtype"), "engine", "postgresql (default), mysql, mariadb or sqlite"),
+}
+FLAGS = {name: flags[0] for name, (flags, _, _) in PAIR_OPTIONS.items()}
 # How a resource agent begins the line that names its reason (OCF resource agent API 1.1).
 EXIT_REASON = "ocf-exit-reason:"
 
@@ -1358,7 +1367,18 @@ def stop_services(kind, seen_before=None):
     errors = [error_of(stop_unit, unit) for unit, (running, _) in states.items() if running]
     errors += [error_of(set_boot, False, [unit])
                for unit, (_, enabled) in states.items() if enabled]
-    errors.append(error_of(stop_strays, kind))
+    # Nor does one run outside its unit; restartxcatd, for one, leaves such processes behind. In a
+    # dry run those there are may be of a unit that would be stopped.
+    if not (RUN.dryrun and any(("state", unit) in RUN.pretended for unit in states)):
+        wait_until(lambda: not processes_of(kind), LAST_BREATH, 0.02)
+        if kind != "database":  # a server that outlives its unit is the administrator's to end
+            for process in processes_of(kind):
+                do(["kill", str(process.pid)], may_fail=True)
+        gone = RUN.dryrun or wait_until(lambda: not processes_of(kind), ASK_LIMIT)
+        errors.append(None if gone else HAError(
+            "%s still runs outside its unit" % kind, ", ".join("%s (pid %d)" % (
+                process.name(), process.pid) for process in processes_of(kind)),
+            "end it, then run this again"))
     raise_all(errors)
     if ("planned", "xcatd") in RUN.pretended and not (
             {("planned", kind), ("stopped", kind)} & set(RUN.pretended)):
@@ -1370,20 +1390,6 @@ def stop_services(kind, seen_before=None):
         return "not installed"
     stopped = [unit for unit, state in states.items() if any(state)]
     return "stopped: " + short_names(*stopped) if stopped else "already stopped"
-
-
-def stop_strays(kind):
-    """No process of this kind runs outside its unit; restartxcatd, for one, leaves such behind."""
-    if RUN.dryrun and any(("state", unit) in RUN.pretended for unit in units_of(kind)):
-        return  # the processes of a unit that would be stopped
-    wait_until(lambda: not processes_of(kind), LAST_BREATH, 0.02)
-    if kind != "database":  # a server that outlives its unit is the administrator's to end
-        for process in processes_of(kind):
-            do(["kill", str(process.pid)], may_fail=True)
-    expect(RUN.dryrun or wait_until(lambda: not processes_of(kind), ASK_LIMIT),
-           "%s still runs outside its unit" % kind, lambda: ", ".join(
-               "%s (pid %d)" % (process.name(), process.pid) for process in processes_of(kind)),
-           "end it, then run this again")
 
 
 def processes_of(kind, place=""):
@@ -3028,16 +3034,15 @@ def verify_xcat(opts):
     return "lsxcatd shows %s%s" % (engine, "" if opts.dbtype == "sqlite" else " at " + opts.vip)
 
 
-def certificate_name():
-    """The name in xcatd's server certificate, "" if it cannot be read."""
+def trust_names(opts):
+    """xCAT's policy trusts the nodes' names, at free priorities near xCAT's own rows.
+
+    They are that of xcatd's server certificate, this node's and the VIP's.
+    """
     out = output_of(["openssl", "x509", "-noout", "-subject", "-nameopt", "RFC2253", "-in",
                      through_links("/etc/xcat/cert/server-cert.pem")])
-    return "".join(re.findall(r"CN=([^,\s]+)", out)[:1])
-
-
-def trust_names(opts, names):
-    """xCAT's policy trusts these names; each gets a free priority near xCAT's own rows."""
-    names = list(dict.fromkeys(filter(None, names)))
+    names = list(dict.fromkeys(re.findall(r"CN=([^,\s]+)", out)[:1] + [
+        physical_host_name(), opts.host_name]))
     if RUN.dryrun and known_site(opts.path) is None:
         for name in names:
             announce("run", "chdef -t policy -o PRIORITY name=%s rule=trusted" % name,
@@ -4323,11 +4328,6 @@ def by_hand(opts):
 # Exit codes of a resource agent (OCF resource agent API 1.1).
 (OCF_SUCCESS, OCF_ERR_GENERIC, OCF_ERR_ARGS, OCF_ERR_UNIMPLEMENTED, OCF_ERR_PERM,
  OCF_ERR_INSTALLED, OCF_ERR_CONFIGURED, OCF_NOT_RUNNING) = range(8)
-AGENT_PARAMETERS = {
-    "path": "the shared directory, mounted on both nodes", "vip": "the virtual IP",
-    "nic": "its NIC, or an alias such as eth0:0", "netmask": "its netmask; default: as recorded",
-    "host_name": "its host name; default: as recorded",
-    "dbtype": "the database engine; default: as recorded"}
 AGENT_REQUIRED = ("path", "vip", "nic")
 # {action: the least time limit in seconds}; systemd gives xcatd's start 600.
 AGENT_ACTIONS = {"start": 900, "stop": 300, "monitor": 60, "validate-all": 60, "meta-data": 10}
@@ -4347,7 +4347,7 @@ data, or a standby. Needs fencing: two active nodes would ruin the database.</lo
     VERSION, "".join(
         '\n<parameter name="{0}" required="{1:d}"><longdesc lang="en">{2}</longdesc><shortdesc '
         'lang="en">{0}</shortdesc><content type="string"/></parameter>'.format(
-            name, name in AGENT_REQUIRED, text) for name, text in AGENT_PARAMETERS.items()),
+            name, name in AGENT_REQUIRED, text) for name, (_, _, text) in PAIR_OPTIONS.items()),
     "".join('\n<action name="%s" timeout="%ds"%s/>' % (
         name, limit, ' interval="10s" depth="0"' if name == "monitor" else "")
             for name, limit in AGENT_ACTIONS.items()))
@@ -4365,7 +4365,7 @@ def run_agent(action):
         return OCF_ERR_INSTALLED
     if os.geteuid() != 0:
         return OCF_ERR_PERM
-    given = {name: os.environ.get("OCF_RESKEY_" + name) for name in AGENT_PARAMETERS}
+    given = {name: os.environ.get("OCF_RESKEY_" + name) for name in PAIR_OPTIONS}
     missing = [name for name in AGENT_REQUIRED if not given[name]]
     if missing:
         say(EXIT_REASON + "not configured: " + ", ".join(missing), sys.stderr)
@@ -4763,7 +4763,7 @@ def setup(opts):
             step("Database grants", grant_access, opts)
         step("xcatd", start_xcatd)
         step("xCAT's database", verify_xcat, opts)
-        step("Policy", trust_names, opts, [certificate_name(), me, opts.host_name])
+        step("Policy", trust_names, opts)
         step("Master and nameservers", set_master, opts)
 
     # A member is bound to the lease and known on the share.
@@ -4847,7 +4847,7 @@ def activate(opts):
     # Database and xcatd are up: from here on what fails is reported (exit 4) and not undone, but
     # for the record and the guard. Where a step changes what the makers have read, they run again.
     answer = pool.submit(attempt, known_site, share)
-    step("Policy", trust_names, opts, [me], failed=down)
+    step("Policy", trust_names, opts, failed=down)
     site, error = answer.result()
     if error:
         report(error)
@@ -4967,42 +4967,37 @@ def stand_by(opts, state, states):
 
 # ---- Command line --------------------------------------------------------------------------
 
+HOST_LABEL = r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)"  # RFC 1123, 2.1
+# {kind of an option's value: (its pattern, its greatest length, what it is)}
+VALUES = {
+    "address": (".*", 15, "an IPv4 address"),
+    "netmask": (".*", 15, "a netmask"),
+    "NIC": (r"[A-Za-z0-9][A-Za-z0-9_.-]*(:[A-Za-z0-9_.-]+)?", 15, "the name of a NIC"),
+    "host": (r"{0}(\.{0})*".format(HOST_LABEL), 253, "a host name"),
+    "directory": (r"(?!.*/\.\.(/|\Z))/[A-Za-z0-9/._+@:=,-]*", 1024,
+                  "an absolute path of plain characters"),
+    "engine": ("postgresql|mysql|mariadb|sqlite", 10, "postgresql, mysql, mariadb or sqlite"),
+    "text": ("(?s).*", 1024, "a text"),
+}
+
+
 def option_value(kind, text):
     """The value of an option of this kind, in the form that is used; else a usage error."""
-    value, why = text, ""
-    if kind == "address":
+    pattern, most, what = VALUES[kind]
+    fits = re.fullmatch(pattern, text)
+    if kind in ("address", "netmask"):
+        fits = False
         with contextlib.suppress(ValueError):
-            return str(ipaddress.IPv4Address(text))
-        why = "is not an IPv4 address"
-    elif kind == "netmask":
-        with contextlib.suppress(ValueError):
-            if str(ipaddress.IPv4Network("0.0.0.0/" + text).netmask) == text:
-                return text
-        why = "is not a netmask"
-    elif kind == "NIC":  # or an alias of one, which becomes an address label
-        if not re.match(r"^[A-Za-z0-9][A-Za-z0-9_.-]*(:[A-Za-z0-9_.-]+)?\Z", text):
-            why = "is not the name of a NIC"
-        elif len(text) > 15:
-            why = "is longer than 15 characters"
-    elif kind == "host":  # RFC 1123, 2.1
-        label = r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)"
-        if not re.match(r"^%s(\.%s)*\Z" % (label, label), text) or len(text) > 253:
-            why = "is not a host name"
-    elif kind == "directory":  # doubled slashes go; links are left: see run_checks
-        value, names = "/" + os.path.normpath(text).lstrip("/"), text.split("/")
-        if not re.match(r"^/[A-Za-z0-9/._+@:=,-]*\Z", text) or ".." in names:
-            why = "is not an absolute path of plain characters"
-        elif len(text) > 1024 or max(map(len, names)) > 200:  # room for what is appended
-            why = "is too long"
-    elif kind == "engine":
-        value = {"mariadb": "mysql"}.get(text, text)
-        if value not in ENGINES:
-            why = "is none of postgresql, mysql, mariadb, sqlite"
-    elif len(text) > 1024:  # any text, but not of any length
-        why = "is too long"
-    if why:
-        raise argparse.ArgumentTypeError("%r %s" % (text[:70], why))
-    return value
+            network = ipaddress.IPv4Network("0.0.0.0/" + text if kind == "netmask" else text)
+            fits = text in (str(network.netmask), str(network.network_address))
+    # A name in a directory needs room for what is appended to it.
+    too_long = len(text) > most or kind == "directory" and max(map(len, text.split("/"))) > 200
+    if too_long or not fits:
+        raise argparse.ArgumentTypeError("%r is %s" % (
+            text[:70], "too long" if too_long else "not " + what))
+    if kind == "directory":  # doubled slashes go; links are left: see run_checks
+        return "/" + os.path.normpath(text).lstrip("/")
+    return "mysql" if (kind, text) == ("engine", "mariadb") else text
 
 
 def build_parser():
@@ -5011,10 +5006,10 @@ def build_parser():
         prog="xcatha.py", formatter_class=argparse.RawDescriptionHelpFormatter,
         usage="%(prog)s (-s | -a | -d | --status) [options]",
         description=__doc__.split("\n\nWhat it changes")[0],
-        epilog="exit: 0 done, 1 failed and undone, 2 usage, 3 refused, 4 done but a service is\n"
+        epilog="A pair on several networks has -v, -i, -n and -m again for each further VIP.\n\n"
+               "exit: 0 done, 1 failed and undone, 2 usage, 3 refused, 4 done but a service is\n"
                "      down, 5 stopped part-way. Log: " + LOG_FILE)
-    check = {kind: functools.partial(option_value, kind) for kind in (
-        "directory", "engine", "text")}
+    check = {kind: functools.partial(option_value, kind) for kind in VALUES}
     command = parser.add_mutually_exclusive_group(required=True)
     for flags, words in ((("-s", "--setup"), "set this node up as a member of the pair"),
                          (("-a", "--activate"), "make this node the active one"),
@@ -5026,20 +5021,13 @@ def build_parser():
     command.add_argument("--hold-lease", type=check["directory"], help=argparse.SUPPRESS)
     command.add_argument("--fence", action="store_true", help=argparse.SUPPRESS)
     command.add_argument("--lease-lost", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("-p", "--path", type=check["directory"],
-                        help="the shared directory, mounted")
-    for flags, name, kind, words in (
-            (("-v", "--vip", "--virtual-ip"), "vip", "address", "the virtual IP (VIP)"),
-            (("-i", "--nic"), "nic", "text", "its NIC, or an alias such as eth0:0"),
-            (("-n", "--host-name"), "host_name", "host", "its host name"),
-            (("-m", "--netmask"), "netmask", "netmask",
-             "its netmask; default: as recorded, else that of the NIC's network. A pair on several "
-             "networks has these four again for each further VIP")):
-        parser.add_argument(*flags, dest="given", action="append", metavar=name.upper(), help=words,
-                            type=lambda text, name=name, kind=kind: (
-                                name, option_value(kind, text)))
-    parser.add_argument("-t", "--dbtype", type=check["engine"], metavar="ENGINE",
-                        help="postgresql (default), mysql, mariadb or sqlite")
+    for name, (flags, kind, words) in PAIR_OPTIONS.items():
+        if name in KEPT_OPTIONS:  # those of a VIP, of which there may be several: see parse
+            parser.add_argument(*flags, dest="given", action="append", metavar=name.upper(),
+                                help=words, type=lambda text, name=name, kind=kind: (
+                                    name, option_value(kind, text)))
+        else:
+            parser.add_argument(*flags, type=check[kind], metavar=name.upper(), help=words)
     parser.add_argument("--dryrun", action="store_true", help="check and say, change nothing")
     parser.add_argument("--verbose", action="store_true", help="show each command as it runs")
     parser.add_argument("--yes", action="store_true", help="do not ask in guided mode")

@@ -79,7 +79,7 @@ def test_database_is_left_open_when_it_is_not_given():
         ("directory", "/xcat/HA_2/a.b"),
         ("directory", "/HA/..a"),
         ("directory", "/" + 200 * "a"),
-        ("file or address", "./go xcat;$(1)"),
+        ("text", "./go xcat;$(1)"),
     ],
 )
 def test_value_is_accepted_as_it_is(kind, good):
@@ -143,7 +143,7 @@ def test_value_is_refused_and_named(kind, bad):
         "host",
         "directory",
         "engine",
-        "file or address",
+        "text",
     ],
 )
 @pytest.mark.parametrize("letter", "/9a")

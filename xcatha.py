@@ -241,19 +241,13 @@ def refuse(what, evidence, hint):
 
 # What this run is doing; the options of the command line travel separately, as `opts`.
 RUN = argparse.Namespace(
-    dryrun=False, verbose=False,
-    changed=False,  # something on this host or the share is no longer as it was found
-    undo=[],  # the calls that put that back, the newest last
-    undoing=False, undo_failed=False,
-    tidied=False,  # what an earlier run had left was tidied up, which is not undone
-    pretended={},  # what a dry run would have made of things; threads add to it, so copy it to loop
-    signal=None,  # SIGINT or SIGTERM, once it came
-    children=[], threads=[],  # commands at work; what is waited for at the end
-    secrets=[],  # passwords, which nothing prints
-    asked={},  # {command that changes nothing: its last exit status}
-    patience=None, unanswered=[],  # --status: seconds for a command; those that took longer
-    by_pacemaker=False,
-    engine="", cluster=None, vips=[])  # the pair's: engine, Debian's PostgreSQL cluster, VIPs
+    dryrun=False, verbose=False, by_pacemaker=False, signal=None,  # SIGINT, SIGTERM: once it came
+    changed=False, undo=[],  # whether anything was changed; what puts it back, the newest last
+    undoing=False, undo_failed=False, tidied=False,  # what an earlier run had left is gone for good
+    pretended={},  # a dry run's changes; threads add to it, so that loops take a copy
+    children=[], threads=[], secrets=[],  # commands at work; what the end waits for; never printed
+    asked={}, patience=None, unanswered=[],  # see ask
+    engine="", cluster=None, vips=[])  # the pair's; cluster is one of Debian's PostgreSQL
 
 log = logging.getLogger("xcatha")
 log.addHandler(logging.NullHandler())  # until there is a file to write to
@@ -575,10 +569,9 @@ def pretend(kind, name, value):
         RUN.pretended[(kind, name)] = value
 
 
-def pretend_installed(kind, name, directories, started):
+def pretend_installed(name, directories, started):
     """In a dry run, what would be installed: a unit, started and enabled or not, directories."""
     unit = name + ".service"
-    pretend("planned", kind, unit)
     pretend("state", unit, "active" if started else "inactive")
     pretend("enabled", unit, started)
     for path in directories:
@@ -1380,12 +1373,6 @@ def stop_services(kind, seen_before=None):
                 process.name(), process.pid) for process in processes_of(kind)),
             "end it, then run this again"))
     raise_all(errors)
-    if ("planned", "xcatd") in RUN.pretended and not (
-            {("planned", kind), ("stopped", kind)} & set(RUN.pretended)):
-        for verb in ("stop", "disable"):
-            announce("run", "systemctl %s UNIT" % verb,
-                     "for a %s server that the installation starts" % kind)
-        pretend("stopped", kind, True)
     if not states:
         return "not installed"
     stopped = [unit for unit, state in states.items() if any(state)]
@@ -2350,10 +2337,6 @@ def guard_services(share):
     text = "[Unit]\nBindsTo={0}\nAfter={0}\nRequiresMountsFor={1}\n".format(LEASE_UNIT, share)
     missing = unguarded_units(text)
     on_failure(do, ["systemctl", "daemon-reload"])  # first, so that it comes last in the undo
-    if ("planned", "xcatd") in RUN.pretended:
-        for verb, path in (("make", os.path.dirname(guard_file("UNIT"))),
-                           ("write", guard_file("UNIT"))):
-            announce(verb, path, "for a DHCP server that the installation brings")
     for unit in missing:
         make_directory(os.path.dirname(guard_file(unit)))
         change_file(guard_file(unit), text)
@@ -2832,8 +2815,7 @@ def install_database(engine):
     # What is there counts: zypper exits 106 where it did it all, but skipped some repository.
     status, out, err = do(line, INSTALL_LIMIT, {"DEBIAN_FRONTEND": "noninteractive"},
                           may_fail=True)
-    pretend_installed("database", ENGINES[engine]["units"][0], database_directories(engine),
-                      is_debian())
+    pretend_installed(ENGINES[engine]["units"][0], database_directories(engine), is_debian())
     expect(not any(lacking()), "%s could not be installed" % engine,
            "%s: exit %d, %s" % (pasted(line), status, last_line(out, err, 4)),
            install_command(names) + ", then run this again")
@@ -2963,7 +2945,11 @@ def install_xcat(opts):
         sources = ["--xcat-%s=%s" % (name, os.path.abspath(value) if os.path.exists(value) else
                                      value) for name, value in given.items() if value]
         do(["bash", script, "--yes"] + sources + ["install"], INSTALL_LIMIT)
-    pretend_installed("xcatd", "xcatd", XCAT_DIRECTORIES, True)
+    pretend_installed("xcatd", XCAT_DIRECTORIES, True)
+    for verb, what in (("run", "systemctl stop UNIT"), ("run", "systemctl disable UNIT"),
+                       ("make", os.path.dirname(guard_file("UNIT"))),
+                       ("write", guard_file("UNIT"))) if RUN.dryrun else ():
+        announce(verb, what, "for a DNS, DHCP or console server that the installation brings")
     expect(xcat_installed(), "go-xcat ended without an error, but xCAT is not installed",
            "/opt/xcat/sbin/xcatd is missing", "see /tmp/go-xcat.log")
     return "installed (%s)" % (xcat_version() or "version not known yet")

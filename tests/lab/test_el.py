@@ -85,7 +85,7 @@ def test_database_packages_are_installed_once(host, distribution):
 
 
 @pytest.mark.parametrize("distribution", [
-    pytest.param("EL 9", marks=pytest.mark.long), "SLES 15"])
+    pytest.param(name, marks=pytest.mark.long) for name in ("EL 9", "SLES 15")])
 def test_repository_that_does_not_answer_is_an_error_whose_remedy_works(host, distribution):
     manager = become(host, distribution)
     lead_to(host, lab=NOWHERE)

@@ -217,7 +217,7 @@ def test_peer_that_lives_is_not_taken_for_off(duo, cut):
     functools.partial(signal_holder, "KILL"), functools.partial(signal_holder, "STOP"),
     pytest.param(freeze_holder_under_systemd_239, marks=pytest.mark.long),
     pytest.param(reexecute_systemd_and_kill_holder, marks=pytest.mark.long),
-    stop_unit, unmount_share,
+    pytest.param(stop_unit, marks=pytest.mark.long), unmount_share,
 ], ids=["holder killed", "holder frozen", "holder frozen, systemd 239",
         "systemd anew, holder killed", "unit stopped", "share unmounted"])
 def test_lock_outlives_the_lease_until_all_that_needs_it_is_down(duo, lose):

@@ -86,7 +86,7 @@ NEVER_LINKED = ("/boot", "/dev", "/etc/hosts", "/etc/systemd", "/opt/xcat", "/pr
                 "/run", "/sys", "/usr", "/var/lib/dpkg", "/var/lib/rpm", "/var/log/journal",
                 LOG_FILE, STATE_DIR)
 LEASE_UNIT = "xcatha-lease.service"
-LEASE_UNIT_FILE = "/run/systemd/system/" + LEASE_UNIT
+LEASE_UNIT_FILE = "/run/systemd/system/" + LEASE_UNIT  # in /run, so that a reboot forgets it
 FENCE_UNIT = "xcatha-fence.service"
 FENCE_UNIT_FILE = "/run/systemd/system/" + FENCE_UNIT
 FENCE_SOCKET = RUN_DIR + "/fence"
@@ -813,10 +813,7 @@ def install_command(packages):
 
 
 def addresses():
-    """(label, address, netmask) of every IPv4 address of this host, alias labels included.
-
-    By psutil, which looks once; netifaces would look at all addresses anew for each label.
-    """
+    """(label, address, netmask) of every IPv4 address of this host, alias labels included."""
     return [(label, entry.address, entry.netmask or "255.255.255.255")
             for label, entries in psutil.net_if_addrs().items()
             for entry in entries if entry.family == socket.AF_INET]
@@ -1517,12 +1514,6 @@ def fstab():
             for number, line, words in fields if len(words) > 3]
 
 
-def mount_command(share):
-    """The line that mounts what the share lies on, which may be above it."""
-    above = [point for _, _, point, *_ in fstab() if lies_in(share, point) and point != "/"]
-    return "mount " + max(above, key=len, default=share)
-
-
 def mounts_at_boot(share, links):
     """(problem, its fix) of fstab's lines that mount over a link or what one node alone may use."""
     over, above = [], [("/", "", "", 0)]
@@ -1866,10 +1857,19 @@ def check_lease_is_free(share, opts):
         back_up(state_file(share, "lease"), ".replaced")
 
 
-# In /run, so that a reboot forgets them. systemd's own limits (COMMON) are longer than the fence's,
-# or come after them.
-LEASE_UNIT_TEXT = """\
-[Unit]
+def lease_units(share, vips):
+    """{unit file: its text} of the holder and the fence of a lease; with it, these VIPs go."""
+    limit, script = lease_time(share), "%s %s/xcatha.py" % (sys.executable, RUN_DIR)
+    # systemd's own limits are longer than the fence's, or come after them.
+    common = """Type=notify
+OOMScoreAdjust=-1000
+Nice=-20
+TimeoutStartSec=%d
+TimeoutStopSec=%d
+WatchdogSignal=SIGKILL
+WatchdogSec=%g
+""" % (DO_LIMIT, max(SERVICE_LIMIT, 2 * limit), limit * GIVE_UP)
+    lease = """[Unit]
 Description=xcatha: this node's lease on {share}
 RequiresMountsFor={share}
 BindsTo={fence}
@@ -1880,36 +1880,15 @@ StartLimitIntervalSec=0
 ExecStart={script} --hold-lease {share}
 ExecStopPost={script} --lease-lost {vips}
 FileDescriptorStoreMax=1
-{common}"""
-FENCE_UNIT_TEXT = """\
-[Unit]
+""".format(share=share, fence=FENCE_UNIT, script=script, vips=" ".join("-v " + vip for vip in vips))
+    fence_text = """[Unit]
 Description=xcatha: ends what needs the lease when it is lost
 StartLimitIntervalSec=0
 
 [Service]
-ExecStart={script} --fence
-{common}"""
-COMMON_UNIT_TEXT = """\
-Type=notify
-OOMScoreAdjust=-1000
-Nice=-20
-TimeoutStartSec={start:d}
-TimeoutStopSec={stop:d}
-WatchdogSignal=SIGKILL
-WatchdogSec={watchdog:g}
-"""
-
-
-def lease_units(share, vips):
-    """{unit file: its text} of the holder and the fence of a lease; with it, these VIPs go."""
-    limit = lease_time(share)
-    common = COMMON_UNIT_TEXT.format(start=DO_LIMIT, stop=max(SERVICE_LIMIT, 2 * limit),
-                                     watchdog=limit * GIVE_UP)
-    values = {"share": share, "fence": FENCE_UNIT, "common": common,
-              "script": "%s %s/xcatha.py" % (sys.executable, RUN_DIR),
-              "vips": " ".join("-v " + vip for vip in vips)}
-    return {LEASE_UNIT_FILE: LEASE_UNIT_TEXT.format(**values),
-            FENCE_UNIT_FILE: FENCE_UNIT_TEXT.format(**values)}
+ExecStart=%s --fence
+""" % script
+    return {LEASE_UNIT_FILE: lease + common, FENCE_UNIT_FILE: fence_text + common}
 
 
 def take_lease(share, opts, vips):
@@ -3021,10 +3000,7 @@ def verify_xcat(opts):
 
 
 def trust_names(opts):
-    """xCAT's policy trusts the nodes' names, at free priorities near xCAT's own rows.
-
-    They are that of xcatd's server certificate, this node's and the VIP's.
-    """
+    """xCAT's policy trusts xcatd's own certificate, this node and the VIP's host name."""
     out = output_of(["openssl", "x509", "-noout", "-subject", "-nameopt", "RFC2253", "-in",
                      through_links("/etc/xcat/cert/server-cert.pem")])
     names = list(dict.fromkeys(re.findall(r"CN=([^,\s]+)", out)[:1] + [
@@ -3038,6 +3014,7 @@ def trust_names(opts):
     trusted = {row["name"] for row in rows if row["rule"].startswith("trust")}
     missing = [name for name in names if name not in trusted]
     taken = [row["priority"] for row in rows]
+    # At free priorities near xCAT's own rows.
     near = ("1.%d" % number for number in range(2, 10000) if number % 10)
     for name, priority in zip(missing, (number for number in near if number not in taken)):
         xcat(["chdef", "-t", "policy", "-o", priority, "name=" + name, "rule=trusted"], do)
@@ -3084,9 +3061,7 @@ def wrong_masters(opts, site=None):
 
 
 def vip_of(network, opts):
-    """The VIP that the nodes of a row of xCAT's networks can ask, "" for none: their network's own,
-    else the pair's.
-    """
+    """The VIP that nodes of a row of xCAT's networks can ask: its own, else the pair's, or ""."""
     with contextlib.suppress(ValueError):  # a mask that is none
         inside = network_of(network["net"], network["mask"])
         for one in all_vips(opts):
@@ -3762,7 +3737,9 @@ def look_around(opts):
                 view["unseen"].append("the share: %s knows no path of it" % (
                     "this node" if os.geteuid() == 0 else "whoever is not root"))
             elif state != "answers":
-                fix = mount_command(share) if state == "missing" else (
+                above = [point for _, _, point, *_ in fstab()
+                         if lies_in(share, point) and point != "/"]
+                fix = "mount " + max(above, key=len, default=share) if state == "missing" else (
                     "bring its server or network back; if the other node is to take over, run %s "
                     "here and power this node off" % line_to_paste(view, "-d"))
                 view["problems"].append({"problem": "the share %s is %s" % (share, state),
@@ -3940,10 +3917,7 @@ def active_problems(view):
 
 
 def xcat_problems(view):
-    """What xCAT's tables and services should say on the active node and do not.
-
-    Attributes and boot files must not bind compute nodes to one node of the pair.
-    """
+    """Services that are down, tables and boot files that bind compute nodes to one of the pair."""
     running = {state["kind"] for state in view["services"].values() if state["running"]}
     if "xcatd" not in running:
         return
@@ -4469,9 +4443,7 @@ def begin_record(opts, state):
 
 
 def services_in_use(share):
-    """What the record keeps of optional services: the console server, be it the last active node's,
-    and which of DNS and DHCP run here.
-    """
+    """What the record keeps: which of DNS and DHCP run here, and the console server last in use."""
     running = {kind_of(unit): unit for unit, shown in servers_of("console", *MAKERS).items()
                if shown["ActiveState"] in UP}
     return {"console": running.get("console", read_record(share).get("console")),
@@ -4479,10 +4451,7 @@ def services_in_use(share):
 
 
 def undo_earlier_attempt(share):
-    """What an earlier, unfinished run linked is local again, so that the newest data counts.
-
-    That is not undone where this run fails, too.
-    """
+    """What an earlier, unfinished run linked is local again, for good: the newest data counts."""
     if share_from_links():
         RUN.tidied = True
         stop_all_services()
@@ -4511,13 +4480,11 @@ def view_of(opts, states):
 
 def is_set_up(opts, states):
     """True if this node is a member and stands by, and setup would change nothing."""
-    record, me = read_record(opts.path), physical_host_name()
-    if not record or me not in read_nodes(opts.path) or active_node(record) == me or (
-            not xcat_installed() or unguarded_units() or wrong_cfgloc()):
-        return False
-    view = view_of(opts, states)
-    return not (list(standby_problems(view)) or any(
-        state["enabled"] for state in view["services"].values()))
+    view, me = view_of(opts, states), physical_host_name()
+    return bool(view["record"] and active_node(view["record"]) != me
+                and me in read_nodes(opts.path) and xcat_installed()
+                and not (unguarded_units() or wrong_cfgloc() or list(standby_problems(view))
+                         or any(state["enabled"] for state in view["services"].values())))
 
 
 def is_serving(opts):

@@ -19,10 +19,10 @@ def active(members):
     return host1
 
 
-def status(node, code):
+def status(node, code, *options):
     """What --status says, after a look that it changed nothing."""
     before = node.picture()
-    said = node.xcatha("--status", code=code).stdout
+    said = node.xcatha("--status", *options, code=code).stdout
     assert node.changes_since(before) == []
     return said
 
@@ -123,6 +123,15 @@ def test_database_that_works_elsewhere_or_has_no_server_is_told_what_fixes_it(ac
     named = "PROBLEM: the database does not work on the share\n  fix: .*/root/xcatha.py -a -p /HA"
     assert re.search(named, status(active, INCONSISTENT))
     assert is_fixed_by_its_own_advice(active, ACTIVE)
+
+
+@pytest.mark.parametrize("share, line", [
+    ("/data", "mount /data"), ("/xcat/HA/host1", "mount /xcat"), ("/other/HA", "mount /other/HA")])
+def test_what_the_missing_share_lies_on_is_what_the_line_mounts(node, share, line):
+    text = "/dev/sda1 / ext4 rw 0 1\nstore:/a /data nfs rw 0 0\nstore:/b /xcat nfs4 rw 0 0\n"
+    node.succeed("tee", "/etc/fstab", input=text)
+    assert f"PROBLEM: the share {share} is missing\n  fix: {line}\n" in status(
+        node, UNKNOWN, "-p", share)
 
 
 @pytest.mark.parametrize("moment", ["hostname hamn", "systemctl start xcatd"])

@@ -169,14 +169,6 @@ def test_block_filesystem_that_two_nodes_could_mount_is_warned_of(
     assert ("mounting /dev/sdb1 as well" in capsys.readouterr().err) == is_warned
 
 
-@pytest.mark.parametrize("share, line", [
-    ("/HA", "mount /HA"), ("/xcat/HA/host1", "mount /xcat"), ("/other/HA", "mount /other/HA")])
-def test_what_the_share_lies_on_is_what_the_line_mounts(monkeypatch, share, line):
-    text = "/dev/sda1 / ext4 rw 0 1\nstore:/a /HA nfs rw 0 0\nstore:/b /xcat nfs4 rw 0 0\n"
-    monkeypatch.setattr(xcatha, "read_text", lambda path: text)
-    assert xcatha.mount_command(share) == line
-
-
 @pytest.mark.parametrize(
     "line, found",
     [

@@ -5067,6 +5067,7 @@ def rollback(error, opts):
     lost = not silent and any(call.func is release_lease for call in RUN.undo) and (
         not attempt(lease_held_here, opts.path)[0])  # nor where systemd does not say
     if (silent or lost) and share_from_links():
+        kill_commands(RUN.children)  # xCAT's makers, without a database, would be long
         report(error_of(stand_by, opts, "silent" if silent else "answers",
                         attempt(unit_states)[0]))
         if lost:

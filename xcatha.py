@@ -4814,7 +4814,7 @@ def activate(opts):
     step("NFS exports", export_directories, failed=down)
     step("Boot", disable_services, failed=down, books=True)
     if fresh:
-        on_failure(run_own_steps, "deactivate", opts)
+        on_failure(lambda: report(error_of(run_own_steps, "deactivate", opts)))
     step("Own steps", run_own_steps, "activated", opts, failed=down, books=True)
 
     # Only a node that works is recorded as active; a run that was killed before does it all again.

@@ -98,7 +98,9 @@ def test_run_that_was_killed_at_one_of_them_converges(site):
 def test_run_that_is_stopped_at_one_of_them_undoes_them(site):
     host1, _ = site
     give(host1, "activated-15-stops", "#!/bin/sh\nkill -INT $PPID\nsleep 5\n")
-    assert "This node is as it was found" in host1.xcatha(*ACTIVATE, code=1).stderr
+    give(host1, "deactivate-books", FAILING)
+    said = host1.xcatha(*ACTIVATE, code=1).stderr
+    assert "ERROR: deactivate-books failed\n" in said and "This node is as it was found" in said
     assert [line.split()[:2] for line in steps(host1)] == [
         ["activated-10-mail", "active"], ["deactivate-mail", "active"],
         ["deactivate-web", "active"]]

@@ -71,7 +71,6 @@ except ImportError:  # EL 10 has none
 VERSION = "1.0"
 
 DONE, FAILED, USAGE, REFUSED, DEGRADED, INCOMPLETE = 0, 1, 2, 3, 4, 5
-# --status has its own.
 STATUS_CODES = {"active": 0, "inconsistent": 1, "standby": 3, "unknown": 4}
 
 LOG_FILE = "/var/log/xcatha.log"
@@ -118,8 +117,7 @@ PAIR_OPTIONS = {
     "dbtype": (("-t", "--dbtype"), "engine", "postgresql (default), mysql, mariadb or sqlite"),
 }
 FLAGS = {name: flags[0] for name, (flags, _, _) in PAIR_OPTIONS.items()}
-# How a resource agent begins the line that names its reason (OCF resource agent API 1.1).
-EXIT_REASON = "ocf-exit-reason:"
+EXIT_REASON = "ocf-exit-reason:"  # begins the line with an agent's reason (OCF agent API 1.1)
 
 # Time limits, in seconds.
 ASK_LIMIT = 30  # a command that changes nothing
@@ -186,8 +184,9 @@ DHCP_SERVERS = ["dhcpd", "isc-dhcp-server", "kea-dhcp4", "kea-dhcp4-server",
 DHCP_COMPANIONS = ["dhcpd6", "isc-dhcp-server6"] + [
     prefix + "kea-" + name for prefix in ("", "isc-") for name in (
         "dhcp6", "dhcp6-server", "dhcp-ddns", "dhcp-ddns-server", "ctrl-agent")]
-# In the order in which deactivate stops them. A further service of the pair's is added here and in
-# PROCESSES, started by start_optional, and named in GUARDED if it must not run without the lease.
+# In the order in which deactivate stops them. A new service of the pair is added here and in
+# PROCESSES, which is all that stopping needs; in GUARDED, if it must not run without the lease; and
+# in start_optional, with a function of its own that starts it, also among what a dry run announces.
 SERVICES = {
     "console": ["goconserver", "conserver", "conserver-server"],
     "DHCP": DHCP_SERVERS + DHCP_COMPANIONS,
@@ -352,9 +351,10 @@ def without_secrets(text):
 #
 # A dry run goes the same way through the commands: `ask` and all other looks are real, `do` and
 # the file verbs (is_real) only say what they would change, and `pretend` has later looks answer as
-# if it had been changed. It leaves out what a change would have to come before: second looks
-# (`expect`), undo, waiting, a file of root's on the share, and xCAT's tables that this node cannot
-# read yet; what depends on them is announced with its condition.
+# if it had been changed. It leaves out what needs the change to have been made: the look after a
+# change (`expect`, verify_xcat), undo, waiting, the trial file of check_storage, xCAT's tables that
+# this node cannot read yet (what depends on them is announced with its condition). It takes no
+# lock, keeps no log and prints no table at the end.
 
 def command_environment(extra):
     """The caller's environment, with xCAT's and the system's directories and the C locale."""
@@ -869,8 +869,9 @@ def hardware_addresses():
 
 
 # ---- Virtual IP ----------------------------------------------------------------------------
-# Only the node that holds the lease may have it; see "Lease and guard". A pair may have several, on
-# several networks: the first is what the database, xCAT's master and the host name belong to.
+# Only the node that holds the lease may have the VIP: activate and setup call take_lease before
+# add_vip, which does not ask again. Whether another machine uses the address is a second question
+# (check_vip_is_free). Of several VIPs, database, xCAT's master and host name belong to the first.
 
 def all_vips(opts):
     """Every VIP of the pair, each with its nic, netmask and host_name (None for no name)."""
@@ -942,9 +943,16 @@ def check_vip_is_free(opts, early=None):
         began, error = early.result()
         if not error and time.monotonic() - began <= EARLY_PROBE:
             return "used by nobody else"
-    with concurrent.futures.ThreadPoolExecutor(len(all_vips(opts))) as pool:
+    nics, probed = psutil.net_if_stats(), [opts]
+    for one in opts.others:  # a network that is away must not keep the pair from the others
+        if nics[device_of(one.nic)].isup:
+            probed.append(one)
+        else:
+            warn("%s is not probed for: %s is down; ip link set %s up, or look at its link" % (
+                one.vip, device_of(one.nic), device_of(one.nic)))
+    with concurrent.futures.ThreadPoolExecutor(len(probed)) as pool:
         answers = {one.vip: pool.submit(who_answers, one.vip, one.nic, not vip_here(one.vip))
-                   for one in all_vips(opts)}
+                   for one in probed}
     for vip, answer in answers.items():
         if answer.result():
             refuse("the VIP %s is used by another machine" % vip, answer.result() + " answers",
@@ -1702,7 +1710,8 @@ def is_loopback(address):
 
 # ---- Lease and guard -----------------------------------------------------------------------
 #
-# Whose word counts when this node wants the lease (other_holder, check_lease_is_free):
+# Whose word counts when this node wants the lease of another, dead or alive (other_holder,
+# check_lease_is_free):
 #
 #   the lock         where locks reach                  where they are refused or local
 #   free or refused  take it, though the holder's       released cleanly: take it; else once the
@@ -1715,17 +1724,16 @@ def is_loopback(address):
 # Two exceptions: a last holder whose file promises no deadline is feared while its address answers;
 # --peer-is-off has the counter watched for L wherever the lock stands, then sets the file aside.
 #
-# The VIP belongs to the node that holds the lease: -a and -s take the lease before they add the
-# VIP, the holder keeps it on its NIC, -d removes it before it releases the lease, and where the
-# lease is lost, the fence removes it. That nobody else uses the address is a second, separate
-# question (check_vip_is_free).
+# Who has the lease has the VIP: -a and -s take the lease first, the process that holds it keeps the
+# VIP on its NIC, -d removes the VIP before it releases the lease, and where the lease is lost, the
+# fence removes the VIP.
 #
-# A silent holder is off before L is over. Two processes see to that, each in a unit of its own:
-# the holder (xcatha-lease) sends heartbeats to the share through the descriptor that it locked,
-# and nothing else that could wait; the fence (xcatha-fence) has that descriptor too, but waits for
-# nothing but a word of the holder's. It is started beforehand, keeps its memory, and then needs
-# neither the script nor a process of its own to act. In parts of L, from the start of the last
-# heartbeat that reached the share:
+# A node that is silent is off before L is over. Two processes of the active node see to that, each
+# in a unit of its own: the lease's holder (xcatha-lease, hold_lease) sends heartbeats to the share
+# through the descriptor that it locked, and nothing else that could wait; the fence (xcatha-fence)
+# has that descriptor too, but waits for nothing but a word of the holder's. It is started
+# beforehand, keeps its memory, and then needs neither the script nor a process of its own to act.
+# In parts of L, from the start of the last heartbeat that reached the share:
 #
 #   GIVE_UP  the holder is silent: the fence removes the VIP and kills what needs the lease
 #   ANSWER   by then, the share must tell the fence that the lease is this node's, if the services
@@ -1792,7 +1800,7 @@ def lock_decides(share):
 
 
 def other_holder(share):
-    """Watch the lease; the evidence that another node holds it, "" once nobody does (see above)."""
+    """Watch the lease, as "Whose word counts" has it; the evidence of another holder, or ""."""
     lease = read_lease(share)
 
     def moves():
@@ -2688,13 +2696,8 @@ def database_version(engine):
     client = ENGINES[engine]["client"]
     text = output_of([client, "--version"]) if client and have(client) else ""
     # MariaDB's client names its own version first, then that of its distribution.
-    mariadb = re.search(r"\d+\.\d+[.\d]*-MariaDB", text)
-    return first_version(mariadb.group() if mariadb else text)
-
-
-def first_version(text):
-    """The first major.minor in a text, "" without one."""
-    return (re.findall(r"\d+\.\d+", text) + [""])[0]
+    versions = re.findall(r"(\d+\.\d+)[.\d]*-MariaDB", text) + re.findall(r"\d+\.\d+", text)
+    return (versions + [""])[0]
 
 
 def postgres_settings():
@@ -2898,9 +2901,9 @@ def xcat_installed():
 def xcat_version():
     """xCAT's major.minor version, "" where it is not installed."""
     # By the package manager: lsxcatd blocks for minutes where its database does not answer.
-    return first_version(output_of(
-        ["dpkg-query", "-W", "-f", "${Version}", "xcat-server"] if is_debian() else
-        ["rpm", "-q", "--queryformat", "%{VERSION}", "xCAT-server"])) if xcat_installed() else ""
+    line = (["dpkg-query", "-W", "-f", "${Version}", "xcat-server"] if is_debian() else
+            ["rpm", "-q", "--queryformat", "%{VERSION}", "xCAT-server"])
+    return (re.findall(r"\d+\.\d+", output_of(line) if xcat_installed() else "") + [""])[0]
 
 
 def install_xcat(opts):
@@ -3157,7 +3160,7 @@ def skip_reason(kind, site):
     return "" if known else "neither site.domain nor every network's domain is set"
 
 
-def start_server(kind, site, fresh, made, dns=None):
+def start_dns_or_dhcp(kind, site, fresh, made, dns=None):
     """The DNS or DHCP server runs with what xCAT's tables and this node's /etc/hosts say.
 
     made is begin_makers' future, None where its maker did not begin or must run again.
@@ -3270,10 +3273,10 @@ def start_optional(opts, site, fresh, stale=False, made=None):
                 announce("run", "systemctl start " + unit, "if it is down then")
         return down
     with concurrent.futures.ThreadPoolExecutor(1 if RUN.dryrun else 3) as pool:
-        dns = pool.submit(step, "DNS", start_server, "DNS", site, fresh or stale, made.get("DNS"),
-                          failed=down)
-        pool.submit(step, "DHCP", start_server, "DHCP", site, fresh or stale, made.get("DHCP"),
-                    dns, failed=down)
+        dns = pool.submit(step, "DNS", start_dns_or_dhcp, "DNS", site, fresh or stale,
+                          made.get("DNS"), failed=down)
+        pool.submit(step, "DHCP", start_dns_or_dhcp, "DHCP", site, fresh or stale,
+                    made.get("DHCP"), dns, failed=down)
         pool.submit(step, "Console server", start_console, opts, fresh, dns, failed=down)
     return sorted(down, reverse=True)  # DNS comes last however the threads ended
 
@@ -4450,14 +4453,6 @@ def services_in_use(share):
             "served": [kind for kind in MAKERS if kind in running]}
 
 
-def undo_earlier_attempt(share):
-    """What an earlier, unfinished run linked is local again, for good: the newest data counts."""
-    if share_from_links():
-        RUN.tidied = True
-        stop_all_services()
-    return unlink_all(share)
-
-
 def remember_share(share):
     """This node remembers where the share is mounted; deactivate and status look there."""
     hint = STATE_DIR + "/share"
@@ -4680,7 +4675,12 @@ def setup(opts):
             one.vip for one in all_vips(opts) if not vip_here(one.vip)])
         begin_record(opts, "trying" if share_has_data(share) else "setting up")
     first = not joining and not share_has_data(share)  # certain only under the lease
-    step("Earlier attempt", undo_earlier_attempt, share, books=True)
+
+    # What an earlier, unfinished run linked is local again, for good: the newest data counts.
+    if share_from_links():
+        RUN.tidied = True
+        step("Earlier services", stop_all_services)
+    step("Earlier links", unlink_all, share, books=True)
 
     # xCAT's installer and its tables take the address and the name that the node has then.
     if not joining:

@@ -111,6 +111,16 @@ def test_one_that_another_machine_uses_is_refused(networks):
     assert here(host1) == []
 
 
+def test_further_network_that_is_down_does_not_keep_the_pair_from_failing_over(networks):
+    _, host2 = networks
+    host2.succeed("ip", "link", "set", "eth1", "down")
+    done = host2.xcatha(*ACTIVATE)
+    assert "WARNING: 192.168.7.50 is not probed for: eth1 is down" in done.stderr
+    assert here(host2) == ALL
+    host2.succeed("ip", "link", "set", "eth1", "up")
+    assert host2.xcatha("--status").stdout.endswith("host2: active\n")
+
+
 def test_other_further_vips_than_the_pairs_are_refused(networks):
     host1, _ = networks
     said = host1.xcatha(*ACTIVATE, "-v", "192.168.7.60", "-i", "eth1:0", code=3).stderr

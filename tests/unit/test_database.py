@@ -121,13 +121,15 @@ def test_unknown_engine_is_refused_without_its_password(run_state):
     "text, version",
     [
         ("psql (PostgreSQL) 15.6 (Debian 15.6-0+deb12u1)", "15.6"),
-        ("mysql  Ver 15.1 Distrib 10.11.6-MariaDB", "15.1"),
-        ("Version 2.19.0 (git commit abc)", "2.19"),
+        ("mysql  Ver 15.1 Distrib 10.11.6-MariaDB", "10.11"),
+        ("mysql  Ver 8.0.36 for Linux on x86_64 (Source distribution)", "8.0"),
         ("no version", ""),
     ],
 )
-def test_version_is_major_and_minor(text, version):
-    assert xcatha.first_version(text) == version
+def test_version_is_major_and_minor(monkeypatch, text, version):
+    monkeypatch.setattr(xcatha, "have", lambda command: True)
+    monkeypatch.setattr(xcatha, "output_of", lambda line: text)
+    assert xcatha.database_version("mysql") == version
 
 
 def test_settings_are_those_of_the_newest_version_by_number(monkeypatch):

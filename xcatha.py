@@ -1710,23 +1710,22 @@ def is_loopback(address):
 
 # ---- Lease and guard -----------------------------------------------------------------------
 #
-# Whose word counts when this node wants the lease of another, dead or alive (other_holder,
-# check_lease_is_free):
+# When this node takes the lease of another, dead or alive (other_holder, check_lease_is_free):
 #
-#   the lock         where locks reach                  where they are refused or local
-#   free or refused  take it, though the holder's       released cleanly: take it; else once the
-#                    address answers: its deadline      counter has stood for L; refuse while it
-#                    has passed                         moves
-#   held             take it once it is free, within    the same; NFSv3 keeps the lock of a dead
-#                    LOCK_EXPIRY; refuse at a sign of   node, whose file is set aside
-#                    life, and at the end
+#   locks reach both nodes, and
+#     the lock is free    at once; with a warning if the other's address answers: that node has
+#                         passed its deadline (see below)
+#     the lock is held    when it becomes free, within LOCK_EXPIRY; refused at a sign of life (the
+#                         counter moves), and at the end of that time
+#   locks do not reach, or flock is refused, and the other node
+#     has stood by        at once
+#     has not             when its counter has stood for L; refused if it moves. A lock that is held
+#                         all the same is a dead node's on NFSv3: its file is set aside
+#   in any case           refused while the address of a node answers that promised no deadline;
+#                         with --peer-is-off: when the counter has stood for L
 #
-# Two exceptions: a last holder whose file promises no deadline is feared while its address answers;
-# --peer-is-off has the counter watched for L wherever the lock stands, then sets the file aside.
-#
-# Who has the lease has the VIP: -a and -s take the lease first, the process that holds it keeps the
-# VIP on its NIC, -d removes the VIP before it releases the lease, and where the lease is lost, the
-# fence removes the VIP.
+# Who has the lease has the VIP: -a and -s take the lease first; hold_lease keeps the VIP on its
+# NIC; -d removes the VIP, then releases the lease; where the lease is lost, the fence removes it.
 #
 # A node that is silent is off before L is over. Two processes of the active node see to that, each
 # in a unit of its own: the lease's holder (xcatha-lease, hold_lease) sends heartbeats to the share
@@ -1800,7 +1799,7 @@ def lock_decides(share):
 
 
 def other_holder(share):
-    """Watch the lease, as "Whose word counts" has it; the evidence of another holder, or ""."""
+    """Watch the lease, as the table above tells; the evidence of another holder, or ""."""
     lease = read_lease(share)
 
     def moves():

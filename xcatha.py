@@ -3797,7 +3797,8 @@ def vips_of_lease_unit():
 
 def neighbour(address):
     """The MAC that answers for an address, "" for nobody; a ping fills the neighbour table."""
-    answers = ask(["ping", "-n", "-c", "1", "-W", "0.2", address], 2)[0] == 0
+    # Not by ask: silence is an answer here. EL 8's ping takes whole seconds only.
+    answers = run(["ping", "-n", "-c", "1", "-W", "1", address], 0.5)[0] == 0
     entries = json.loads(output_of(["ip", "-json", "neighbour", "show", address]) or "[]")
     # An older entry may be of a machine that is gone.
     return next((entry["lladdr"] for entry in entries if "lladdr" in entry

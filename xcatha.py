@@ -4612,7 +4612,7 @@ def finish(opts, failed, not_done=()):
     if RUN.dryrun:
         say("Dry run: nothing was changed.")
     elif opts.command == "activate":
-        for note, fix in delivery_notes(opts.vip) if opts.path else ():
+        for note, fix in attempt(list, delivery_notes(opts.vip))[0] or () if opts.path else ():
             say("note: %s\n  fix: %s" % (note, fix))
         if failed:
             code = DEGRADED
@@ -5058,8 +5058,8 @@ def rollback(error, opts):
     RUN.signal, RUN.undoing = None, True
     if not RUN.changed and error.code != USAGE:
         say("Nothing was changed.", sys.stderr)
-    if not RUN.changed or not RUN.undo:
-        return error.code
+    if not RUN.changed or not RUN.undo:  # before the first change, or past the point of no return
+        return INCOMPLETE if RUN.changed and error.code == FAILED else error.code
     say("Putting this node back as it was found ...", sys.stderr)
     # Where this node is linked into a share that is silent, or another node's by now, what works on
     # it must end. Without links this node's own data serve, and its services are put back.

@@ -157,6 +157,12 @@ def test_failed_step_is_said_and_the_error_goes_on(capsys):
     assert "Title" in capsys.readouterr().out
 
 
+def test_failed_step_that_does_not_end_the_run_has_an_empty_outcome():
+    failed = []
+    assert xcatha.step("Read", xcatha.do, ["false"], failed=failed) == ""
+    assert failed == ["Read"]
+
+
 def test_step_prints_its_outcome(capsys):
     assert xcatha.step("Title", lambda word: word + "!", "done") == "done!"
     assert "done!" in capsys.readouterr().out
@@ -214,3 +220,10 @@ def test_unexpected_error_has_evidence_and_a_next_step(error, what, evidence, hi
     found = xcatha.error_of(fail_with, error)
     assert (found.what, found.hint) == (what, hint)
     assert evidence in found.evidence
+
+
+def test_failure_past_the_point_of_no_return_is_not_called_undone(undo, run_state):
+    assert run_state.undo == []
+    assert undo() == xcatha.INCOMPLETE
+    run_state.changed = False
+    assert undo() == xcatha.FAILED

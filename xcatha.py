@@ -1710,37 +1710,37 @@ def is_loopback(address):
 
 # ---- Lease and guard -----------------------------------------------------------------------
 #
-# When this node takes the lease of another, dead or alive (other_holder, check_lease_is_free):
+# When a node takes the lease of a dead one: when -a or -s is run on it, never by itself, and then
+# (take_lease, check_lease_is_free, other_holder; L is lease_time, 90 s or what NFSv4 tells), where
 #
 #   locks reach both nodes, and
 #     the lock is free    at once; with a warning if the other's address answers: that node has
 #                         passed its deadline (see below)
-#     the lock is held    when it becomes free, within LOCK_EXPIRY; refused at a sign of life (the
-#                         counter moves), and at the end of that time
+#     the lock is held    when it becomes free, within LOCK_EXPIRY (120 s); refused at a sign of
+#                         life (the counter moves), and at the end of that time
 #   locks do not reach, or flock is refused, and the other node
 #     has stood by        at once
-#     has not             when its counter has stood for L; refused if it moves. A lock that is held
-#                         all the same is a dead node's on NFSv3: its file is set aside
+#     has not             when its counter has stood still for L, or the deadline it promised;
+#                         refused if it moves. A lock held even so is a dead node's on NFSv3: its
+#                         file is set aside
 #   in any case           refused while the address of a node answers that promised no deadline;
-#                         with --peer-is-off: when the counter has stood for L
+#                         with --peer-is-off: when the counter has stood still for as long
 #
 # Who has the lease has the VIP: -a and -s take the lease first; hold_lease keeps the VIP on its
 # NIC; -d removes the VIP, then releases the lease; where the lease is lost, the fence removes it.
 #
 # A node that is silent is off before L is over. Two processes of the active node see to that, each
 # in a unit of its own: the lease's holder (xcatha-lease, hold_lease) sends heartbeats to the share
-# through the descriptor that it locked, and nothing else that could wait; the fence (xcatha-fence)
-# has that descriptor too, but waits for nothing but a word of the holder's. It is started
-# beforehand, keeps its memory, and then needs neither the script nor a process of its own to act.
-# In parts of L, from the start of the last heartbeat that reached the share:
+# through the descriptor that it locked, and does nothing else that could wait; the fence
+# (xcatha-fence), started beforehand and kept in memory, has that descriptor, too, and waits for the
+# holder's word. In parts of L, from the start of the last heartbeat that reached the share:
 #
 #   GIVE_UP  the holder is silent: the fence removes the VIP and kills what needs the lease
 #   ANSWER   by then, the share must tell the fence that the lease is this node's, if the services
 #            are to end in order (the holder died, nothing else); they may until
 #   KILL     after which they get SIGKILL; so they do at once where the share does not tell
 #   REBOOT   unless it has told meanwhile, nothing is left, and what the killed had written is on
-#            the share: the node reboots. Nothing weaker is safe: the kernel still has the rest, and
-#            sends it when it can
+#            the share: the node reboots; anything weaker lets the kernel send the rest later
 #   1        the filesystem gives the lock to another node, or its watch of the counter ends
 #
 # A holder that is killed counts as silent at once. Where the fence is killed, systemd ends the

@@ -155,8 +155,10 @@ ENGINES = {
                "units": [], "client": None, "perl": None},
 }
 
-PROCESSES = {"console": "goconserver|conserver", "DHCP": "dhcpd|kea-dhcp[46]", "DNS": "named",
-             "xcatd": "xcatd", "database": "postgres|postmaster|mysqld|mariadbd"}
+# With xCAT's makers, which a run that was killed may have left behind: they start their servers.
+PROCESSES = {"console": "goconserver|conserver", "DHCP": "dhcpd|kea-dhcp[46]|makedhcp",
+             "DNS": "named|makedns", "xcatd": "xcatd",
+             "database": "postgres|postmaster|mysqld|mariadbd"}
 MAKERS = {"DNS": "makedns", "DHCP": "makedhcp"}
 # What xCAT's makers rewrite; the last of makeconservercf is what Debian's conserver reads.
 MAKER_FILES = {"makedns -n": ["/etc/named.conf", "/etc/bind/named.conf"],
@@ -830,10 +832,7 @@ def network_of(address, netmask):
 
 
 def towards(vip):
-    """(label, address, netmask) of this host's addresses in whose network the VIP lies.
-
-    The smallest network comes first, and what is the VIP's own last.
-    """
+    """addresses() in whose network the VIP lies: smallest network first, the VIP itself last."""
     near = [entry for entry in addresses()
             if ipaddress.ip_address(vip) in network_of(*entry[1:])]
     return sorted(near, key=lambda entry: (entry[1] == vip, -network_of(*entry[1:]).prefixlen))
@@ -944,7 +943,7 @@ def check_vip_is_free(opts, early=None):
         if not error and time.monotonic() - began <= EARLY_PROBE:
             return "used by nobody else"
     nics, probed = psutil.net_if_stats(), [opts]
-    for one in opts.others:  # a network that is away must not keep the pair from the others
+    for one in opts.others:
         if nics[device_of(one.nic)].isup:
             probed.append(one)
         else:
@@ -1790,10 +1789,7 @@ def lock_state(share, keep=None):
 
 
 def lock_decides(share):
-    """True if the lock tells whether there is a holder: it must reach from its node to this one.
-
-    So the filesystem must promise it, the last holder must have had it, and it is not refused.
-    """
+    """True if the lock tells of a holder: the mount promises it, the last one had it, it works."""
     return (locks_reach(share) and read_lease(share).get("locks", True)
             and lock_state(share) != "refused")
 
@@ -1931,8 +1927,13 @@ def take_lease(share, opts, vips):
         on_failure(release_lease, share)
     make_directory(RUN_DIR, 0o700)
     write_file(RUN_DIR + "/xcatha.py", read_text(os.path.abspath(__file__)))
+    if held:
+        on_failure(do, ["systemctl", "daemon-reload"])
     for path, text in units.items():
-        write_file(path, text)
+        if held:  # with other VIPs than before
+            change_file(path, text)
+        else:
+            write_file(path, text)
     do(["systemctl", "daemon-reload"])
     if held:
         return "held by this node"
@@ -2092,8 +2093,10 @@ def keep_address():
         RUN.vips = vips_of_lease_unit()
         for one in [kept, *kept.get("others", [])]:
             opts = argparse.Namespace(**one)
-            if (opts.nic, opts.vip, opts.netmask) in addresses() or vip_here(opts.vip) and (
-                    not vip_amiss(opts.vip, opts.nic, opts.netmask)):
+            nic = psutil.net_if_stats().get(device_of(opts.nic))
+            right = (opts.nic, opts.vip, opts.netmask) in addresses() or vip_here(opts.vip) and (
+                not vip_amiss(opts.vip, opts.nic, opts.netmask))
+            if right or not nic or not nic.isup:  # one NIC that is down does not hold up the others
                 continue
             other = "" if vip_here(opts.vip) else who_answers(opts.vip, opts.nic)
             say("the VIP was taken away; " + ("left so: %s answers for it" % other if other else
@@ -3108,8 +3111,10 @@ def node_facts(opts):
         ids = {"uid": owner.pw_uid, "gid": owner.pw_gid}
     keys = sorted(glob.glob("/root/.ssh/id_*.pub"))
     key = output_of(["ssh-keygen", "-l", "-f", keys[0]]).split() if keys else []
+    hardware = hardware_addresses()
     return dict(ids, address=physical_address(opts), os=os_version(), xcat=xcat_version(),
-                mac=hardware_addresses().get(device_of(opts.nic), ""),
+                mac=hardware.get(device_of(opts.nic), ""), macs=sorted({
+                    hardware.get(device_of(label), "") for label, _, _ in addresses()}),
                 database=database_version(opts.dbtype), ssh_key=key[1] if len(key) > 1 else "")
 
 
@@ -3159,19 +3164,19 @@ def skip_reason(kind, site):
     return "" if known else "neither site.domain nor every network's domain is set"
 
 
-def start_dns_or_dhcp(kind, site, fresh, made, dns=None):
+def start_dns_or_dhcp(kind, site, fresh, stale, made, dns=None):
     """The DNS or DHCP server runs with what xCAT's tables and this node's /etc/hosts say.
 
-    made is begin_makers' future, None where its maker did not begin or must run again.
+    made is begin_makers' future, None where its maker did not begin; for stale see start_optional.
     """
     reason, not_made = skip_reason(kind, site), made.result() if made else True
     if reason:
-        if fresh and running_units(kind):  # that maker has started it
+        if made and running_units(kind):  # that maker has started it
             stop_services(kind)
         return "skipped: " + reason
-    if not fresh and running_units(kind):
+    if not (fresh or stale) and running_units(kind):
         return "already running"
-    if not_made:
+    if not_made or stale:
         # makedns and makedhcp share one key of OMAPI and must not both create it.
         if dns and not any(row.get("key") == "omapi" for row in table("passwd")):
             dns.result()
@@ -3235,11 +3240,11 @@ def begin_makers(pool, kinds):
     Only for what the pair served when it was last active: then xCAT's tables are fit for it, and
     the key of OMAPI, which both makers would create, is there.
     """
-    made = {kind: pool.submit(error_of, run_maker, [MAKERS[kind], "-n"], env={"XCATBYPASS": "1"})
-            for kind in kinds if servers_of(kind)}
+    made = {}
     on_failure(end_makers, made.values())
-    if RUN.dryrun:  # in order, so that two dry runs read alike
-        concurrent.futures.wait(made.values())
+    for kind in [kind for kind in kinds if servers_of(kind)]:
+        made[kind] = pool.submit(error_of, run_maker, [MAKERS[kind], "-n"],
+                                 env={"XCATBYPASS": "1"})
     return made
 
 
@@ -3256,9 +3261,6 @@ def start_optional(opts, site, fresh, stale=False, made=None):
     made is begin_makers' futures; stale: hosts file or tables have changed since they began.
     """
     down, made = [], made or {}
-    if stale:
-        concurrent.futures.wait(made.values())
-        made = {}
     if site is None:  # a dry run that cannot ask xCAT's tables
         for kind, makers in (("DNS", ["makedns -n"]), ("DHCP", ["makedhcp -n", "makedhcp -a"]),
                              ("console", ["makegocons", "makeconservercf"])):
@@ -3272,19 +3274,16 @@ def start_optional(opts, site, fresh, stale=False, made=None):
                 announce("run", "systemctl start " + unit, "if it is down then")
         return down
     with concurrent.futures.ThreadPoolExecutor(1 if RUN.dryrun else 3) as pool:
-        dns = pool.submit(step, "DNS", start_dns_or_dhcp, "DNS", site, fresh or stale,
+        dns = pool.submit(step, "DNS", start_dns_or_dhcp, "DNS", site, fresh, stale,
                           made.get("DNS"), failed=down)
-        pool.submit(step, "DHCP", start_dns_or_dhcp, "DHCP", site, fresh or stale,
+        pool.submit(step, "DHCP", start_dns_or_dhcp, "DHCP", site, fresh, stale,
                     made.get("DHCP"), dns, failed=down)
         pool.submit(step, "Console server", start_console, opts, fresh, dns, failed=down)
     return sorted(down, reverse=True)  # DNS comes last however the threads ended
 
 
 def own_steps(when, top=OWN_STEPS):
-    """{executable: why it is not run, "" if it is} of the site's own steps, in order of name.
-
-    when is "activated" or "deactivate". Root runs them, so that only root may have written them.
-    """
+    """{executable: why it is not run, "" if it is} of the site's own steps, in order of name."""
     found, place = {}, through_links(top)
     if exists(place) and not os.path.isdir(place):
         return {top: "it is no directory"}
@@ -3372,7 +3371,8 @@ def exports_of(share):
 def check_host(opts):
     """This host has a NIC that is up, an address of its own, the tools and a share to write to."""
     nics, usable = psutil.net_if_stats(), True
-    for one in all_vips(opts):
+    # A further network that is away does not keep a pair from failing over (check_vip_is_free).
+    for one in all_vips(opts) if opts.command == "setup" else [opts]:
         device = device_of(one.nic)
         if device not in nics:
             yield ("there is no NIC %s" % device, "NICs here: %s" % ", ".join(sorted(nics)),
@@ -3437,9 +3437,11 @@ def check_pair(opts):
                    "mv {0} {0}.bad, then run -s on that node, which writes it anew".format(path))
     recorded, vips = [one["vip"] for one in recorded_vips(record)], [
         one.vip for one in all_vips(opts)]
-    if recorded[1:] and recorded[1:] != vips[1:]:
-        yield ("the further VIPs differ from the pair's", "recorded: " + " ".join(recorded[1:]),
-               "give each of them with its -i, or none; see the README, Several networks")
+    further = [(one["vip"], one["netmask"], one["host_name"]) for one in record.get("others", [])]
+    if further and further != [(one.vip, one.netmask, one.host_name) for one in opts.others]:
+        yield ("the further VIPs differ from the pair's", "recorded: " + ", ".join(
+            "-v %s -m %s -n %s" % one for one in further),
+               "give each so, with its -i, or none; see the README, Several networks")
     for name, node in read_nodes(opts.path).items():
         if node.get("address") in vips:
             yield ("the VIP %s is %s's physical address" % (node["address"], name),
@@ -3694,14 +3696,20 @@ def run_checks(opts, checks):
     raise_all(errors)
 
 
+def nic_of_further(one, node):
+    """The NIC of a recorded further VIP here: as the node recorded it, else on its very network."""
+    return node.get("nics", {}).get(one["vip"]) or next((
+        device_of(label) for label, _, mask in towards(one["vip"]) if mask == one["netmask"]), "")
+
+
 def fill_in_from_share(opts):
     """Options that were not given come from the record, the shared cfgloc or the defaults."""
     record, me = read_record(opts.path), read_nodes(opts.path).get(physical_host_name(), {})
     opts.vip, opts.nic = opts.vip or record.get("vip"), opts.nic or me.get("nic")
     further = {one["vip"]: one for one in record.get("others", [])}
-    opts.others = opts.others or [argparse.Namespace(vip=vip, nic=me.get("nics", {}).get(
-        vip, next((device_of(label) for label, *_ in towards(vip)), "")), netmask=None,
-        host_name=None) for vip in further]
+    opts.others = opts.others or [argparse.Namespace(
+        vip=vip, nic=nic_of_further(one, me), netmask=None, host_name=None)
+        for vip, one in further.items()]
     RUN.vips = [one.vip for one in all_vips(opts) if one.vip]
     for one, known in zip(all_vips(opts), [record] + [
             further.get(one.vip, {}) for one in opts.others]):
@@ -3722,10 +3730,7 @@ def fill_in_from_share(opts):
 # ---- Status --------------------------------------------------------------------------------
 
 def look_around(opts):
-    """All that status shows, as one dictionary: the form of --json. Takes no lock.
-
-    What cannot be seen (not root, a share that hangs) is named in "unseen".
-    """
+    """All that status shows, the form of --json; "unseen" names what cannot be seen. No lock."""
     share, states = find_share(opts), {}
     view = {"format": 3, "host": physical_host_name(), "time": now(), "unseen": [],
             "record": {}, "nodes": {}, "history": [], "lease": {"held_here": False},
@@ -3987,10 +3992,7 @@ def opts_of(view):
 
 
 def boot_file_problems(opts, places):
-    """Files on the share that nodes boot from and that name one node of the pair.
-
-    nodeset takes the server from the node's xcatmaster, else it is the address first on the NIC.
-    """
+    """Files that nodes boot from and that name one node of the pair, as nodeset makes them."""
     known, enough, found = naming(places), time.monotonic() + BOOT_FILES_LIMIT, {}
     files = (path for names in BOOT_FILES for path in glob.iglob("/tftpboot/" + names))
     for path in itertools.islice(files, BOOT_FILES_LOOKED_AT):
@@ -4032,6 +4034,10 @@ def standby_problems(view):
         yield "local directories that are not back in place: " + " ".join(lost), clean
     for nic in filter(None, [view["vip"]["nic"], *view["further_vips"].values()]):
         yield "the VIP is on %s of a standby" % nic, clean
+    for one in recorded_vips(view["record"])[1:]:
+        if not nic_of_further(one, view["nodes"].get(view["host"], {})):
+            yield "no NIC is known here for the further VIP %s" % one["vip"], (
+                "run -s with all VIPs: see the README, Several networks")
     if view["host_name"]["running"] != view["host_name"]["physical"]:
         yield "the host name is still %s" % view["host_name"]["running"], clean
     running = [unit for unit, state in view["services"].items() if state["running"]]
@@ -4045,7 +4051,9 @@ def standby_problems(view):
         yield "/etc/resolv.conf of a standby asks the VIP", clean
     if view["lease"]["held_here"]:
         yield "a standby holds the lease", clean
-    macs = {node.get("mac") for node in view["nodes"].values()}
+    # Another NIC of the node may answer for it on the same network, too.
+    macs = {mac for node in view["nodes"].values() for mac in [
+        node.get("mac"), *node.get("macs", [])]}
     if view["vip"]["answered_by"] and not macs & {None, view["vip"]["answered_by"]}:
         active = active_node(view["record"])
         yield "the VIP answers at %s, which is no node of the pair" % view["vip"]["answered_by"], (
@@ -4103,10 +4111,7 @@ def notes(view):
 
 
 def delivery_notes(vip):
-    """What the web or the TFTP server refuses of the linked directories though all may read it.
-
-    A server that is down is not the matter of this look.
-    """
+    """What the web or the TFTP server, if one runs, refuses of the linked directories."""
     readable = [first_public_file(directory) for directory in ("/install", "/tftpboot")]
     refused, error = [], ""
     for path in filter(None, readable):
@@ -4152,10 +4157,7 @@ def first_public_file(directory):
 
 
 def package_notes(view):
-    """xCAT's files on the share that an upgrade of this node, a standby then, left as they were.
-
-    Its package manager wrote to the local directories, which have made way for the links since.
-    """
+    """xCAT's files on the share that are older than this node's, upgraded when it stood by."""
     names = output_of(["dpkg-query", "-L", "xcat"] if is_debian() else ["rpm", "-ql", "xCAT"])
     for path, name in itertools.product(view["links"], names.splitlines()):
         local = backups_of(path)[-1:] if name.startswith(path + "/") else []
@@ -4215,10 +4217,7 @@ def status(opts):
 # ---- Guided mode ---------------------------------------------------------------------------
 
 def guide(opts):
-    """Supply what -a or -d was not told; the function to run, None where the answer is no.
-
-    Asks on a terminal, else needs --yes.
-    """
+    """Supply what -a or -d was not told, and ask; the function to run, None if the answer is no."""
     check_not_managed(opts)
     command = {"setup": setup, "activate": activate, "deactivate": deactivate}[opts.command]
     needed = {"activate": ["path", "vip", "nic"], "deactivate": ["vip"]}.get(opts.command, [])
@@ -4367,13 +4366,15 @@ def run_agent(action):
 
 def active_parts(opts):
     """{part of an active node: (up, left at least in part)}; looks at this host, not the share."""
-    share, vips = share_from_links() or opts.path or "", dict.fromkeys(
-        [one.vip for one in all_vips(opts) if one.vip] + vips_of_lease_unit())
-    working, here = bool(works_on(share)), [bool(vip_here(vip)) for vip in vips]
+    share, kept = share_from_links() or opts.path or "", parse_object(read_text(KEPT), KEPT_OPTIONS)
+    # While -a adds a VIP to an active node, that one is not missing yet.
+    vips = [one.vip for one in all_vips(opts) if one.vip]
+    wanted = [one["vip"] for one in recorded_vips(kept)] or vips
+    working, left = bool(works_on(share)), {*vips, *wanted, *vips_of_lease_unit()}
     needs_server = any(exists(guard_file(unit)) for unit in units_of("database"))
     xcatd_is_left = active_state("xcatd.service") not in DOWN or bool(processes_of("xcatd"))
     return {"the lease": (is_running(LEASE_UNIT), active_state(LEASE_UNIT) not in DOWN),
-            "the VIP": (bool(here) and all(here), any(here)),
+            "the VIP": (bool(wanted) and all(map(vip_here, wanted)), any(map(vip_here, left))),
             "the database": (working or not needs_server, working),
             "xcatd": (is_running("xcatd.service"), xcatd_is_left and is_member())}
 
@@ -4397,10 +4398,7 @@ def managed_resource():
 
 
 def check_not_managed(opts):
-    """Refuse to do by hand what is Pacemaker's.
-
-    Completing a node that is active, and tidying up one on which nothing is, are not.
-    """
+    """Refuse what is Pacemaker's; to complete an active node or tidy up an idle one is not."""
     by_hand = opts.command in ("activate", "deactivate") and not RUN.by_pacemaker
     resource = managed_resource() if by_hand else ""
     parts = active_parts(opts).values() if resource else []
@@ -4434,8 +4432,9 @@ def begin_record(opts, state):
         expect_lease(share)  # another node may have written its own by now
         expect(not RUN.undo_failed, "the record keeps this node's name",
                "not everything was put back", "run xcatha.py -d, or the same command again")
-        change_file(path, before)
-    on_failure(restore_record, read_text(path, None))
+        nonce = read_lease(share).get("nonce")  # it lets go of the lease that it has taken, next
+        change_file(path, before and json.dumps(dict(before, lease=nonce), indent=1) + "\n")
+    on_failure(restore_record, read_record(share) or None)
     pair = {name: getattr(opts, name) for name in ("vip", "netmask", "host_name", "dbtype")}
     if opts.others:
         pair["others"] = [{name: getattr(one, name) for name in ("vip", "netmask", "host_name")}
@@ -4793,7 +4792,8 @@ def activate(opts):
 
     # DNS and DHCP need the database and the complete /etc/hosts, not xcatd: where this pair has
     # served them before, they begin beside it. SQLite's file is not shared with a starting xcatd.
-    served = record.get("served", []) if fresh and opts.dbtype != "sqlite" else []
+    ahead = fresh and opts.dbtype != "sqlite" and not RUN.dryrun
+    served = record.get("served", []) if ahead else []
     hosts, made = read_text("/etc/hosts"), begin_makers(pool, served)
     step("xcatd", start_xcatd)
 

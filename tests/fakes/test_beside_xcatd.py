@@ -67,6 +67,27 @@ def test_dns_that_is_elsewhere_by_now_does_not_run_here(served):
     assert served.run("systemctl", "is-active", "named").stdout == "inactive\n"
 
 
+def test_dry_run_announces_each_maker_once(served):
+    said = served.xcatha(*ACTIVATE, "--dryrun").stdout
+    assert [said.count(f": {maker}\n") for maker in (DNS, DHCP)] == [1, 1]
+
+
+def test_maker_that_a_killed_run_left_behind_is_ended_by_deactivate(served):
+    served.succeed("sh", "-c", "cp /bin/sleep /root/makedns && setsid /root/makedns infinity "
+                               ">/dev/null 2>&1 &")
+    assert "makedns (pid" in served.xcatha("--status", code=1).stdout
+    served.xcatha(*DEACTIVATE)
+    assert served.xcatha("--status", code=3).stdout.endswith("host1: standby\n")
+
+
+def test_run_that_was_undone_has_let_go_of_the_lease(members, served):
+    _, host2 = members
+    host2.plan("FAIL_ON", XCATD)
+    host2.xcatha(*ACTIVATE, code=1)
+    done = served.xcatha(*ACTIVATE)
+    assert "did not stand by" not in done.stderr and "watching" not in done.stdout
+
+
 def test_xcatd_that_does_not_start_undoes_what_the_makers_have_started(served):
     before = served.picture()
     served.plan("FAIL_ON", XCATD)

@@ -164,6 +164,14 @@ def test_services_of_a_node_without_a_record_are_stopped_and_started(node):
     assert "enabled" not in node.run("systemctl", "is-enabled", "xcatd", "named").stdout.split()
 
 
+def test_server_that_xcat_does_not_configure_is_left_running_by_hand(node):
+    node.succeed("sh", "/root/go-xcat", "--yes", "install")
+    node.succeed("systemctl", "start", "xcatd", "named")
+    node.succeed("/opt/xcat/bin/chdef", "-t", "site", "externaldns=1")
+    assert "skipped: site.externaldns is set" in node.xcatha("-a", "--yes").stdout
+    assert node.succeed("systemctl", "is-active", "named") == "active\n"
+
+
 def test_service_that_does_not_stop_does_not_keep_the_others_up(node):
     node.succeed("sh", "/root/go-xcat", "--yes", "install")
     node.succeed("systemctl", "enable", "--now", "named", "conserver")

@@ -111,10 +111,24 @@ def test_one_that_another_machine_uses_is_refused(networks):
     assert here(host1) == []
 
 
-def test_further_network_that_is_down_does_not_keep_the_pair_from_failing_over(networks):
+def test_one_that_is_added_and_refused_is_not_expected_by_the_lease_or_the_monitor(members):
+    host1, host2 = members
+    host1.xcatha(*ACTIVATE)
+    for node in members:
+        plug_second_nic(node)
+    host2.succeed("ip", "address", "add", "192.168.7.50/24", "dev", "eth1")
+    unit = host1.succeed("cat", "/run/systemd/system/xcatha-lease.service")
+    host1.xcatha(*ACTIVATE, *FURTHER, code=3)
+    assert host1.succeed("cat", "/run/systemd/system/xcatha-lease.service") == unit
+    assert host1.xcatha("--status").stdout.endswith("host1: active\n")
+
+
+@pytest.mark.parametrize("line", [
+    ACTIVATE, ["-a", "--yes"], [*ACTIVATE, *FURTHER]], ids=["named", "guided", "all named"])
+def test_further_network_that_is_down_does_not_keep_the_pair_from_failing_over(networks, line):
     _, host2 = networks
     host2.succeed("ip", "link", "set", "eth1", "down")
-    done = host2.xcatha(*ACTIVATE)
+    done = host2.xcatha(*line)
     assert "WARNING: 192.168.7.50 is not probed for: eth1 is down" in done.stderr
     assert here(host2) == ALL
     host2.succeed("ip", "link", "set", "eth1", "up")
@@ -125,7 +139,38 @@ def test_other_further_vips_than_the_pairs_are_refused(networks):
     host1, _ = networks
     said = host1.xcatha(*ACTIVATE, "-v", "192.168.7.60", "-i", "eth1:0", code=3).stderr
     assert "the further VIPs differ from the pair's" in said
-    assert "recorded: 192.168.7.50 172.16.0.50" in said
+    assert "recorded: -v 192.168.7.50 -m 255.255.255.0 -n hamn-bmc, -v 172.16.0.50 -m" in said
+
+
+def test_other_netmask_of_a_further_vip_is_refused_on_the_active_node(networks):
+    host1, _ = networks
+    host1.xcatha(*ACTIVATE)
+    other = [*FURTHER[:4], "-m", "255.255.0.0", *FURTHER[4:]]
+    said = host1.xcatha(*ACTIVATE, *other, code=3).stderr
+    assert "the further VIPs differ from the pair's" in said
+    assert here(host1) == ALL
+
+
+def test_standby_that_knows_no_nic_for_a_further_vip_says_so_beforehand(members):
+    host1, host2 = members
+    host1.xcatha(*ACTIVATE)
+    for node in members:
+        plug_second_nic(node)
+    host1.xcatha(*ACTIVATE, *FURTHER)
+    said = host2.xcatha("--status", code=1).stdout
+    assert "PROBLEM: no NIC is known here for the further VIP 172.16.0.50" in said
+    assert "192.168.7.50" not in "".join(line for line in said.splitlines() if "PROBLEM" in line)
+    host2.xcatha(*SETUP, *FURTHER)
+    assert host2.xcatha("--status", code=3).stdout.endswith("host2: standby\n")
+
+
+def test_wider_network_is_no_reason_to_take_its_nic(monkeypatch):
+    monkeypatch.setattr(xcatha, "addresses", lambda: [
+        ("eth0", "10.5.106.5", "255.0.0.0"), ("eth1", "10.200.0.5", "255.255.0.0")])
+    vip = {"vip": "10.200.0.50", "netmask": "255.255.0.0"}
+    assert xcatha.nic_of_further(vip, {}) == "eth1"
+    assert xcatha.nic_of_further(dict(vip, netmask="255.255.255.0"), {}) == ""
+    assert xcatha.nic_of_further(vip, {"nics": {"10.200.0.50": "ens9:0"}}) == "ens9:0"
 
 
 def test_nic_that_is_not_recorded_of_a_node_is_asked_for(networks):

@@ -244,11 +244,11 @@ def refuse(what, evidence, hint):
 RUN = argparse.Namespace(
     dryrun=False, verbose=False, by_pacemaker=False, signal=None,  # SIGINT, SIGTERM: once it came
     changed=False, undo=[],  # whether anything was changed; what puts it back, the newest last
-    undoing=False, undo_failed=False, tidied=False,  # what an earlier run had left is gone for good
+    undoing=False, undo_failed=False, past_return=False, tidied=False,  # see rollback
     pretended={},  # a dry run's changes; threads add to it, so that loops take a copy
     children=[], threads=[], secrets=[],  # commands at work; what the end waits for; never printed
     asked={}, patience=None, unanswered=[],  # see ask
-    engine="", cluster=None, vips=[])  # the pair's; cluster is one of Debian's PostgreSQL
+    engine="", cluster=None, vips=[], away=set())  # the pair's; away are VIPs whose NIC was down
 
 log = logging.getLogger("xcatha")
 log.addHandler(logging.NullHandler())  # until there is a file to write to
@@ -524,6 +524,7 @@ def on_failure(action, *args, **kwargs):
 def point_of_no_return():
     """From here on a failure leaves the node as it is instead of undoing what was done."""
     RUN.undo.clear()
+    RUN.past_return = True
 
 
 def attempt(action, *args, **kwargs):
@@ -1617,6 +1618,8 @@ def write_node(opts, facts=None):
                 set_up=read_nodes(share).get(name, {}).get("set_up", now()))
     if opts.others:
         node["nics"] = {one.vip: one.nic for one in opts.others}
+        node["macs"] = sorted({hardware_addresses().get(device_of(one.nic), "")
+                               for one in opts.others})
     text = json.dumps(node, indent=1, sort_keys=True) + "\n"
     path = state_file(share, "nodes", name + ".json")
     if read_text(path) == text:
@@ -2094,9 +2097,14 @@ def keep_address():
         for one in [kept, *kept.get("others", [])]:
             opts = argparse.Namespace(**one)
             nic = psutil.net_if_stats().get(device_of(opts.nic))
-            right = (opts.nic, opts.vip, opts.netmask) in addresses() or vip_here(opts.vip) and (
-                not vip_amiss(opts.vip, opts.nic, opts.netmask))
-            if right or not nic or not nic.isup:  # one NIC that is down does not hold up the others
+            if not nic or not nic.isup:  # one that is down does not hold up the others
+                RUN.away.add(opts.vip)
+                continue
+            if one is not kept and opts.vip in RUN.away:  # who has it in that network by now?
+                remove_vip(opts.vip)
+            RUN.away.discard(opts.vip)
+            if (opts.nic, opts.vip, opts.netmask) in addresses() or vip_here(opts.vip) and (
+                    not vip_amiss(opts.vip, opts.nic, opts.netmask)):
                 continue
             other = "" if vip_here(opts.vip) else who_answers(opts.vip, opts.nic)
             say("the VIP was taken away; " + ("left so: %s answers for it" % other if other else
@@ -3111,10 +3119,8 @@ def node_facts(opts):
         ids = {"uid": owner.pw_uid, "gid": owner.pw_gid}
     keys = sorted(glob.glob("/root/.ssh/id_*.pub"))
     key = output_of(["ssh-keygen", "-l", "-f", keys[0]]).split() if keys else []
-    hardware = hardware_addresses()
     return dict(ids, address=physical_address(opts), os=os_version(), xcat=xcat_version(),
-                mac=hardware.get(device_of(opts.nic), ""), macs=sorted({
-                    hardware.get(device_of(label), "") for label, _, _ in addresses()}),
+                mac=hardware_addresses().get(device_of(opts.nic), ""),
                 database=database_version(opts.dbtype), ssh_key=key[1] if len(key) > 1 else "")
 
 
@@ -3165,10 +3171,7 @@ def skip_reason(kind, site):
 
 
 def start_dns_or_dhcp(kind, site, fresh, stale, made, dns=None):
-    """The DNS or DHCP server runs with what xCAT's tables and this node's /etc/hosts say.
-
-    made is begin_makers' future, None where its maker did not begin; for stale see start_optional.
-    """
+    """The DNS or DHCP server runs with what xCAT's tables and this node's /etc/hosts say."""
     reason, not_made = skip_reason(kind, site), made.result() if made else True
     if reason:
         if made and running_units(kind):  # that maker has started it
@@ -3440,7 +3443,8 @@ def check_pair(opts):
     further = [(one["vip"], one["netmask"], one["host_name"]) for one in record.get("others", [])]
     if further and further != [(one.vip, one.netmask, one.host_name) for one in opts.others]:
         yield ("the further VIPs differ from the pair's", "recorded: " + ", ".join(
-            "-v %s -m %s -n %s" % one for one in further),
+            "-v %s -m %s%s" % (vip, mask, " -n " + name if name else "")
+            for vip, mask, name in further),
                "give each so, with its -i, or none; see the README, Several networks")
     for name, node in read_nodes(opts.path).items():
         if node.get("address") in vips:
@@ -4386,15 +4390,10 @@ def is_member():
 
 def managed_resource():
     """The resource by which Pacemaker manages the pair, "" where it is not in charge."""
-    line = ["crm_mon", "--one-shot", "--inactive", "--output-as=xml"]
-    out = output_of(line, SHARE_LIMIT) if have("crm_mon") else ""
-    if not out:
-        return ""
-    from xml.etree import ElementTree  # nosec: written by this host; elsewhere nothing needs it
-    tree = ElementTree.fromstring(out)  # nosec: written by this host
-    return next((resource.get("id") for resource in tree.iter("resource")
-                 if resource.get("resource_agent") in ("ocf::xcat:xcatha", "ocf:xcat:xcatha")
-                 and resource.get("managed") == "true"), "")
+    out = output_of(["crm_mon", "--one-shot", "--inactive", "--output-as=xml"], SHARE_LIMIT) if (
+        have("crm_mon")) else ""
+    shown = re.findall(r'<resource id="([^"]+)" resource_agent="ocf::?xcat:xcatha"([^>]*)>', out)
+    return next((name for name, state in shown if 'managed="true"' in state), "")
 
 
 def check_not_managed(opts):
@@ -4424,17 +4423,18 @@ def stop_all_services(seen_before=None):
 
 def begin_record(opts, state):
     """The record names this node as the one at work, and what the pair is; undone as a whole."""
-    share = opts.path
-    path = state_file(share, "cluster.json")
+    share, path = opts.path, state_file(opts.path, "cluster.json")
 
     def restore_record(before):
         """The record is as it was before this run, unless not all of the run could be undone."""
         expect_lease(share)  # another node may have written its own by now
         expect(not RUN.undo_failed, "the record keeps this node's name",
                "not everything was put back", "run xcatha.py -d, or the same command again")
-        nonce = read_lease(share).get("nonce")  # it lets go of the lease that it has taken, next
-        change_file(path, before and json.dumps(dict(before, lease=nonce), indent=1) + "\n")
-    on_failure(restore_record, read_record(share) or None)
+        record = parse_object(before or "", RECORD_KEYS)  # {}: none, or one of an older format
+        if record and any(call.func is release_lease for call in RUN.undo):  # it comes next
+            before = json.dumps(dict(record, lease=read_lease(share).get("nonce")), indent=1) + "\n"
+        change_file(path, before)
+    on_failure(restore_record, read_text(path, None))
     pair = {name: getattr(opts, name) for name in ("vip", "netmask", "host_name", "dbtype")}
     if opts.others:
         pair["others"] = [{name: getattr(one, name) for name in ("vip", "netmask", "host_name")}
@@ -4813,7 +4813,7 @@ def activate(opts):
         down += start_optional(opts, site, fresh, stale, made)
     step("NFS exports", export_directories, failed=down)
     step("Boot", disable_services, failed=down, books=True)
-    if fresh:
+    if fresh and not RUN.signal:
         on_failure(lambda: report(error_of(run_own_steps, "deactivate", opts)))
     step("Own steps", run_own_steps, "activated", opts, failed=down, books=True)
 
@@ -4959,7 +4959,7 @@ def build_parser():
         prog="xcatha.py", formatter_class=argparse.RawDescriptionHelpFormatter,
         usage="%(prog)s (-s | -a | -d | --status) [options]",
         description=__doc__.split("\n\nWhat it changes")[0],
-        epilog="A pair on several networks has -v, -i, -n and -m again for each further VIP.\n\n"
+        epilog="A pair on several networks has -v, -i, -n and -m again for each further VIP.\n"
                "exit: 0 done, 1 failed and undone, 2 usage, 3 refused, 4 done but a service is\n"
                "      down, 5 stopped part-way. Log: " + LOG_FILE)
     check = {kind: functools.partial(option_value, kind) for kind in VALUES}
@@ -5059,7 +5059,7 @@ def rollback(error, opts):
     if not RUN.changed and error.code != USAGE:
         say("Nothing was changed.", sys.stderr)
     if not RUN.changed or not RUN.undo:  # before the first change, or past the point of no return
-        return INCOMPLETE if RUN.changed and error.code == FAILED else error.code
+        return INCOMPLETE if RUN.past_return and error.code == FAILED else error.code
     say("Putting this node back as it was found ...", sys.stderr)
     # Where this node is linked into a share that is silent, or another node's by now, what works on
     # it must end. Without links this node's own data serve, and its services are put back.

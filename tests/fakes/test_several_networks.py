@@ -33,6 +33,11 @@ def here(node):
     return [found[vip] for vip in VIPS if vip in found]
 
 
+def heartbeats(node):
+    """How many the active node has sent to the share."""
+    return json.loads(node.succeed("cat", "/HA/.xcatha/lease"))["counter"]
+
+
 ALL = ["10.5.106.50/8 eth0:0", "192.168.7.50/24 eth1:0", "172.16.0.50/16 eth1:1"]
 
 
@@ -133,6 +138,20 @@ def test_further_network_that_is_down_does_not_keep_the_pair_from_failing_over(n
     assert here(host2) == ALL
     host2.succeed("ip", "link", "set", "eth1", "up")
     assert host2.xcatha("--status").stdout.endswith("host2: active\n")
+
+
+def test_vip_of_a_network_that_comes_back_is_asked_for_before_it_is_used(networks):
+    host1, host2 = networks
+    host2.shorten(LEASE_TIME=9)
+    host2.succeed("ip", "link", "set", "eth1", "down")
+    host2.xcatha(*ACTIVATE)
+    began = heartbeats(host2)
+    wait_for(lambda: heartbeats(host2) > began + 2, 20, "heartbeats")
+    host1.succeed("ip", "address", "add", "192.168.7.50/24", "dev", "eth1")
+    host2.succeed("ip", "link", "set", "eth1", "up")
+    wait_for(lambda: here(host2) == [ALL[0], ALL[2]], 20, "the VIP that another machine has")
+    host1.succeed("ip", "address", "del", "192.168.7.50/24", "dev", "eth1")
+    wait_for(lambda: here(host2) == ALL, 20, "the VIP that is free again")
 
 
 def test_other_further_vips_than_the_pairs_are_refused(networks):

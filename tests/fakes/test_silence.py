@@ -28,7 +28,6 @@ def look(node):
     [
         ("stat", "the share: /HA is silent"),
         ("systemctl", "the services: systemd does not answer"),
-        ("ping", "no answer in time: ping -n -c 1"),
         ("psql", "no answer in time: psql --version"),
         ("", "no answer in time: stat --file-system"),
     ],
@@ -40,6 +39,13 @@ def test_status_of_a_standby_says_in_time_what_it_could_not_see(members, silent,
     assert seconds < BOUND
     assert code == 4 and view["role"] == "unknown"
     assert any(text.startswith(unseen) for text in view["unseen"]), view["unseen"]
+
+
+def test_silence_of_a_ping_is_an_answer(members):
+    host1, _ = members
+    host1.plan("HANG_ON", "ping")
+    view, code, seconds = look(host1)
+    assert seconds < BOUND and (code, view["role"], view["unseen"]) == (3, "standby", [])
 
 
 @pytest.mark.parametrize("silent", ["tabdump", "systemctl"])

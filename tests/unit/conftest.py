@@ -13,7 +13,7 @@ def run_state(monkeypatch):
     """Each test has what a fresh run has: nothing pretended, nothing to undo, no dry run."""
     fresh = {"dryrun": False, "undoing": False, "signal": None, "pretended": {}}
     fresh.update(undo=[], secrets=[], children=[], asked={}, changed=False, tidied=False)
-    fresh.update(engine="", cluster=None)
+    fresh.update(engine="", cluster=None, past_return=False)
     for name, value in fresh.items():
         monkeypatch.setattr(xcatha.RUN, name, value)
     return xcatha.RUN

@@ -223,7 +223,6 @@ def test_unexpected_error_has_evidence_and_a_next_step(error, what, evidence, hi
 
 
 def test_failure_past_the_point_of_no_return_is_not_called_undone(undo, run_state):
-    assert run_state.undo == []
-    assert undo() == xcatha.INCOMPLETE
-    run_state.changed = False
     assert undo() == xcatha.FAILED
+    xcatha.point_of_no_return()
+    assert undo() == xcatha.INCOMPLETE

@@ -1718,15 +1718,15 @@ def is_loopback(address):
 #   locks reach both nodes, and
 #     the lock is free    at once; with a warning if the other's address answers: that node has
 #                         passed its deadline (see below)
-#     the lock is held    when it becomes free, within LOCK_EXPIRY (120 s); refused at a sign of
-#                         life (the counter moves), and at the end of that time
+#     the lock is held    when it becomes free, within LOCK_EXPIRY (120 s; Lustre 180 s); refused
+#                         at a sign of life (the counter moves), and at the end of that time
 #   locks do not reach, or flock is refused, and the other node
 #     has stood by        at once
-#     has not             when its counter has stood still for L, or the deadline it promised;
-#                         refused if it moves. A lock held even so is a dead node's on NFSv3: its
-#                         file is set aside
+#     has not             when its counter has stood still for L, or a longer deadline that it
+#                         promised; refused if it moves. A lock held even so is a dead node's on
+#                         NFSv3: its file is set aside
 #   in any case           refused while the address of a node answers that promised no deadline;
-#                         with --peer-is-off: when the counter has stood still for as long
+#                         with --peer-is-off: when its counter has stood still, be the lock held
 #
 # Who has the lease has the VIP: -a and -s take the lease first; hold_lease keeps the VIP on its
 # NIC; -d removes the VIP, then releases the lease; where the lease is lost, the fence removes it.

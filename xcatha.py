@@ -23,10 +23,8 @@ What it promises:
   - Two active nodes are impossible while the lease file's lock reaches both.
 
 Where to look: the commands, each told from beginning to end, stand near the end, before the
-command line (search for "def activate"). What they call comes before them: messages, running
-commands, files, the node, virtual IP, names, services, the share, lease and guard, linked
-directories, database, xCAT, optional services and the site's own steps, checks, status, guided
-mode, Pacemaker.
+command line (search for "def activate"). What they call comes before them, in titled sections
+(search for "# ----").
 """
 
 import argparse
@@ -112,8 +110,7 @@ PAIR_OPTIONS = {
     "vip": (("-v", "--vip", "--virtual-ip"), "address", "the virtual IP (VIP)"),
     "nic": (("-i", "--nic"), "text", "its NIC, or an alias such as eth0:0"),
     "host_name": (("-n", "--host-name"), "host", "its host name; default: as recorded"),
-    "netmask": (("-m", "--netmask"), "netmask",
-                "its netmask; default: as recorded, else that of the NIC's network"),
+    "netmask": (("-m", "--netmask"), "netmask", "its netmask; default: recorded, else the NIC's"),
     "dbtype": (("-t", "--dbtype"), "engine", "postgresql (default), mysql, mariadb or sqlite"),
 }
 FLAGS = {name: flags[0] for name, (flags, _, _) in PAIR_OPTIONS.items()}
@@ -827,6 +824,11 @@ def device_of(nic):
     return nic.split(":")[0]
 
 
+def is_up(nic):
+    """True if the NIC's device is there and up."""
+    return getattr(psutil.net_if_stats().get(device_of(nic)), "isup", False)
+
+
 def network_of(address, netmask):
     """The network that an address with this netmask lies in."""
     return ipaddress.ip_network("%s/%s" % (address, netmask), strict=False)
@@ -943,13 +945,10 @@ def check_vip_is_free(opts, early=None):
         began, error = early.result()
         if not error and time.monotonic() - began <= EARLY_PROBE:
             return "used by nobody else"
-    nics, probed = psutil.net_if_stats(), [opts]
-    for one in opts.others:
-        if nics[device_of(one.nic)].isup:
-            probed.append(one)
-        else:
-            warn("%s is not probed for: %s is down; ip link set %s up, or look at its link" % (
-                one.vip, device_of(one.nic), device_of(one.nic)))
+    probed = [one for one in all_vips(opts) if one is opts or is_up(one.nic)]
+    for one in [one for one in opts.others if one not in probed]:
+        warn("{0} is not probed for: {1} is down; ip link set {1} up, or look at its link".format(
+            one.vip, device_of(one.nic)))
     with concurrent.futures.ThreadPoolExecutor(len(probed)) as pool:
         answers = {one.vip: pool.submit(who_answers, one.vip, one.nic, not vip_here(one.vip))
                    for one in probed}
@@ -1930,13 +1929,11 @@ def take_lease(share, opts, vips):
         on_failure(release_lease, share)
     make_directory(RUN_DIR, 0o700)
     write_file(RUN_DIR + "/xcatha.py", read_text(os.path.abspath(__file__)))
-    if held:
+    if held:  # with other VIPs than before
         on_failure(do, ["systemctl", "daemon-reload"])
+    put = change_file if held else write_file
     for path, text in units.items():
-        if held:  # with other VIPs than before
-            change_file(path, text)
-        else:
-            write_file(path, text)
+        put(path, text)
     do(["systemctl", "daemon-reload"])
     if held:
         return "held by this node"
@@ -1951,6 +1948,11 @@ def take_lease(share, opts, vips):
     expect(lease_held_here(share), "the lease was not taken", lambda: journal_of(LEASE_UNIT),
            "see `systemctl status %s`" % LEASE_UNIT)
     return "held by this node"
+
+
+def has_taken_lease():
+    """True if this run took the lease, and its undo will release it."""
+    return any(call.func is release_lease for call in RUN.undo)
 
 
 def release_lease(share):
@@ -2096,8 +2098,7 @@ def keep_address():
         RUN.vips = vips_of_lease_unit()
         for one in [kept, *kept.get("others", [])]:
             opts = argparse.Namespace(**one)
-            nic = psutil.net_if_stats().get(device_of(opts.nic))
-            if not nic or not nic.isup:  # one that is down does not hold up the others
+            if not is_up(opts.nic):  # one that is down does not hold up the others
                 RUN.away.add(opts.vip)
                 continue
             if one is not kept and opts.vip in RUN.away:  # who has it in that network by now?
@@ -2938,10 +2939,11 @@ def install_xcat(opts):
                                      value) for name, value in given.items() if value]
         do(["bash", script, "--yes"] + sources + ["install"], INSTALL_LIMIT)
     pretend_installed("xcatd", XCAT_DIRECTORIES, True)
-    for verb, what in (("run", "systemctl stop UNIT"), ("run", "systemctl disable UNIT"),
-                       ("make", os.path.dirname(guard_file("UNIT"))),
-                       ("write", guard_file("UNIT"))) if RUN.dryrun else ():
-        announce(verb, what, "for a DNS, DHCP or console server that the installation brings")
+    if RUN.dryrun:
+        for verb, what in (("run", "systemctl stop UNIT"), ("run", "systemctl disable UNIT"),
+                           ("make", os.path.dirname(guard_file("UNIT"))),
+                           ("write", guard_file("UNIT"))):
+            announce(verb, what, "for a DNS, DHCP or console server that the installation brings")
     expect(xcat_installed(), "go-xcat ended without an error, but xCAT is not installed",
            "/opt/xcat/sbin/xcatd is missing", "see /tmp/go-xcat.log")
     return "installed (%s)" % (xcat_version() or "version not known yet")
@@ -3027,7 +3029,6 @@ def trust_names(opts):
     trusted = {row["name"] for row in rows if row["rule"].startswith("trust")}
     missing = [name for name in names if name not in trusted]
     taken = [row["priority"] for row in rows]
-    # At free priorities near xCAT's own rows.
     near = ("1.%d" % number for number in range(2, 10000) if number % 10)
     for name, priority in zip(missing, (number for number in near if number not in taken)):
         xcat(["chdef", "-t", "policy", "-o", priority, "name=" + name, "rule=trusted"], do)
@@ -3245,7 +3246,7 @@ def begin_makers(pool, kinds):
     """
     made = {}
     on_failure(end_makers, made.values())
-    for kind in [kind for kind in kinds if servers_of(kind)]:
+    for kind in filter(servers_of, kinds):
         made[kind] = pool.submit(error_of, run_maker, [MAKERS[kind], "-n"],
                                  env={"XCATBYPASS": "1"})
     return made
@@ -3470,9 +3471,9 @@ def check_pair(opts):
     for path in opts.also:
         others = [other for other in directories_to_link(opts, record) if other != path]
         real = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
-        places = (*NEVER_LINKED, opts.path, *others)  # below a link, /var/run for one, by real name
-        inside = [place for place in places if lies_in(place, path) or lies_in(place, real)]
-        around = [place for place in places if lies_in(path, place) or lies_in(real, place)]
+        places = (*NEVER_LINKED, opts.path, *others)
+        inside = [place for place in places if lies_in(place, real)]
+        around = [place for place in places if lies_in(real, place)]  # as /var/run/x in /run
         if path not in record.get("directories", [path]):
             yield ("%s is none of the pair's directories" % path, "recorded: " + " ".join(
                 record["directories"]), "leave out --also %s; to add it see the README, Your own "
@@ -3715,8 +3716,8 @@ def fill_in_from_share(opts):
         vip=vip, nic=nic_of_further(one, me), netmask=None, host_name=None)
         for vip, one in further.items()]
     RUN.vips = [one.vip for one in all_vips(opts) if one.vip]
-    for one, known in zip(all_vips(opts), [record] + [
-            further.get(one.vip, {}) for one in opts.others]):
+    for one in all_vips(opts):
+        known = record if one is opts else further.get(one.vip, {})
         near = [mask for label, _, mask in (towards(one.vip) if one.vip else [])
                 if not one.nic or device_of(label) == device_of(one.nic)]
         one.netmask = one.netmask or known.get("netmask") or (near + ["255.255.255.0"])[0]
@@ -3781,8 +3782,7 @@ def look_around(opts):
     except HAError as error:
         view["unseen"].append("the services: %s (%s)" % (error.what, error.evidence))
     view.update(observe(vip, states))
-    if answer:
-        view["vip"]["answered_by"] = answer.result()
+    view["vip"]["answered_by"] = answer.result() if answer else ""
     view["member"] = is_member() or view["host"] in [*view["nodes"], active_node(view["record"])]
     for name, look in (("problem", problems), ("note", notes)):
         found, error = attempt(list, look(view) if view["member"] or look is notes else ())
@@ -4431,7 +4431,7 @@ def begin_record(opts, state):
         expect(not RUN.undo_failed, "the record keeps this node's name",
                "not everything was put back", "run xcatha.py -d, or the same command again")
         record = parse_object(before or "", RECORD_KEYS)  # {}: none, or one of an older format
-        if record and any(call.func is release_lease for call in RUN.undo):  # it comes next
+        if record and has_taken_lease():  # which is released next
             before = json.dumps(dict(record, lease=read_lease(share).get("nonce")), indent=1) + "\n"
         change_file(path, before)
     on_failure(restore_record, read_text(path, None))
@@ -4492,7 +4492,7 @@ def is_serving(opts):
 def is_active(opts):
     """True if this node is the active one and has no problem that activate would fix."""
     share, record = opts.path, read_record(opts.path)
-    if not is_active_record(record) or not lease_held_here(share) or (
+    if not is_active_record(record) or (
             [one.vip for one in all_vips(opts)] != [one["vip"] for one in recorded_vips(record)]):
         return False
     view = view_of(opts, unit_states())
@@ -4611,7 +4611,8 @@ def finish(opts, failed, not_done=()):
     if RUN.dryrun:
         say("Dry run: nothing was changed.")
     elif opts.command == "activate":
-        for note, fix in attempt(list, delivery_notes(opts.vip))[0] or () if opts.path else ():
+        found = attempt(list, delivery_notes(opts.vip))[0] if opts.path else None
+        for note, fix in found or ():
             say("note: %s\n  fix: %s" % (note, fix))
         if failed:
             code = DEGRADED
@@ -5061,11 +5062,10 @@ def rollback(error, opts):
     if not RUN.changed or not RUN.undo:  # before the first change, or past the point of no return
         return INCOMPLETE if RUN.past_return and error.code == FAILED else error.code
     say("Putting this node back as it was found ...", sys.stderr)
-    # Where this node is linked into a share that is silent, or another node's by now, what works on
-    # it must end. Without links this node's own data serve, and its services are put back.
+    # What works on a share that is silent, or that is another's by now (also where systemd does
+    # not say), must end. Without links this node's own data serve, and its services are put back.
     silent = bool(opts.path) and share_state(opts.path) == "silent"
-    lost = not silent and any(call.func is release_lease for call in RUN.undo) and (
-        not attempt(lease_held_here, opts.path)[0])  # nor where systemd does not say
+    lost = not silent and has_taken_lease() and not attempt(lease_held_here, opts.path)[0]
     if (silent or lost) and share_from_links():
         kill_commands(RUN.children)  # xCAT's makers, without a database, would be long
         report(error_of(stand_by, opts, "silent" if silent else "answers",

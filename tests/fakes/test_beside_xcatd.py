@@ -73,8 +73,9 @@ def test_dry_run_announces_each_maker_once(served):
 
 
 def test_maker_that_a_killed_run_left_behind_is_ended_by_deactivate(served):
-    served.succeed("sh", "-c", "cp /bin/sleep /root/makedns && setsid /root/makedns infinity "
-                               ">/dev/null 2>&1 &")
+    served.succeed("install", "-m", "755", "/dev/stdin", "/root/makedns",
+                   input="#!/bin/sh\nwhile sleep 1; do :; done\n")
+    served.succeed("sh", "-c", "setsid /root/makedns >/dev/null 2>&1 &")
     assert "makedns (pid" in served.xcatha("--status", code=1).stdout
     served.xcatha(*DEACTIVATE)
     assert served.xcatha("--status", code=3).stdout.endswith("host1: standby\n")

@@ -50,6 +50,15 @@ def networks(pair):
     return pair
 
 
+@pytest.fixture
+def plugged(members):
+    """Two members of a pair with one VIP, host1 active; each has got a second NIC."""
+    members[0].xcatha(*ACTIVATE)
+    for node in members:
+        plug_second_nic(node)
+    return members
+
+
 def test_all_vips_follow_the_active_node(networks):
     host1, host2 = networks
     assert here(host1) == here(host2) == []
@@ -116,11 +125,8 @@ def test_one_that_another_machine_uses_is_refused(networks):
     assert here(host1) == []
 
 
-def test_one_that_is_added_and_refused_is_not_expected_by_the_lease_or_the_monitor(members):
-    host1, host2 = members
-    host1.xcatha(*ACTIVATE)
-    for node in members:
-        plug_second_nic(node)
+def test_one_that_is_added_and_refused_is_not_expected_by_the_lease_or_the_monitor(plugged):
+    host1, host2 = plugged
     host2.succeed("ip", "address", "add", "192.168.7.50/24", "dev", "eth1")
     unit = host1.succeed("cat", "/run/systemd/system/xcatha-lease.service")
     host1.xcatha(*ACTIVATE, *FURTHER, code=3)
@@ -170,11 +176,8 @@ def test_other_netmask_of_a_further_vip_is_refused_on_the_active_node(networks):
     assert here(host1) == ALL
 
 
-def test_standby_that_knows_no_nic_for_a_further_vip_says_so_beforehand(members):
-    host1, host2 = members
-    host1.xcatha(*ACTIVATE)
-    for node in members:
-        plug_second_nic(node)
+def test_standby_that_knows_no_nic_for_a_further_vip_says_so_beforehand(plugged):
+    host1, host2 = plugged
     host1.xcatha(*ACTIVATE, *FURTHER)
     said = host2.xcatha("--status", code=1).stdout
     assert "PROBLEM: no NIC is known here for the further VIP 172.16.0.50" in said
@@ -211,11 +214,8 @@ def test_deactivate_takes_no_address_away_that_is_not_the_pairs(networks):
     assert here(host1) == [] and "192.168.7.1" in host1.addresses()
 
 
-def test_network_is_added_to_a_pair_that_exists(members):
-    host1, host2 = members
-    host1.xcatha(*ACTIVATE)
-    for node in members:
-        plug_second_nic(node)
+def test_network_is_added_to_a_pair_that_exists(plugged):
+    host1, host2 = plugged
     host1.xcatha(*ACTIVATE, *FURTHER)
     assert here(host1) == ALL
     host2.xcatha(*SETUP, *FURTHER)

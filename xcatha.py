@@ -91,6 +91,9 @@ FENCE_SOCKET = RUN_DIR + "/fence"
 KEPT, ARMED = RUN_DIR + "/kept", RUN_DIR + "/armed"
 KEPT_OPTIONS = ("vip", "nic", "netmask", "host_name")
 RB_AUTOBOOT = 0x01234567  # reboot(2)
+# After an update of libraries, needrestart(1) restarts what uses them; the lease would be lost.
+NEEDRESTART = "/etc/needrestart/conf.d"
+NFSD_UNLOCK = "/proc/fs/nfsd/unlock_filesystem"
 GO_XCAT = ("https://raw.githubusercontent.com/xcat2/xcat-core/master/"
            "xCAT-server/share/xcat/tools/go-xcat")
 GO_XCAT_KNOWS = "almalinux centos debian fedora ol rhel rocky sles ubuntu".split()
@@ -120,6 +123,7 @@ EXIT_REASON = "ocf-exit-reason:"  # begins the line with an agent's reason (OCF 
 ASK_LIMIT = 30  # a command that changes nothing
 DO_LIMIT = 120  # a command that changes something
 SERVICE_LIMIT = 180  # the start or stop of a unit
+RECOVERY_LIMIT = 3600  # a start that goes on: after a crash a database replays its log
 SHARE_LIMIT = 10  # a share that is silent for so long hangs
 STATUS_PATIENCE = 1  # each command of --status
 INSTALL_LIMIT = 3600  # installers and xCAT's makers
@@ -177,9 +181,7 @@ WEB_CONFIGURATION = (("/etc/httpd/conf.d", "httpd"), ("/etc/apache2/conf-enabled
 WEB_LINES = ["AliasMatch ^/(install|tftpboot)/(.*)$ /$1/$2", "<Directory />",
              "Options +FollowSymLinks", "</Directory>", "<DirectoryMatch ^/(install|tftpboot)>",
              "Options +Indexes +FollowSymLinks", "Require all granted", "</DirectoryMatch>"]
-DHCP_SERVERS = ["dhcpd", "isc-dhcp-server", "kea-dhcp4", "kea-dhcp4-server",
-                "isc-kea-dhcp4-server"]
-# What xCAT starts and enables beside them: IPv6, Kea's updates of the DNS, its agent.
+# What xCAT starts and enables beside the DHCP servers: IPv6, Kea's updates of the DNS, its agent.
 DHCP_COMPANIONS = ["dhcpd6", "isc-dhcp-server6"] + [
     prefix + "kea-" + name for prefix in ("", "isc-") for name in (
         "dhcp6", "dhcp6-server", "dhcp-ddns", "dhcp-ddns-server", "ctrl-agent")]
@@ -188,7 +190,8 @@ DHCP_COMPANIONS = ["dhcpd6", "isc-dhcp-server6"] + [
 # in start_optional, with a function of its own that starts it, also among what a dry run announces.
 SERVICES = {
     "console": ["goconserver", "conserver", "conserver-server"],
-    "DHCP": DHCP_SERVERS + DHCP_COMPANIONS,
+    "DHCP": ["dhcpd", "isc-dhcp-server", "kea-dhcp4", "kea-dhcp4-server",
+             "isc-kea-dhcp4-server"] + DHCP_COMPANIONS,
     "DNS": ["named", "bind9"],
     "xcatd": ["xcatd"],
     "database": [unit for engine in ENGINES.values() for unit in engine["units"]],
@@ -240,12 +243,14 @@ def refuse(what, evidence, hint):
 # What this run is doing; the options of the command line travel separately, as `opts`.
 RUN = argparse.Namespace(
     dryrun=False, verbose=False, by_pacemaker=False, signal=None,  # SIGINT, SIGTERM: once it came
-    changed=False, undo=[],  # whether anything was changed; what puts it back, the newest last
-    undoing=False, undo_failed=False, past_return=False, tidied=False,  # see rollback
-    pretended={},  # a dry run's changes; threads add to it, so that loops take a copy
-    children=[], threads=[], secrets=[],  # commands at work; what the end waits for; never printed
+    children=[], announcements=[], secrets=[],  # commands at work; arping's futures; never printed
     asked={}, patience=None, unanswered=[],  # see ask
-    engine="", cluster=None, vips=[], away=set())  # the pair's; away are VIPs whose NIC was down
+    pretended={})  # a dry run's changes; threads add to it, so that loops take a copy
+# Whether anything was changed, and what puts it back, the newest last; see rollback.
+UNDO = argparse.Namespace(changed=False, calls=[], at_work=False, failed=False, past_return=False,
+                          tidied=False)
+# What is the pair's: its engine, its PostgreSQL cluster (pair_cluster), its VIPs.
+PAIR = argparse.Namespace(engine="", cluster=None, vips=[])
 
 log = logging.getLogger("xcatha")
 log.addHandler(logging.NullHandler())  # until there is a file to write to
@@ -453,7 +458,7 @@ def do(argv, limit=DO_LIMIT, env=None, may_fail=False, **more):
         announce("run", pasted(argv))
         return 0, "", ""
     stop_if_asked()
-    RUN.changed, started = True, time.monotonic()
+    UNDO.changed, started = True, time.monotonic()
     show(pasted(argv))
     status, out, err = run(argv, limit, env, **more)
     log_command(argv, started, (status, out, err), may_fail)
@@ -514,14 +519,14 @@ def expect(condition, what, evidence="", hint=""):
 
 def on_failure(action, *args, **kwargs):
     """Register how to put back what the next change changes; undone in reverse order."""
-    if not RUN.dryrun and not RUN.undoing:
-        RUN.undo.append(functools.partial(action, *args, **kwargs))
+    if not RUN.dryrun and not UNDO.at_work:
+        UNDO.calls.append(functools.partial(action, *args, **kwargs))
 
 
 def point_of_no_return():
     """From here on a failure leaves the node as it is instead of undoing what was done."""
-    RUN.undo.clear()
-    RUN.past_return = True
+    UNDO.calls.clear()
+    UNDO.past_return = True
 
 
 def attempt(action, *args, **kwargs):
@@ -630,7 +635,7 @@ def is_real(verb, what, outcome):
         announce(verb, what)
         RUN.pretended.update(outcome)
         return False
-    RUN.changed = True
+    UNDO.changed = True
     log.info("%s %s", verb, what)
     show("%s %s" % (verb, what))
     return True
@@ -762,8 +767,7 @@ def physical_host_name():
     lines = [line.strip() for line in read_text("/etc/hostname").splitlines()]
     names = [line for line in lines if line and not line.startswith("#")]
     if not names:
-        raise HAError("/etc/hostname names no host", hint="write this host's own name into it",
-                      code=REFUSED)
+        refuse("/etc/hostname names no host", "", "write this host's own name into it")
     return names[0]
 
 
@@ -845,7 +849,7 @@ def own_addresses(nic, vip):
     """The NIC's IPv4 addresses that are no VIP; those of this VIP's own subnet first."""
     near = [address for _, address, _ in towards(vip)]
     mine = [address for label, address, _ in addresses()
-            if device_of(label) == device_of(nic) and address not in [vip, *RUN.vips]]
+            if device_of(label) == device_of(nic) and address not in [vip, *PAIR.vips]]
     return sorted(mine, key=lambda address: address not in near)
 
 
@@ -905,11 +909,10 @@ def vip_amiss(vip, nic, netmask):
     The label of an address that is the first of its subnet is left: what else the node has there
     and its routes depend on it.
     """
-    prefix = network_of(vip, netmask).prefixlen
     label = nic if ":" in nic or have("ip") else nic + ":ha"
     wrong = ["%(local)s/%(prefixlen)d on %(label)s" % dict(place, local=vip)
              for place in vip_places(vip) if place["dev"] != device_of(nic)
-             or place["prefixlen"] != prefix
+             or place["prefixlen"] != network_of(vip, netmask).prefixlen
              or place["label"] != label and place.get("secondary")]
     return ", ".join(wrong)
 
@@ -987,11 +990,9 @@ def add_vip(opts, as_found=False):
     # learn from replies only. Repeats cover a lost frame (RFC 5227, 2.3). A run waits at its end.
     for form in ("-U", "-A"):
         line = ["arping", form, "-c", "3", "-I", device_of(opts.nic), opts.vip]
-        thread = threading.Thread(target=error_of, args=(do, line), kwargs={"may_fail": True})
-        RUN.threads.append(thread)
-        thread.start()
+        RUN.announcements.append(beside(functools.partial(do, line, may_fail=True)))
         if RUN.dryrun:  # in order, so that two dry runs read alike
-            thread.join()
+            RUN.announcements[-1].result()
     return "%s/%d added to %s%s" % (opts.vip, network.prefixlen, opts.nic,
                                     amiss and " (was %s)" % amiss)
 
@@ -1007,7 +1008,7 @@ def restore_vip(vip, places, routes):
         do(["ip", "-4", "route", "replace"] + route)
 
 
-def remove_vip(vip):
+def remove_vip(vip, leaves_another=False):
     """The VIP is gone from wherever it is; other addresses and routes of the node stay."""
     here = vip_here(vip)
     if not here:
@@ -1016,6 +1017,9 @@ def remove_vip(vip):
     for place in vip_places(vip):
         device = place["dev"]
         kept = own_addresses(device, vip)
+        if leaves_another and not kept:
+            raise HAError("%s is the only address of %s" % (vip, device),
+                          "psutil lists no other", "give the node its own address first")
         # With it, a primary address that goes leaves the others of its subnet (Linux ip-sysctl).
         names = ["net/ipv4/conf/%s/promote_secondaries" % name for name in ("all", device)]
         promoted = not kept or place.get("secondary") or any(
@@ -1063,10 +1067,9 @@ PERSISTENT_PLACES = {
 
 
 def persistent_vip(vip):
-    """[(file:line, line, change)] of the settings that would bring the VIP up at boot."""
+    """(file:line, line, change) of the settings that would bring the VIP up at boot."""
     # Not as the gateway of a route, as in `via 10.5.106.50`.
     word = re.compile(r"(?<!via )(?<!via: )(?<![\d.])%s(?![\d.])" % re.escape(vip))
-    found = []
     for path, change in network_settings():
         above = {}  # {indent: the last line that begins there}
         lines = read_text(path).splitlines() if os.access(path, os.R_OK) else []
@@ -1077,8 +1080,7 @@ def persistent_vip(vip):
                 above[indent] = line
             elsewhere = re.search("dns|nameserver|gateway", " ".join(above.values()), re.IGNORECASE)
             if word.search(line.split("#")[0]) and not elsewhere:
-                found.append(("%s:%d" % (path, number), line.strip(), change))
-    return found
+                yield "%s:%d" % (path, number), line.strip(), change
 
 
 def network_settings():
@@ -1157,7 +1159,7 @@ def names_of(name, domain):
     return list(dict.fromkeys(([short + "." + domain] if domain else []) + [short, name]))
 
 
-def entries_of_pair(text, hosts, domain=""):
+def entries_of_pair(text, hosts, domain):
     """merge_hosts' wanted for these hosts, [(address, name)]: long, short and other long names.
 
     The long names are those on the lines of any of these addresses, where an existing node's own
@@ -1259,8 +1261,7 @@ def units_of(*asked):
     for block in out.split("\n\n"):
         shown = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         pretended = RUN.pretended.get(("state", shown.get("Id")))
-        if pretended or shown.get("LoadState", "not-found") not in (
-                "not-found", "masked"):
+        if pretended or shown.get("LoadState", "not-found") not in ("not-found", "masked"):
             # A stop or restart that waits for other units: it is on its way down.
             if shown["ActiveState"] == "active" and shown.get("Job", "0") not in ("", "0"):
                 shown["ActiveState"] = "deactivating"
@@ -1312,7 +1313,7 @@ def journal_of(unit):
     return " | ".join(out.split("\n")).strip(" |") or "its journal is empty"
 
 
-def start_unit(unit, limit=SERVICE_LIMIT):
+def start_unit(unit):
     """The unit is up; stopped again if the run fails. True if it had to be started."""
     state = active_state(unit)
     if state in UP:
@@ -1320,8 +1321,12 @@ def start_unit(unit, limit=SERVICE_LIMIT):
     on_failure(stop_unit, unit)
     if state == "failed":
         do(["systemctl", "reset-failed", unit], may_fail=True)
-    do(["systemctl", "start", unit], limit, may_fail=True)
+    do(["systemctl", "start", unit], SERVICE_LIMIT, may_fail=True)
     pretend("state", unit, "active")
+    # Its job, with systemd's own limit, goes on when ours is over.
+    wait_for_recovery(unit, lambda: any(
+        shown["ActiveState"] == "activating" and shown.get("Job", "0") not in ("", "0")
+        for shown in units_of(unit).values()))
     # What is bound to the lease cannot start without it, whose journal then tells the reason.
     bound = exists(guard_file(unit)) and not is_running(LEASE_UNIT)
     unit_to_ask = LEASE_UNIT if bound else unit
@@ -1329,6 +1334,13 @@ def start_unit(unit, limit=SERVICE_LIMIT):
            lambda: journal_of(unit_to_ask), "fix the cause, see `systemctl status %s`" %
            unit_to_ask)
     return True
+
+
+def wait_for_recovery(unit, lasts):
+    """Wait while a start goes on: if it were stopped, the next one would begin all over again."""
+    if not RUN.dryrun and lasts():
+        say("  %s is still starting; after a crash a database replays its log" % short_names(unit))
+        wait_until(lambda: not lasts(), RECOVERY_LIMIT, 1)
 
 
 def stop_unit(unit):
@@ -1632,7 +1644,6 @@ def add_history(share, event):
     path = state_file(share, "history")
     line = "%s %s %s" % (now(), physical_host_name(), event)
     write_file(path, "\n".join(read_text(path).splitlines()[-999:] + [line]) + "\n", 0o600)
-    return ""
 
 
 def is_active_record(record):
@@ -1952,7 +1963,7 @@ def take_lease(share, opts, vips):
 
 def has_taken_lease():
     """True if this run took the lease, and its undo will release it."""
-    return any(call.func is release_lease for call in RUN.undo)
+    return any(call.func is release_lease for call in UNDO.calls)
 
 
 def release_lease(share):
@@ -2014,7 +2025,7 @@ def hold_lease(share):
         # When this process dies, the lock outlives it until nothing needs it any more.
         notify_systemd("FDSTORE=1\nFDNAME=lease", descriptor)
         notify_systemd("READY=1")
-        beside(repeat, limit * RENEW, keep_address)
+        beside(repeat, limit * RENEW, keep_address, set())
         beside(repeat, limit * RENEW, lambda: is_idle() and save_hosts(share))
         # No heartbeat opens a file or waits for what does: a restarted NFS server refuses opens
         # for 90 s, while it reads and writes what is open.
@@ -2087,23 +2098,23 @@ def is_idle():
         return lock_file(lock.fileno()) == "ours"
 
 
-def keep_address():
-    """Set VIP and host name of the active node again, whoever took them away."""
+def keep_address(away):
+    """Set VIP and host name of the active node again, whoever took them; away: of NICs down."""
     with open(RUN_LOCK, "a") as lock:  # a run of xcatha.py may be about to take them away itself
         kept = parse_object(read_text(KEPT), KEPT_OPTIONS)
         if not kept or lock_file(lock.fileno()) != "ours":
             return
         if host_name() != kept["host_name"]:
             say("the host name was taken away; now " + set_host_name(kept["host_name"]))
-        RUN.vips = vips_of_lease_unit()
-        for one in [kept, *kept.get("others", [])]:
+        PAIR.vips = vips_of_lease_unit()
+        for one in recorded_vips(kept):
             opts = argparse.Namespace(**one)
             if not is_up(opts.nic):  # one that is down does not hold up the others
-                RUN.away.add(opts.vip)
+                away.add(opts.vip)
                 continue
-            if one is not kept and opts.vip in RUN.away:  # who has it in that network by now?
+            if one is not kept and opts.vip in away:  # who has it in that network by now?
                 remove_vip(opts.vip)
-            RUN.away.discard(opts.vip)
+            away.discard(opts.vip)
             if (opts.nic, opts.vip, opts.netmask) in addresses() or vip_here(opts.vip) and (
                     not vip_amiss(opts.vip, opts.nic, opts.netmask)):
                 continue
@@ -2135,26 +2146,24 @@ def fence():
             return  # the holder did not get the lock
         channel = server.accept()[0]
     text, rights = channel.recvmsg(4096, socket.CMSG_SPACE(4))[:2]
-    own = os.open(RUN_DIR, os.O_RDONLY)
-    fcntl.flock(own, fcntl.LOCK_EX)
+    fcntl.flock(os.open(RUN_DIR, os.O_RDONLY), fcntl.LOCK_EX)  # until this process ends
     if not text or not os.path.exists(ARMED):  # the holder ended, and lose_lease was quicker
         return
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends when its work is done
-    lease, reason = json.loads(text.decode()), ""
+    lease, reason = json.loads(text), ""
     lease["descriptor"] = array.array("i", rights[0][2])[0]
     while not reason:
         if not is_readable(channel, lease["last"] + lease["limit"] * GIVE_UP):
             reason = "%s did not answer for %d s" % (lease["share"], lease["limit"] * GIVE_UP)
             break
         text = channel.recv(4096)
-        lease.update(json.loads(text.decode()) if text else {"holder": None})
+        lease.update(json.loads(text) if text else {"holder": None})
         if not text:
             reason = "its holder has ended"
         elif lease["whose"] != "ours":
             reason = "the file %s is %s" % (state_file(lease["share"], "lease"), lease["whose"])
     end_service(lease, reason, libc)
     forget_lease()
-    os.close(lease["descriptor"])
     os._exit(DONE)  # whatever its threads are doing
 
 
@@ -2171,8 +2180,7 @@ def is_readable(channel, deadline):
 
 def lose_lease():
     """What the fence does at the lease's end, once it has ended; if it was killed, do it here."""
-    own = os.open(RUN_DIR, os.O_RDONLY)
-    fcntl.flock(own, fcntl.LOCK_EX)
+    fcntl.flock(os.open(RUN_DIR, os.O_RDONLY), fcntl.LOCK_EX)  # until this process ends
     if os.path.exists(ARMED):
         lease = json.loads(read_text(ARMED))
         lease.update(holder=None, last=time.monotonic() - lease["limit"] * GIVE_UP)
@@ -2201,22 +2209,25 @@ def end_service(lease, reason, libc):
         """Send what killed processes left in the kernel, while the lease is this node's."""
         place = lease["descriptor"] if "descriptor" in lease else os.open(share, os.O_RDONLY)
         flushed.append(libc.syncfs(place) == 0 or not lease["reboots"])
-    share, RUN.vips = lease["share"], vips_of_lease_unit() or lease.get("vips") or []
+    share, PAIR.vips = lease["share"], vips_of_lease_unit() or lease.get("vips") or []
     whose, flushed, started = [], [], time.monotonic()
     notify_systemd("WATCHDOG=1")  # on a busy host what comes before the loop takes its time
-    if needing_lease(share) or any(map(vip_here, RUN.vips)):
+    if needing_lease(share) or any(map(vip_here, PAIR.vips)):
         text = "the lease is lost: %s; VIP and services end here" % reason
         concurrent.futures.wait([beside(log_loss, text)], 1)
         notify_systemd("WATCHDOG=1")
     # Nothing is waited for that could hang: neither the share nor a command.
     beside(repeat, 1, look)
-    for vip in RUN.vips:
+    for vip in PAIR.vips:
         beside(repeat, 1, remove_vip, vip)
     wait_until(lambda: whose, (ANSWER - GIVE_UP) * lease["limit"])
     in_order, flushing = whose[:1] == ["ours"], None
     if in_order:
         kill(lease.pop("holder"))
-        beside(stop_guarded)
+        units = [unit.replace("@.", "@*.") for unit in guarded_here()]
+        if units:
+            beside(functools.partial(do, ["systemctl", "stop"] + units, SERVICE_LIMIT,
+                                     may_fail=True))
     while True:
         notify_systemd("WATCHDOG=1")
         left, now_is = needing_lease(share), time.monotonic()
@@ -2227,7 +2238,7 @@ def end_service(lease, reason, libc):
             # Not before: systemd then stops what depends on the holder, which may hang.
             kill(lease.pop("holder", None))
         # A VIP that cannot be removed does no harm to the data; its step or the log tells of it.
-        waits = now_is < started + ORDERLY_LIMIT and any(map(vip_here, RUN.vips))
+        waits = now_is < started + ORDERLY_LIMIT and any(map(vip_here, PAIR.vips))
         if not left and not waits:
             ours = whose[-1:] == ["ours"]
             if ours and not in_order and not flushing:
@@ -2290,13 +2301,6 @@ def guarded_here():
             for path in glob.glob(guard_file("*"))]
 
 
-def stop_guarded():
-    """The units that are bound to the lease are down, systemd's way."""
-    units = [unit.replace("@.", "@*.") for unit in guarded_here()]
-    if units:
-        do(["systemctl", "stop"] + units, SERVICE_LIMIT, may_fail=True)
-
-
 def notify_systemd(message, *descriptors):
     """Tell the service manager, if it listens, and hand it descriptors to keep (sd_notify(3))."""
     address = os.environ.get("NOTIFY_SOCKET", "").replace("@", "\0", 1)
@@ -2338,6 +2342,9 @@ def guard_services(share):
     for unit in missing:
         make_directory(os.path.dirname(guard_file(unit)))
         change_file(guard_file(unit), text)
+    if os.path.isdir(NEEDRESTART):
+        change_file(NEEDRESTART + "/xcatha.conf",
+                    "push @{$nrconf{blacklist_rc}}, qr(^xcatha-);\n")
     if missing:
         do(["systemctl", "daemon-reload"])
     return "bound to the lease: " + short_names(*missing) if missing else "already bound"
@@ -2434,11 +2441,11 @@ def expect_data(path):
 
 
 def unlink_directory(share, path):
-    """The directory is no link into the share; what it was before is back. True if changed."""
+    """The directory is no link into the share; what it was before is back."""
     target = link_target(path)
     if target and not leads_to(share, path):
         warn("%s is a link to %s, not into the share; left as it is" % (path, target))
-        return False
+        return
     if target:
         # Where a database server still works in it, the link stays and that is an HAError.
         busy = works_on(share + path)  # its real name, which the link may not have
@@ -2448,7 +2455,6 @@ def unlink_directory(share, path):
     backups = [] if exists(path) else backups_of(path)
     if backups:
         rename(backups[-1], path)
-    return bool(target or backups)
 
 
 def link_all(share, directories):
@@ -2626,7 +2632,7 @@ def pair_engines():
     # That of this run, those whose directories are links into the share or whose units are bound
     # to the lease; on a node that is no member the one that its xCAT uses.
     share, bound = share_from_links(), guarded_here()
-    found = [engine for engine, facts in ENGINES.items() if engine == RUN.engine
+    found = [engine for engine, facts in ENGINES.items() if engine == PAIR.engine
              or share and any(link_target(path) == share + path for path in facts["directories"])
              or any(re.split("[@.]", unit)[0] in facts["units"] for unit in bound)]
     if found or share:  # behind the link, cfgloc may hang
@@ -2661,12 +2667,12 @@ def pair_cluster(cfgloc=None):
     """The pair's cluster where this node has others too, which must not be touched; else ""."""
     # It is bound to the lease, or xCAT's database string leads to it by its port.
     bound = re.findall(r"^postgresql@(.+)\.service$", "\n".join(guarded_here()), re.MULTILINE)
-    if not bound and (cfgloc is not None or RUN.cluster is None):
-        found, RUN.cluster = debian_clusters(), ""
+    if not bound and (cfgloc is not None or PAIR.cluster is None):
+        found, PAIR.cluster = debian_clusters(), ""
         if len(found) > 1:
             port = port_of(cfgloc or read_cfgloc())
-            RUN.cluster = next((name for name in found if found[name] == port), "")
-    return bound[0] if bound else RUN.cluster
+            PAIR.cluster = next((name for name in found if found[name] == port), "")
+    return bound[0] if bound else PAIR.cluster
 
 
 def port_of(cfgloc):
@@ -2699,6 +2705,9 @@ def start_database(share, engine):
            "%s does not work on the share" % unit,
            lambda: "working directories: %s" % ", ".join(works_on("/")),
            "see its data directory setting")
+    if engine == "postgresql":  # Debian's unit is up before it; 1 is "starting up" (pg_isready(1))
+        port = port_of(read_cfgloc())
+        wait_for_recovery(unit, lambda: ask(["pg_isready", "--port", port])[0] == 1)
     return "%s %s" % (short_names(unit), "started" if started else "already running")
 
 
@@ -2772,7 +2781,7 @@ def admit_node(opts):
                "make /etc/my.cnf.d and include it from /etc/my.cnf")
         # A dry run may be on a host whose package is yet to bring the place.
         place = (places + ["/etc/mysql/mariadb.conf.d" if is_debian() else "/etc/my.cnf.d"])[0]
-        changed = change_file(place + "/zz-xcatha.cnf", "[mysqld]\nbind-address = 0.0.0.0\n")
+        changed = change_file(place + "/zz-xcatha.cnf", "[mysqld]\nbind-address = *\n")
         return "bind-address %s" % ("set" if changed else "already set")
     settings = postgres_settings()
     access, listeners = settings + "/pg_hba.conf", listeners_file(settings)
@@ -3173,7 +3182,7 @@ def skip_reason(kind, site):
 
 def start_dns_or_dhcp(kind, site, fresh, stale, made, dns=None):
     """The DNS or DHCP server runs with what xCAT's tables and this node's /etc/hosts say."""
-    reason, not_made = skip_reason(kind, site), made.result() if made else True
+    reason, not_made, error = skip_reason(kind, site), made.result() if made else True, None
     if reason:
         if made and running_units(kind):  # that maker has started it
             stop_services(kind)
@@ -3184,7 +3193,9 @@ def start_dns_or_dhcp(kind, site, fresh, stale, made, dns=None):
         # makedns and makedhcp share one key of OMAPI and must not both create it.
         if dns and not any(row.get("key") == "omapi" for row in table("passwd")):
             dns.result()
-        run_maker([MAKERS[kind], "-n"])
+        error = error_of(run_maker, [MAKERS[kind], "-n"])
+        if not running_units(kind):  # one that complains of a single network has done the rest
+            raise_all([error])
     units = list(servers_of(kind))
     if kind == "DHCP":  # of two servers the one whose file makedhcp has just written
         made = [path for path in MAKER_FILES["makedhcp -n"] if os.path.isfile(path)]
@@ -3195,12 +3206,11 @@ def start_dns_or_dhcp(kind, site, fresh, stale, made, dns=None):
         announce("run", "systemctl start " + unit, "if it is down then")
     elif not running_units(kind):  # the maker's exit status proves nothing about the server
         start_unit(unit)
-    if kind == "DHCP":
-        run_maker(["makedhcp", "-a"])
+    raise_all([error, error_of(run_maker, ["makedhcp", "-a"]) if kind == "DHCP" else None])
     return "running: " + short_names(*(running_units(kind) or ["in a real run"]))
 
 
-def start_console(opts, fresh, dns=None):
+def start_console(opts, fresh, dns):
     """The console server that was in use serves the consoles of the database."""
     units = list(units_of("console"))
     if not units:
@@ -3213,10 +3223,12 @@ def start_console(opts, fresh, dns=None):
         return "already running"
     if unit.startswith("goconserver"):
         start_unit(unit)
-        do(["makegocons"], may_fail=True)
+        status, out, err = do(["makegocons"], may_fail=True)
+        expect(not status or "not get any console" in out + err, "makegocons failed",
+               last_line(out, err), "fix the cause, then run `makegocons` by hand")
+        do(["makegocons", "--cleanup"], may_fail=True)  # nodes removed while this one stood by
         return "running: " + short_names(unit)
-    if dns:  # a future; conserver looks its nodes up when it starts, so it waits for the DNS
-        dns.result()
+    dns.result()  # conserver looks its nodes up when it starts, so it waits for the DNS
     made, debian = MAKER_FILES["makeconservercf"]
     run_maker(["makeconservercf"], *[made, with_trusted(read_text(made), opts.vip, [
         node["address"] for node in read_nodes(opts.path).values()])] if opts.path else [])
@@ -3245,7 +3257,7 @@ def begin_makers(pool, kinds):
     the key of OMAPI, which both makers would create, is there.
     """
     made = {}
-    on_failure(end_makers, made.values())
+    on_failure(end_makers, made)
     for kind in filter(servers_of, kinds):
         made[kind] = pool.submit(error_of, run_maker, [MAKERS[kind], "-n"],
                                  env={"XCATBYPASS": "1"})
@@ -3254,9 +3266,9 @@ def begin_makers(pool, kinds):
 
 def end_makers(made):
     """No maker is at work; one that cannot reach the database would be for minutes."""
-    concurrent.futures.wait(made, ASK_LIMIT)
+    concurrent.futures.wait(made.values(), ASK_LIMIT)
     kill_commands(RUN.children)
-    concurrent.futures.wait(made)
+    concurrent.futures.wait(made.values())
 
 
 def start_optional(opts, site, fresh, stale=False, made=None):
@@ -3267,7 +3279,8 @@ def start_optional(opts, site, fresh, stale=False, made=None):
     down, made = [], made or {}
     if site is None:  # a dry run that cannot ask xCAT's tables
         for kind, makers in (("DNS", ["makedns -n"]), ("DHCP", ["makedhcp -n", "makedhcp -a"]),
-                             ("console", ["makegocons", "makeconservercf"])):
+                             ("console", ["makegocons", "makegocons --cleanup",
+                                          "makeconservercf"])):
             for maker in makers if units_of(kind) else []:
                 for _, kept in originals(maker.split()):
                     announce("write", kept, "if xCAT's tables ask for it")
@@ -3347,6 +3360,12 @@ def withdraw_exports(share):
             client = "[%s]%s%s" % (client.partition("/"))
         any(do(["exportfs", "-u", "%s:%s" % (client, name)], may_fail=True)[0] == 0
             for name in dict.fromkeys([resolved, path]))
+    # What clients have open or locked would keep a filesystem of this node's own busy (nfsd(7)).
+    places = {mount_of(resolved)[:2] for _, _, resolved in exports}
+    for place, fstype in sorted(places) if os.path.exists(NFSD_UNLOCK) else ():
+        if place != "/" and fstype in BLOCK_FILESYSTEMS and is_real("unlock", place, {}):
+            with open(NFSD_UNLOCK, "w") as stream:
+                stream.write(place + "\n")
     left = " ".join("%s:%s" % entry[:2] for entry in exports_of(share))
     expect(not left, "still exported: " + left, "/var/lib/nfs/etab lists them",
            "withdraw all exports with `exportfs -u -a`, then run xcatha.py -d")
@@ -3447,6 +3466,11 @@ def check_pair(opts):
             "-v %s -m %s%s" % (vip, mask, " -n " + name if name else "")
             for vip, mask, name in further),
                "give each so, with its -i, or none; see the README, Several networks")
+    for one in opts.others:
+        if device_of(one.nic) not in psutil.net_if_stats():
+            yield ("the NIC of the further VIP %s is not known" % one.vip,
+                   "recorded of this node: %s" % (one.nic or "nothing"),
+                   "give it: -v %s -i %s -v %s -i NIC" % (opts.vip, opts.nic, one.vip))
     for name, node in read_nodes(opts.path).items():
         if node.get("address") in vips:
             yield ("the VIP %s is %s's physical address" % (node["address"], name),
@@ -3543,12 +3567,11 @@ def check_storage(opts):
     try:
         with tempfile.TemporaryFile(dir=share) as probe:
             owner = os.fstat(probe.fileno()).st_uid
+        if owner != 0:
+            yield ("%s squashes root" % share, "a new file belongs to uid %d" % owner,
+                   "export it with no_root_squash")
     except OSError as error:
         yield "root cannot write to %s" % share, str(error), "export it with no_root_squash"
-        return
-    if owner != 0:
-        yield ("%s squashes root" % share, "a new file belongs to uid %d" % owner,
-               "export it with no_root_squash")
 
 
 def check_software(opts):
@@ -3675,29 +3698,12 @@ def check_data(opts):
                needed >> 20, free >> 20), "make room on %s" % opts.path)
 
 
-SETUP_CHECKS = [check_pair, check_software, check_data, check_alike, check_storage]
-ACTIVATE_CHECKS = [check_pair, check_finished]
-
-
-def run_checks(opts, checks):
-    """The host's checks, then these; a refusal lists all that a group has against the run."""
+def run_checks(opts, *checks):
+    """Refuse with all that these checks have against the run."""
     errors = []
-
-    def collect(check):
-        """Note what a check yields, as far as it gets."""
-        for words in check(opts):
-            errors.append(HAError(*words, code=REFUSED))
-    errors.append(error_of(collect, check_host))
-    raise_all(errors)
-    opts.path = os.path.realpath(opts.path)
-    fill_in_from_share(opts)
-    for one in opts.others:
-        if device_of(one.nic) not in psutil.net_if_stats():
-            refuse("the NIC of the further VIP %s is not known" % one.vip,
-                   "recorded of this node: %s" % (one.nic or "nothing"),
-                   "give it: -v %s -i %s -v %s -i NIC" % (opts.vip, opts.nic, one.vip))
-    for check in checks:
-        errors.append(error_of(collect, check))
+    for check in checks:  # which counts as far as it gets
+        found = (HAError(*words, code=REFUSED) for words in check(opts))
+        errors.append(error_of(errors.extend, found))
     raise_all(errors)
 
 
@@ -3709,13 +3715,14 @@ def nic_of_further(one, node):
 
 def fill_in_from_share(opts):
     """Options that were not given come from the record, the shared cfgloc or the defaults."""
+    opts.path = os.path.realpath(opts.path)
     record, me = read_record(opts.path), read_nodes(opts.path).get(physical_host_name(), {})
     opts.vip, opts.nic = opts.vip or record.get("vip"), opts.nic or me.get("nic")
     further = {one["vip"]: one for one in record.get("others", [])}
     opts.others = opts.others or [argparse.Namespace(
         vip=vip, nic=nic_of_further(one, me), netmask=None, host_name=None)
         for vip, one in further.items()]
-    RUN.vips = [one.vip for one in all_vips(opts) if one.vip]
+    PAIR.vips = [one.vip for one in all_vips(opts) if one.vip]
     for one in all_vips(opts):
         known = record if one is opts else further.get(one.vip, {})
         near = [mask for label, _, mask in (towards(one.vip) if one.vip else [])
@@ -3725,7 +3732,7 @@ def fill_in_from_share(opts):
     cfgloc = read_cfgloc(opts.path)
     found = engine_named_in(cfgloc) if cfgloc or share_has_data(opts.path) else "postgresql"
     opts.dbtype = opts.dbtype or record.get("dbtype") or found or "sqlite"
-    RUN.engine = opts.dbtype
+    PAIR.engine = opts.dbtype
     pair_cluster(cfgloc)
     known = [names[0] for address, names in parse_hosts(read_text("/etc/hosts"))
              if address == opts.vip]
@@ -3772,8 +3779,8 @@ def look_around(opts):
         except HAError as error:
             view["problems"].append({"problem": error.what, "fix": error.hint})
             view["unseen"].append("the share: %s (%s)" % (error.what, error.evidence))
-        RUN.vips = [one["vip"] for one in recorded_vips(view["record"])] or vips_of_lease_unit()
-        vip = opts.vip or next(iter(RUN.vips), "")
+        PAIR.vips = [one["vip"] for one in recorded_vips(view["record"])] or vips_of_lease_unit()
+        vip = opts.vip or next(iter(PAIR.vips), "")
         answer = pool.submit(neighbour, vip) if vip and not vip_here(vip) else None
     view["pacemaker"] = pacemaker.result()
     try:
@@ -3841,7 +3848,7 @@ def problems(view):
             yield "%s will not be run: %s" % (path, wrong), fix_of_step(path)
     if record and view["services"]:
         yield from (active_problems if active else standby_problems)(view)
-        if active and record["state"] == "active" and os.geteuid() == 0:
+        if is_active_record(record) and os.geteuid() == 0:
             yield from xcat_problems(view)  # its tables are root's
 
         # What is wrong on the share, and with this node's membership.
@@ -4086,6 +4093,9 @@ def notes(view):
         yield "/etc/hosts differs from the active node's; activate adds its lines", (
             line_to_paste(view, "-s"))
     if active == view["host"]:
+        if view["record"].get("not_done"):
+            yield "the last activate did not do all: %s" % ", ".join(view["record"]["not_done"]), (
+                line_to_paste(dict(view, pacemaker=""), "-a"))
         yield from package_notes(view)
     nodes = view["nodes"]
     keys = {name: node["ssh_key"] for name, node in nodes.items() if node.get("ssh_key")}
@@ -4255,18 +4265,17 @@ def guide(opts):
             say("  %s %s" % (FLAGS[name], getattr(opts, name)))
         for one in opts.others:
             say("  -v " + one.vip)
-    answer = "Y" if opts.yes else ""
+    answer = "y" if opts.yes else ""
     for _ in range(0 if opts.yes else 5):  # what is no answer by then counts as no
         say("Continue? [[Y]es/[N]o/[D]ryrun]:")
         while not select.select([sys.stdin], [], [], 0.2)[0]:
             stop_if_asked()
         line = sys.stdin.readline()
-        if line.strip().lower() in ("y", "yes", "n", "no", "d", "dryrun"):
-            answer = line.strip()[0].upper()
-        if answer or not line:
+        answer = line.strip().lower()
+        if not line or answer in ("y", "yes", "n", "no", "d", "dryrun"):
             break
-    RUN.dryrun |= answer == "D"
-    return command if answer in ("Y", "D") else None
+    RUN.dryrun |= answer in ("d", "dryrun")
+    return command if answer in ("y", "yes", "d", "dryrun") else None
 
 
 def by_hand(opts):
@@ -4336,10 +4345,10 @@ def run_agent(action):
     if missing:
         say(EXIT_REASON + "not configured: " + ", ".join(missing), sys.stderr)
         return OCF_ERR_CONFIGURED
-    lists = {name: (value or "").split() for name, value in given.items()}  # vip="A B" nic="a b"
-    options = [word for number in range(max(map(len, lists.values())))
-               for name, values in lists.items() for value in values[number:number + 1]
-               for word in ("--" + name.replace("_", "-"), value)]
+    # vip="A B" nic="a b" becomes -v A -i a -v B -i b.
+    rows = itertools.zip_longest(*[(value or "").split() for value in given.values()])
+    options = [word for row in rows for name, value in zip(given, row) if value
+               for word in (FLAGS[name], value)]
     # The parser requires a command; a wrong parameter ends in its exit code 2, OCF_ERR_ARGS.
     opts = parse(["--status"] + options)
     RUN.by_pacemaker = True
@@ -4347,7 +4356,8 @@ def run_agent(action):
         return OCF_SUCCESS if main(["-a"] + options) in (DONE, DEGRADED) else OCF_ERR_GENERIC
     if action == "validate-all":
         RUN.dryrun = True
-        refusal = error_of(run_checks, opts, ACTIVATE_CHECKS)
+        refusal = (error_of(run_checks, opts, check_host) or error_of(fill_in_from_share, opts)
+                   or error_of(run_checks, opts, check_pair, check_finished))
         report(refusal)
         return OCF_ERR_ARGS if refusal else OCF_SUCCESS
     if action == "stop" and is_member():  # else the services are the node's own
@@ -4355,17 +4365,16 @@ def run_agent(action):
     parts = active_parts(opts)
     left = [part for part, (_, left) in parts.items() if left]
     if action == "stop":  # while anything is left it has failed, and the node gets fenced
-        if left:
-            say(EXIT_REASON + "not stopped: " + ", ".join(left), sys.stderr)
-        return OCF_ERR_GENERIC if left else OCF_SUCCESS
-    if not left:
+        reason, wrong = "not stopped: ", left
+    elif not left:
         return OCF_NOT_RUNNING
-    down = [part for part, (up, _) in parts.items() if not up]
-    if not down and os.environ.get("OCF_CHECK_LEVEL", "0") != "0" and ask(XCATD_QUESTION)[0]:
-        down = ["xcatd's answer"]
-    if down:
-        say(EXIT_REASON + "not up: " + ", ".join(down), sys.stderr)
-    return OCF_ERR_GENERIC if down else OCF_SUCCESS
+    else:
+        reason, wrong = "not up: ", [part for part, (up, _) in parts.items() if not up]
+        if not wrong and os.environ.get("OCF_CHECK_LEVEL", "0") != "0" and ask(XCATD_QUESTION)[0]:
+            wrong = ["xcatd's answer"]
+    if wrong:
+        say(EXIT_REASON + reason + ", ".join(wrong), sys.stderr)
+    return OCF_ERR_GENERIC if wrong else OCF_SUCCESS
 
 
 def active_parts(opts):
@@ -4428,7 +4437,7 @@ def begin_record(opts, state):
     def restore_record(before):
         """The record is as it was before this run, unless not all of the run could be undone."""
         expect_lease(share)  # another node may have written its own by now
-        expect(not RUN.undo_failed, "the record keeps this node's name",
+        expect(not UNDO.failed, "the record keeps this node's name",
                "not everything was put back", "run xcatha.py -d, or the same command again")
         record = parse_object(before or "", RECORD_KEYS)  # {}: none, or one of an older format
         if record and has_taken_lease():  # which is released next
@@ -4492,7 +4501,7 @@ def is_serving(opts):
 def is_active(opts):
     """True if this node is the active one and has no problem that activate would fix."""
     share, record = opts.path, read_record(opts.path)
-    if not is_active_record(record) or (
+    if not is_active_record(record) or record.get("not_done") or (
             [one.vip for one in all_vips(opts)] != [one["vip"] for one in recorded_vips(record)]):
         return False
     view = view_of(opts, unit_states())
@@ -4500,11 +4509,10 @@ def is_active(opts):
             or set(directories_to_link(opts, record)) - set(linked_into(share))
             or any(state["enabled"] for state in view["services"].values())):
         return False
-    try:  # only now: without its database, xCAT would not answer for minutes
-        site = site_attributes()
+    with contextlib.suppress(HAError, OSError):
+        site = site_attributes()  # only now: without its database, xCAT does not answer for minutes
         return not (optional_down(record, site) or wrong_masters(opts, site))
-    except (HAError, OSError):
-        return False
+    return False
 
 
 def optional_down(record, site):
@@ -4520,7 +4528,7 @@ def observe(vip, states):
     return {"host": physical_host_name(),
             "host_name": {"running": host_name(), "physical": physical_host_name()},
             "vip": {"address": vip, "nic": vip_here(vip) if vip else "", "answered_by": ""},
-            "further_vips": {further: vip_here(further) for further in RUN.vips if further != vip},
+            "further_vips": {further: vip_here(further) for further in PAIR.vips if further != vip},
             "links": {path: link_target(path) for path in all_directories() if link_target(path)},
             "database": {"working_directories": sorted(set(processes_of("database").values()))},
             "services": states and {
@@ -4556,15 +4564,6 @@ def show_change(before, after):
         for (what, was), (_, is_now) in zip(before, after):
             say("  %-14s %-36s %s" % (what, was, is_now))
     return [what for (what, was), (_, is_now) in zip(before, after) if was != is_now]
-
-
-def remove_pair_vip(opts):
-    """The VIP is gone from this node, which keeps an address of its own."""
-    here = vip_here(opts.vip)
-    if here and not own_addresses(here, opts.vip):
-        raise HAError("%s is the only address of %s" % (opts.vip, device_of(here)),
-                      "psutil lists no other", "give the node its own address first")
-    return remove_vip(opts.vip)
 
 
 def save_for_other_node(opts):
@@ -4607,27 +4606,22 @@ def finish(opts, failed, not_done=()):
 
     What failed keeps a node from being a standby, what was not_done does not.
     """
-    code = DONE
+    code, active, lacking = DONE, opts.command == "activate", [*failed, *not_done]
     if RUN.dryrun:
         say("Dry run: nothing was changed.")
-    elif opts.command == "activate":
-        found = attempt(list, delivery_notes(opts.vip))[0] if opts.path else None
-        for note, fix in found or ():
-            say("note: %s\n  fix: %s" % (note, fix))
-        if failed:
-            code = DEGRADED
-            say("Active, but not done or not up: %s. See the errors above." % ", ".join(failed),
-                sys.stderr)
-        say("This machine is set to primary management node successfully...")
-    elif failed:
+    elif failed and not active:
         raise HAError("this node is not a clean standby yet: %s" % ", ".join(failed),
                       "see the errors above", "fix them, then run: xcatha.py -d", INCOMPLETE)
     else:
-        if not_done:
+        found = attempt(list, delivery_notes(opts.vip))[0] if active and opts.path else None
+        for note, fix in found or ():
+            say("note: %s\n  fix: %s" % (note, fix))
+        if lacking:
             code = DEGRADED
-            say("Standby, but not done: %s. See the errors above." % ", ".join(not_done),
-                sys.stderr)
-        say("This machine is set to standby management node successfully...")
+            say("%s, but not done or not up: %s. See the errors above." % (
+                "Active" if active else "Standby", ", ".join(lacking)), sys.stderr)
+        say("This machine is set to primary management node successfully..." if active else
+            "This machine is set to standby management node successfully...")
     if opts.command == "setup":  # what is left for the administrator
         for line, change in mounts_at_boot("", directories_to_link(opts, read_record(opts.path))):
             warn("%s; change it: %s" % (line, change))
@@ -4647,7 +4641,9 @@ def setup(opts):
     the share's data, or only prepared for them while the other node is active.
     """
     require(opts, "path", "vip", "nic", "host_name")
-    run_checks(opts, SETUP_CHECKS)
+    run_checks(opts, check_host)
+    fill_in_from_share(opts)
+    run_checks(opts, check_pair, check_software, check_data, check_alike, check_storage)
     share, me = opts.path, physical_host_name()
     record = read_record(share)
     active = is_active_record(record)
@@ -4678,7 +4674,7 @@ def setup(opts):
 
     # What an earlier, unfinished run linked is local again, for good: the newest data counts.
     if share_from_links():
-        RUN.tidied = True
+        UNDO.tidied = True
         step("Earlier services", stop_all_services)
     step("Earlier links", unlink_all, share, books=True)
 
@@ -4739,10 +4735,11 @@ def setup(opts):
 def activate(opts):
     """Make this node the active one; exit code.
 
-    Until the record says active, a failure of anything but DNS, DHCP, the console server and
-    the like is undone.
+    A failure is undone until database and xcatd are up; what fails later is reported (exit 4).
     """
-    run_checks(opts, ACTIVATE_CHECKS)
+    run_checks(opts, check_host)
+    fill_in_from_share(opts)
+    run_checks(opts, check_pair, check_finished)
     require(opts, "host_name")
     share, me, started = opts.path, physical_host_name(), time.monotonic()
     if is_active(opts):
@@ -4768,14 +4765,14 @@ def activate(opts):
 
     # The VIP before the services: a database that starts without it never listens on it.
     step("Is the VIP free?", check_vip_is_free, opts, early)
+    on_failure(lambda: error_of(add_history, share, "activate failed, %s (%.0f s)" % (
+        "not all put back" if UNDO.failed else "put back", time.monotonic() - started)))
     for one in all_vips(opts):
         step("Virtual IP", add_vip, one)
     step("Host name", set_host_name, opts.host_name)
     step("Saved hosts file", take_saved_hosts, share, failed=down, books=True)
     step("/etc/hosts", write_hosts, opts, {})
     step("/etc/resolv.conf", set_nameserver, opts.vip, True, failed=down)
-    on_failure(lambda: error_of(add_history, share, "activate failed, %s (%.0f s)" % (
-        "not all put back" if RUN.undo_failed else "put back", time.monotonic() - started)))
     for what, evidence, _ in check_alike(opts, facts.result()):
         warn("%s: %s" % (what, evidence))
 
@@ -4798,8 +4795,8 @@ def activate(opts):
     hosts, made = read_text("/etc/hosts"), begin_makers(pool, served)
     step("xcatd", start_xcatd)
 
-    # Database and xcatd are up: from here on what fails is reported (exit 4) and not undone, but
-    # for the record and the guard. Where a step changes what the makers have read, they run again.
+    # Database and xcatd are up: from here on what fails is reported (exit 4) and not undone. Where
+    # a step changes what the makers have read, they run again.
     answer = pool.submit(attempt, known_site, share)
     step("Policy", trust_names, opts, failed=down)
     site, error = answer.result()
@@ -4811,26 +4808,28 @@ def activate(opts):
         step("Long host name", write_hosts, opts, site, failed=down)
         master = step("Master and networks", set_master, opts, site, failed=down, books=True)
         stale = read_text("/etc/hosts") != hosts or not master.startswith("already")
-        down += start_optional(opts, site, fresh, stale, made)
+        down += start_optional(opts, site, fresh or record.get("not_done"), stale, made)
     step("NFS exports", export_directories, failed=down)
     step("Boot", disable_services, failed=down, books=True)
     if fresh and not RUN.signal:
         on_failure(lambda: report(error_of(run_own_steps, "deactivate", opts)))
     step("Own steps", run_own_steps, "activated", opts, failed=down, books=True)
 
-    # Only a node that works is recorded as active; a run that was killed before does it all again.
-    step("Guard", guard_services, share, books=True)
-    step("Node record", write_node, opts, facts.result(), books=True)
-    step("Hint", remember_share, share, books=True)
+    step("Guard", guard_services, share, failed=down, books=True)
+    step("Node record", write_node, opts, facts.result(), failed=down, books=True)
+    step("Hint", remember_share, share, failed=down, books=True)
     step("Own cfgloc", restore_own_cfgloc, failed=down, books=True)
+
+    # Only a node that works is recorded as active; a run that was killed before does it all again.
     expect_lease(share)
-    write_record(share, state="active", since=record["since"] if repair else now(),
-                 directories=directories, **services_in_use(share))
+    step("Record", lambda: write_record(
+        share, state="active", since=record["since"] if repair else now(),
+        directories=directories, not_done=down, **services_in_use(share)), failed=down, books=True)
     point_of_no_return()
     step("Kept address", remember_address, opts, failed=down, books=True)
     step("Hosts file", save_hosts, share, failed=down, books=True)
     changed = show_change(before, summary(opts, attempt(unit_states)[0]))
-    event = ("repaired: %s (" % (", ".join(changed) or "settings") if repair else
+    event = ("completed: %s (" % (", ".join(changed) or "settings") if repair else
              "active (planned, " if planned else "active (unplanned, ") + "%.0f s)%s" % (
                  time.monotonic() - started, ", not up: " + ", ".join(down) if down else "")
     step("History", add_history, share, event, failed=down, books=True)
@@ -4842,7 +4841,6 @@ def deactivate(opts):
     opts.path = find_share(opts)
     state = share_state(opts.path) if opts.path else "unknown"
     if state == "answers":
-        opts.path = os.path.realpath(opts.path)
         broken = error_of(fill_in_from_share, opts)
         if broken:
             report(broken)
@@ -4899,7 +4897,7 @@ def stand_by(opts, state, states):
     for vip in dict.fromkeys([one.vip for one in opts.others] + vips_of_lease_unit()):
         if vip != opts.vip:
             step("Virtual IP", remove_vip, vip, failed=failed)
-    step("Virtual IP", remove_pair_vip, opts, failed=failed)
+    step("Virtual IP", remove_vip, opts.vip, True, failed=failed)
     # A lambda, so that an empty /etc/hostname is an error of this step alone.
     step("Host name", lambda: set_host_name(physical_host_name()), failed=failed)
     step("/etc/resolv.conf", set_nameserver, opts.vip, False, failed=failed)
@@ -4949,7 +4947,7 @@ def option_value(kind, text):
     if too_long or not fits:
         raise argparse.ArgumentTypeError("%r is %s" % (
             text[:70], "too long" if too_long else "not " + what))
-    if kind == "directory":  # doubled slashes go; links are left: see run_checks
+    if kind == "directory":  # doubled slashes go; links are left: see fill_in_from_share
         return "/" + os.path.normpath(text).lstrip("/")
     return "mysql" if (kind, text) == ("engine", "mariadb") else text
 
@@ -5056,11 +5054,11 @@ def rollback(error, opts):
     report(error)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    RUN.signal, RUN.undoing = None, True
-    if not RUN.changed and error.code != USAGE:
+    RUN.signal, UNDO.at_work = None, True
+    if not UNDO.changed and error.code != USAGE:
         say("Nothing was changed.", sys.stderr)
-    if not RUN.changed or not RUN.undo:  # before the first change, or past the point of no return
-        return INCOMPLETE if RUN.past_return and error.code == FAILED else error.code
+    if not (UNDO.changed and UNDO.calls):  # before the first change, or past the point of no return
+        return INCOMPLETE if UNDO.past_return and error.code == FAILED else error.code
     say("Putting this node back as it was found ...", sys.stderr)
     # What works on a share that is silent, or that is another's by now (also where systemd does
     # not say), must end. Without links this node's own data serve, and its services are put back.
@@ -5075,19 +5073,19 @@ def rollback(error, opts):
                            "%s does not hold it" % LEASE_UNIT,
                            "see who is active with --status, then run the same command again"))
         return INCOMPLETE
-    while RUN.undo:  # where one change cannot be put back, the others are tried all the same
+    while UNDO.calls:  # where one change cannot be put back, the others are tried all the same
         try:
-            obstacle = beside(RUN.undo.pop()).result(SERVICE_LIMIT if silent else None)
+            obstacle = beside(UNDO.calls.pop()).result(SERVICE_LIMIT if silent else None)
         except concurrent.futures.TimeoutError:
             obstacle = HAError("the share %s does not answer" % opts.path, "no end within %d s" %
                                SERVICE_LIMIT, "bring its server or network back")
         report(obstacle)
-        RUN.undo_failed |= obstacle is not None
-    if RUN.undo_failed:
+        UNDO.failed |= obstacle is not None
+    if UNDO.failed:
         say("This node is NOT as it was found; next: xcatha.py -d", sys.stderr)
         return INCOMPLETE
     say("This node is as it was found%s." % (
-        ", less what an earlier run had left" if RUN.tidied else ""), sys.stderr)
+        ", less what an earlier run had left" if UNDO.tidied else ""), sys.stderr)
     return error.code
 
 
@@ -5107,8 +5105,7 @@ def run_command(opts):
             code, error = attempt(command, opts)
         elif not error:
             say("Nothing was changed.")
-        for thread in RUN.threads:
-            thread.join()
+        concurrent.futures.wait(RUN.announcements)
         if error:
             code, error = attempt(rollback, error, opts)
         if error:  # of the undo itself

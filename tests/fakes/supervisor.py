@@ -133,7 +133,8 @@ class Supervisor:
             os.write(report, b"failed")
             return
         self.save("active")
-        os.write(report, b"active")
+        with contextlib.suppress(BrokenPipeError):  # systemctl was killed, its job goes on
+            os.write(report, b"active")
         os.close(report)
         self.end(self.watch())
 

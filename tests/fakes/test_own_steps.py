@@ -68,7 +68,7 @@ def test_one_that_fails_is_told_of_and_stops_neither_the_others_nor_the_pair(sit
     assert "Active, but not done or not up: Own steps." in done.stderr
     assert len(steps(host1)) == 2
     done = host1.xcatha(*DEACTIVATE, code=4)
-    assert "Standby, but not done: Own steps." in done.stderr
+    assert "Standby, but not done or not up: Own steps." in done.stderr
     assert "This machine is set to standby management node successfully" in done.stdout
     assert len(steps(host1)) == 4
     assert host1.xcatha("--status", code=3).stdout.endswith("host1: standby\n")

@@ -181,7 +181,7 @@ def test_history_has_a_repair_of_the_active_node_as_one(active, unit, kind):
     since = json.loads(active.xcatha("--status", "--json").stdout)["record"]["since"]
     active.succeed("systemctl", "stop", unit)
     active.xcatha(*ACTIVATE)
-    assert events(active, ACTIVE)[-1] == f"host1 repaired: {kind} (N s)"
+    assert events(active, ACTIVE)[-1] == f"host1 completed: {kind} (N s)"
     view = json.loads(active.xcatha("--status", "--json").stdout)
     assert view["record"]["since"] == since
 

@@ -208,6 +208,7 @@ def properties(name):
         "SubState": sub.get(state["ActiveState"], state["ActiveState"]),
         "FragmentPath": os.path.realpath(unit_file(name)) if loaded else "",
         "UnitFileState": boot_state(name),
+        "Job": "7" if state["ActiveState"] == "activating" else "0",
     }
 
 

@@ -198,7 +198,7 @@ def history(lab):
 def test_repair_of_the_active_node_is_no_activation(lab, active):
     active.succeed("systemctl", "stop", "named", "isc-dhcp-server")
     active.succeed(*ACTIVATE_LINE)
-    assert re.search(r" host1 repaired: DHCP, DNS \(\d+ s\)$", history(lab))
+    assert re.search(r" host1 completed: DHCP, DNS \(\d+ s\)$", history(lab))
 
 
 def test_failover_is_an_activation(lab):

@@ -1,28 +1,29 @@
 """Fixtures of the unit level. Kept, as all of it, to Python 3.6 and pytest 7.0."""
 
 import argparse
+import copy
 import signal
 
 import pytest
 
 import xcatha
 
+FRESH = {name: dict(vars(getattr(xcatha, name))) for name in ("RUN", "UNDO", "PAIR")}
+
 
 @pytest.fixture(autouse=True)
 def run_state(monkeypatch):
     """Each test has what a fresh run has: nothing pretended, nothing to undo, no dry run."""
-    fresh = {"dryrun": False, "undoing": False, "signal": None, "pretended": {}}
-    fresh.update(undo=[], secrets=[], children=[], asked={}, changed=False, tidied=False)
-    fresh.update(engine="", cluster=None, past_return=False)
-    for name, value in fresh.items():
-        monkeypatch.setattr(xcatha.RUN, name, value)
+    for name, fields in FRESH.items():
+        for field, value in fields.items():
+            monkeypatch.setattr(getattr(xcatha, name), field, copy.copy(value))
     return xcatha.RUN
 
 
 @pytest.fixture
-def undo(opts, run_state):
+def undo(opts):
     """Fails the run, which undoes what it did."""
-    run_state.changed = True
+    xcatha.UNDO.changed = True
     numbers = (signal.SIGINT, signal.SIGTERM)
     handlers = [signal.getsignal(number) for number in numbers]
     opts.path = ""

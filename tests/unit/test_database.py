@@ -178,7 +178,7 @@ def test_cluster_that_is_bound_to_the_lease_is_the_pairs_whatever_cfgloc_says(cl
 
 def test_units_and_directories_are_those_of_the_pairs_cluster_alone(clusters, run_state):
     clusters(CLUSTERS)
-    run_state.engine = "postgresql"
+    xcatha.PAIR.engine = "postgresql"
     xcatha.pair_cluster("Pg:dbname=xcatdb;host=h;port=5434|xcatadm|pw")
     assert xcatha.database_names() == ["postgresql@15-my-own.service"]
     assert xcatha.database_directories("postgresql") == ["/var/lib/postgresql/15/my-own"]
@@ -197,7 +197,7 @@ def test_cfgloc_that_leads_to_no_cluster_is_refused_until_one_is_made(
     assert "15-main at port 5432" in refusal[1] and "pw" not in "".join(refusal)
     assert refusal[2] == "make one at its port: pg_createcluster --port 5999 VERSION NAME"
     clusters(dict(CLUSTERS, **{"15-new": "5999"}))
-    run_state.cluster = None
+    xcatha.PAIR.cluster = None
     assert list(xcatha.check_software(opts)) == []
 
 
@@ -338,3 +338,42 @@ def test_dry_run_names_the_place_that_the_package_will_bring(
     monkeypatch.setattr(xcatha.os.path, "isdir", lambda path: False)
     xcatha.admit_node(opts)
     assert "would write: %s/zz-xcatha.cnf" % place in capsys.readouterr().out
+
+
+# ---- Servers that take their time --------------------------------------------------------------
+
+
+def test_server_that_still_replays_its_log_is_waited_for(monkeypatch, capsys):
+    """pg_isready(1): 1 while the server starts up."""
+    answers = [1, 1, 0]
+    asked = []
+
+    def is_ready(argv):
+        asked.append(argv)
+        return answers.pop(0), "", ""
+
+    monkeypatch.setattr(xcatha, "database_unit", lambda engine: "postgresql@15-main.service")
+    monkeypatch.setattr(xcatha, "is_running", lambda unit: True)
+    monkeypatch.setattr(xcatha, "start_unit", lambda unit: True)
+    monkeypatch.setattr(xcatha, "works_on", lambda share: [share])
+    monkeypatch.setattr(xcatha, "read_cfgloc", lambda: "Pg:dbname=xcatdb;host=v;port=5433|u|p")
+    monkeypatch.setattr(xcatha, "ask", is_ready)
+    monkeypatch.setattr(xcatha.time, "sleep", lambda pause: None)
+    xcatha.start_database("/HA", "postgresql")
+    assert answers == [] and asked[0] == ["pg_isready", "--port", "5433"]
+    assert "postgresql@15-main is still starting" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("status, said, failed", [
+    (0, "", False),
+    (1, "Error: Could not get any console request entry.", False),
+    (1, "Error: Failed to send rest request to https://hamn:12429", True),
+])
+def test_consoles_that_could_not_be_made_are_told_of(monkeypatch, opts, status, said, failed):
+    used = "goconserver.service"
+    monkeypatch.setattr(xcatha, "units_of", lambda kind: {used: {}})
+    monkeypatch.setattr(xcatha, "read_record", lambda share: {"console": used})
+    monkeypatch.setattr(xcatha, "start_unit", lambda unit: True)
+    monkeypatch.setattr(xcatha, "do", lambda argv, may_fail: (status, "", said))
+    error = xcatha.error_of(xcatha.start_console, opts, True, None)
+    assert (error.what if error else "") == ("makegocons failed" if failed else "")

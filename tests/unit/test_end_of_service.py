@@ -47,15 +47,15 @@ def lose(monkeypatch):
             if PID in pids and ends_by == "kill":
                 left.clear()
 
-        def stop():
+        def stop(*_, **__):
             libc.calls.append(("stop", "", time.monotonic()))
             if ends_by == "order":
                 left.clear()
 
         once = {"repeat": lambda pause, action, *args: action(*args)}
-        stand_ins = dict(once, renew_lease=look, kill=kill, stop_guarded=stop, log_loss=str)
+        stand_ins = dict(once, renew_lease=look, kill=kill, do=stop, log_loss=str)
         stand_ins.update(needing_lease=lambda share: list(left), vips_of_lease_unit=list)
-        stand_ins.update(SETTLE=0)
+        stand_ins.update(SETTLE=0, guarded_here=lambda: ["xcatd.service"])
         for name, value in stand_ins.items():
             monkeypatch.setattr(xcatha, name, value)
         lease = {"share": "/HA", "last": last, "limit": L, "holder": HOLDER, "vip": ""}

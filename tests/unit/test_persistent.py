@@ -86,7 +86,7 @@ def test_line_that_does_not_define_the_vip_is_passed_over(found_in, file, line):
 def test_place_and_change_are_told(tmp_path, found_in):
     found_in("[Network]\nAddress=10.5.106.50/8\n")
     place = "%s:2" % (tmp_path / "site.conf")
-    assert xcatha.persistent_vip(VIP) == [(place, "Address=10.5.106.50/8", "delete it")]
+    assert list(xcatha.persistent_vip(VIP)) == [(place, "Address=10.5.106.50/8", "delete it")]
 
 
 def test_settings_are_the_files_of_the_known_places(tmp_path, found_in):

@@ -184,15 +184,15 @@ def test_undo_goes_on_after_a_step_that_fails_and_says_that_it_is_incomplete(und
     assert order == [1]
 
 
-def test_undo_registers_nothing_to_undo(undo, run_state):
+def test_undo_registers_nothing_to_undo(undo):
     xcatha.on_failure(xcatha.on_failure, print)
     undo()
-    assert not run_state.undo
+    assert not xcatha.UNDO.calls
 
 
-def test_dry_run_has_nothing_to_undo(dry_run, run_state):
+def test_dry_run_has_nothing_to_undo(dry_run):
     xcatha.on_failure(print)
-    assert not run_state.undo
+    assert not xcatha.UNDO.calls
 
 
 def fail_with(error):
@@ -222,7 +222,7 @@ def test_unexpected_error_has_evidence_and_a_next_step(error, what, evidence, hi
     assert evidence in found.evidence
 
 
-def test_failure_past_the_point_of_no_return_is_not_called_undone(undo, run_state):
+def test_failure_past_the_point_of_no_return_is_not_called_undone(undo):
     assert undo() == xcatha.FAILED
     xcatha.point_of_no_return()
     assert undo() == xcatha.INCOMPLETE

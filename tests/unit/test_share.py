@@ -298,6 +298,20 @@ def test_export_is_withdrawn_by_the_name_that_the_server_knows(monkeypatch):
     assert asked == ["*:/HA/install", "*:/install", "[2001:db8::]/64:/HA/b"]
 
 
+@pytest.mark.parametrize("fstype, told", [("ext4", "/HA\n"), ("nfs4", "")])
+def test_what_clients_have_locked_keeps_no_filesystem_of_this_nodes_own_busy(
+        fstype, told, monkeypatch, mounts, tmp_path):
+    mounts(("/HA", fstype, "rw"))
+    exports = [("*", "/install", "/HA/install")]
+    nfsd = tmp_path / "unlock_filesystem"
+    nfsd.write_text("")
+    monkeypatch.setattr(xcatha, "NFSD_UNLOCK", str(nfsd))
+    monkeypatch.setattr(xcatha, "exports_of", lambda share: list(exports))
+    monkeypatch.setattr(xcatha, "do", lambda *_, **__: (exports.clear(), ("", "", ""))[1])
+    assert xcatha.withdraw_exports("/HA") == "withdrawn: /install"
+    assert nfsd.read_text() == told
+
+
 def test_lease_is_not_held_without_the_ticket_of_an_activate(share, monkeypatch, tmp_path):
     monkeypatch.setattr(xcatha, "RUN_DIR", str(tmp_path))
     with pytest.raises(xcatha.HAError, match="the lease is taken by xcatha.py -a only"):

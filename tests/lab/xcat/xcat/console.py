@@ -63,13 +63,24 @@ console {node} {{
 
 
 def makegocons(db, reply, args):
-    """Tell goconserver the nodes with consoles; it is restarted and enabled at boot."""
+    """Tell goconserver the nodes with consoles; it is restarted and enabled at boot.
+
+    What it had of nodes that are gone stays, but with --cleanup, which does nothing else.
+    """
+    known = NODES.read_text().split() if NODES.exists() else []
+    if "--cleanup" in args:
+        write_nodes(node for node in known if node in consoles(db))
+        return
     if not consoles(db):
         raise CommandError("Could not get any console request entry.")
     if system.runs("conserver"):
         raise CommandError("conserver is started, please stop it at first.")
     if not system.unit("goconserver"):
         raise CommandError("goconserver is not installed.")
-    NODES.write_text("".join(f"{node}\n" for node in consoles(db)))
+    write_nodes(dict.fromkeys(known + list(consoles(db))))
     system.quiet("systemctl", "restart", "goconserver")
     system.quiet("systemctl", "enable", "goconserver")
+
+
+def write_nodes(nodes):
+    NODES.write_text("".join(f"{node}\n" for node in nodes))

@@ -375,23 +375,23 @@ def kill_commands(children):
             os.killpg(child.pid, signal.SIGKILL)
 
 
-def run(argv, limit, env=None, **streams):
+def run(argv, limit, env=None, text="", shown=False):
     """Run a command to its end or its time limit; returns (exit status, stdout, stderr).
 
-    streams may be text=..., which goes to its stdin, and show=True, which lets its stdout
-    through. Output goes to unnamed files, not pipes: a daemon that the command leaves behind
-    holds its output open. A thread waits, because a command stuck in the kernel never ends.
+    The text goes to its stdin; what is shown goes to our stdout. Its output goes to unnamed
+    files, not pipes: a daemon that the command leaves behind holds its output open. A thread
+    waits, because a command stuck in the kernel never ends.
     """
     # Where a full disk does not matter; nor does a full /run.
     place = next((place for place in ("/run", "/dev/shm")  # nosec: unnamed files only
                   if os.access(place, os.W_OK) and shutil.disk_usage(place).free > 1 << 20), None)
     with tempfile.TemporaryFile(dir=place) as out, tempfile.TemporaryFile(dir=place) as err, \
             tempfile.TemporaryFile(dir=place) as given:
-        given.write(streams.get("text", "").encode())
+        given.write(text.encode())
         given.seek(0)
         try:
             child = subprocess.Popen(  # nosec: an argument list, never a shell
-                argv, stdin=given, stdout=None if streams.get("show") else out, stderr=err,
+                argv, stdin=given, stdout=None if shown else out, stderr=err,
                 start_new_session=True, cwd="/", env=command_environment(env or {}))
         except OSError as error:
             return 127, "", "%s: %s" % (argv[0], error.strerror)
@@ -1829,8 +1829,8 @@ def other_holder(share):
     limit = LUSTRE_LOCK_EXPIRY if mount_of(share)[1] == "lustre" else LOCK_EXPIRY
     say("  the lease is held; waiting up to %d s for a sign of life or the lock" % limit)
     wait_until(lambda: moves() or lock_state(share) != "held", limit, 1)
-    return "the lock on %s is held" % state_file(share, "lease") if (
-        lock_state(share) == "held") else ""
+    held = lock_state(share) == "held"
+    return "the lock on %s is held" % state_file(share, "lease") if held else ""
 
 
 def silence_limit(share, lease):
@@ -2500,7 +2500,7 @@ def copy_directory(share, path, running=False):
            "install xCAT and the database completely, or leave it out with --exclude " + path)
     expect_lease(share)
     status, out, err = do(rsync_line(share, path), COPY_LIMIT, may_fail=True,
-                          show=sys.stdout.isatty())
+                          shown=sys.stdout.isatty())
     complaints = [line for line in err.splitlines() if line.startswith("rsync: ")]
     # NFS has neither file capabilities nor POSIX ACLs; rsync has copied the contents even so.
     worse = [line for line in complaints if not re.match(UNSTORABLE, line)]
@@ -3123,9 +3123,9 @@ def with_vip(value, places, vip):
 
 def node_facts(opts):
     """What a node records of itself: its address, and what must be alike on both."""
-    user, ids = ENGINES[opts.dbtype]["user"], {"uid": None, "gid": None}
+    ids = {"uid": None, "gid": None}
     with contextlib.suppress(KeyError):
-        owner = pwd.getpwnam(user)
+        owner = pwd.getpwnam(ENGINES[opts.dbtype]["user"])
         ids = {"uid": owner.pw_uid, "gid": owner.pw_gid}
     keys = sorted(glob.glob("/root/.ssh/id_*.pub"))
     key = output_of(["ssh-keygen", "-l", "-f", keys[0]]).split() if keys else []
@@ -3379,8 +3379,8 @@ def exports_of(share):
     roots, linked = ([os.path.realpath(share)], linked_into(share)) if share else (
         all_directories(), [])
     found = []
-    for line in lines_of(read_text("/var/lib/nfs/etab")):
-        path, *clients = map(unescaped, line.split()) if line.strip() else [""]
+    for line in filter(str.strip, lines_of(read_text("/var/lib/nfs/etab"))):
+        path, *clients = map(unescaped, line.split())
         resolved = os.path.realpath("".join(
             [share for directory in linked if lies_in(path, directory)] + [path]))
         if any(lies_in(resolved, root) for root in roots):
@@ -3458,8 +3458,8 @@ def check_pair(opts):
         if not parse_object(read_text(path), NODE_KEYS):
             yield ("%s cannot be read" % path, "it is no JSON object with " + ", ".join(NODE_KEYS),
                    "mv {0} {0}.bad, then run -s on that node, which writes it anew".format(path))
-    recorded, vips = [one["vip"] for one in recorded_vips(record)], [
-        one.vip for one in all_vips(opts)]
+    recorded = [one["vip"] for one in recorded_vips(record)]
+    vips = [one.vip for one in all_vips(opts)]
     further = [(one["vip"], one["netmask"], one["host_name"]) for one in record.get("others", [])]
     if further and further != [(one.vip, one.netmask, one.host_name) for one in opts.others]:
         yield ("the further VIPs differ from the pair's", "recorded: " + ", ".join(

@@ -417,8 +417,8 @@ def run(argv, limit, env=None, text="", shown=False):
 def stop_if_asked():
     """Turn a SIGINT or SIGTERM that came in the meantime into a failure of this run."""
     if RUN.signal:
-        name = signal.Signals(RUN.signal).name
-        raise HAError("stopped by " + name, hint="run the same command again")
+        raise HAError("stopped by " + signal.Signals(RUN.signal).name, "",
+                      "run the same command again")
 
 
 def ask(argv, limit=ASK_LIMIT, env=None):
@@ -1747,7 +1747,7 @@ def is_loopback(address):
 # (xcatha-fence), started beforehand and kept in memory, has that descriptor, too, and waits for the
 # holder's word. In parts of L, from the start of the last heartbeat that reached the share:
 #
-#   GIVE_UP  the holder is silent: the fence removes the VIP and kills what needs the lease
+#   GIVE_UP  the holder is silent: the fence removes VIP and host name, kills what needs the lease
 #   ANSWER   by then, the share must tell the fence that the lease is this node's, if the services
 #            are to end in order (the holder died, nothing else); they may until
 #   KILL     after which they get SIGKILL; so they do at once where the share does not tell
@@ -2163,7 +2163,6 @@ def fence():
         elif lease["whose"] != "ours":
             reason = "the file %s is %s" % (state_file(lease["share"], "lease"), lease["whose"])
     end_service(lease, reason, libc)
-    forget_lease()
     os._exit(DONE)  # whatever its threads are doing
 
 
@@ -2185,7 +2184,6 @@ def lose_lease():
         lease = json.loads(read_text(ARMED))
         lease.update(holder=None, last=time.monotonic() - lease["limit"] * GIVE_UP)
         end_service(lease, "its holder and its fence have ended", ctypes.CDLL(None))
-        forget_lease()
 
 
 def forget_lease():
@@ -2220,6 +2218,7 @@ def end_service(lease, reason, libc):
     beside(repeat, 1, look)
     for vip in PAIR.vips:
         beside(repeat, 1, remove_vip, vip)
+    beside(repeat, 1, lambda: set_host_name(physical_host_name()))
     wait_until(lambda: whose, (ANSWER - GIVE_UP) * lease["limit"])
     in_order, flushing = whose[:1] == ["ours"], None
     if in_order:
@@ -2244,6 +2243,7 @@ def end_service(lease, reason, libc):
             if ours and not in_order and not flushing:
                 flushing = beside(flush)
             if (in_order or flushed == [True]) if ours else not lease["reboots"]:
+                forget_lease()
                 return
         if lease["reboots"] and (passed > REBOOT or whose[-1:] == ["another's"]):
             text = "the lease is lost: %s; this node reboots and syncs nothing" % reason

@@ -257,13 +257,11 @@ log.addHandler(logging.NullHandler())  # until there is a file to write to
 
 
 def say(text, stream=None):
-    """Print a line; a terminal that went away or a pipe that nobody reads does not stop the run.
-
-    What matters most is in colour on a terminal, unless NO_COLOR is set (no-color.org).
-    """
+    """Print a line; a terminal that went away or a pipe that nobody reads does not stop the run."""
     stream = stream or sys.stdout
     encoding = getattr(stream, "encoding", None) or "ascii"
     text = text.encode(encoding, "backslashreplace").decode(encoding)
+    # What matters most is in colour on a terminal, unless that is unwanted (no-color.org).
     code = next((code for start, code in COLOURS.items() if text.startswith(start)), None)
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     try:
@@ -363,9 +361,12 @@ def without_secrets(text):
 def command_environment(extra):
     """The caller's environment, with xCAT's and the system's directories and the C locale."""
     kept = {name: value for name, value in os.environ.items()
-            if name not in ("XCATCFG", "XCATBYPASS", "LANGUAGE") + PASSWORD_VARIABLES}
+            if name not in ("XCATCFG", "XCATBYPASS", "LANGUAGE") + PASSWORD_VARIABLES
+            and not name.startswith(("PG", "MYSQL_"))}  # psql's and mysql's server
     path = ":".join(filter(None, [kept.get("PATH"), SYSTEM_PATH, XCAT_PATH]))
-    return dict(kept, PATH=path, LC_ALL="C", HOME="/root", XCATROOT="/opt/xcat", **extra)
+    port = kept.get("XCATHOST", "").partition(":")[2] or "3001"  # of this node's own xcatd
+    return dict(kept, PATH=path, LC_ALL="C", HOME="/root", XCATROOT="/opt/xcat",
+                XCATHOST="localhost:" + port, **extra)
 
 
 def kill_commands(children):
@@ -509,10 +510,8 @@ def wait_until(condition, limit, pause=0.1):
 
 
 def expect(condition, what, evidence="", hint=""):
-    """The second look of a step: an HAError unless the change is really there.
-
-    Evidence that takes a command is given as a function, called only when it is needed.
-    """
+    """The second look of a step: an HAError unless the change is really there."""
+    # Evidence that takes a command is a function, called only when it is needed.
     if not RUN.dryrun and not condition:
         raise HAError(what, evidence() if callable(evidence) else evidence, hint)
 
@@ -734,8 +733,8 @@ def exists(path):
 def link_target(path):
     """Where the symbolic link points, without doubled slashes; "" if the path is none."""
     # Nothing looks at what is mounted there: it may hang.
-    return seen("link", path, lambda _: "" if path in [point for point, *_ in mounts()]
-                or not os.path.islink(path) else re.sub("//+", "/", os.readlink(path)))
+    return seen("link", path, lambda _: "" if is_mount_point(path) or not os.path.islink(path)
+                else re.sub("//+", "/", os.readlink(path)))
 
 
 def now():
@@ -766,8 +765,9 @@ def physical_host_name():
     """The name this host boots with (hostname(5)), whatever name it has now."""
     lines = [line.strip() for line in read_text("/etc/hostname").splitlines()]
     names = [line for line in lines if line and not line.startswith("#")]
-    if not names:
-        refuse("/etc/hostname names no host", "", "write this host's own name into it")
+    if not names or names[0].split(".")[0] == "localhost":
+        refuse("/etc/hostname does not name this host", names[0] if names else "it is empty",
+               "write this host's own name into it")
     return names[0]
 
 
@@ -799,10 +799,8 @@ def is_debian():
 
 
 def package_manager():
-    """The command that installs packages on this distribution, None where it is not there.
-
-    Debian and SLES package dnf as well, so that its presence does not make a host EL's.
-    """
+    """The command that installs packages on this distribution, None where it is not there."""
+    # Debian and SLES package dnf as well: its presence does not make a host EL's.
     is_suse = not os_release()["family"].isdisjoint(("suse", "sles"))
     name = "apt-get" if is_debian() else "zypper" if is_suse else "dnf"
     return name if have(name) else None
@@ -865,12 +863,12 @@ def physical_address(opts):
 
 def hardware_addresses():
     """{device: its hardware address, in lower case}, by netifaces where that is to be had."""
-    if netifaces:
-        found = {nic: [entry["addr"] for entry in netifaces.ifaddresses(nic).get(
-            netifaces.AF_LINK, [])] for nic in netifaces.interfaces()}
-    else:
-        found = {nic: [entry.address for entry in entries if entry.family == psutil.AF_LINK]
-                 for nic, entries in psutil.net_if_addrs().items()}
+    found = {nic: [entry.address for entry in entries if entry.family == psutil.AF_LINK]
+             for nic, entries in psutil.net_if_addrs().items()}
+    for nic in netifaces.interfaces() if netifaces else ():
+        with contextlib.suppress(ValueError):  # a container's that is gone by now
+            found[nic] = [entry["addr"] for entry in netifaces.ifaddresses(nic).get(
+                netifaces.AF_LINK, [])]
     return {nic: macs[0].lower() for nic, macs in found.items() if macs}
 
 
@@ -904,11 +902,8 @@ def vip_places(vip):
 
 
 def vip_amiss(vip, nic, netmask):
-    """Where the VIP is instead of on its NIC, with its label and prefix; "" if all is right.
-
-    The label of an address that is the first of its subnet is left: what else the node has there
-    and its routes depend on it.
-    """
+    """Where the VIP is instead of on its NIC, with its label and prefix; "" if all is right."""
+    # The first address of a subnet keeps its label: others there and routes depend on it.
     label = nic if ":" in nic or have("ip") else nic + ":ha"
     wrong = ["%(local)s/%(prefixlen)d on %(label)s" % dict(place, local=vip)
              for place in vip_places(vip) if place["dev"] != device_of(nic)
@@ -917,12 +912,13 @@ def vip_amiss(vip, nic, netmask):
     return ", ".join(wrong)
 
 
-def who_answers(address, nic, ping=True):
+def who_answers(address, nic, ping=True, off=()):
     """Who else uses the address: a hardware address, "a host that answers ping", "" for nobody.
 
-    One ARP duplicate probe of a second (RFC 5227, 2.1.1; arping(8) -D), a ping alongside. Silence
-    is what arping says, not its exit status: some versions exit 1 when nobody answers.
+    One ARP duplicate probe of a second (RFC 5227, 2.1.1; arping(8) -D), a ping alongside. The MAC
+    of a node that is off counts with a ping alone: switches answer for it (ARP suppression).
     """
+    # Silence is what arping says, not its exit status: some versions exit 1 when nobody answers.
     probe = ["arping", "-D", "-c", "2", "-w", "1", "-I", device_of(nic), address]
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         echo = pool.submit(ask, ["ping", "-n", "-c", "1", "-W", "1", address]) if ping else None
@@ -933,18 +929,21 @@ def who_answers(address, nic, ping=True):
         raise HAError("cannot probe for %s" % address, last_line(out, err),
                       "make `%s` work on this host" % " ".join(probe))
     others = [mac for mac in macs if mac not in hardware_addresses().values()]
-    if others:
+    answers = echo and echo.result()[0] == 0
+    if others and (answers or others[0] not in off):
         return others[0]
-    return "a host that answers ping" if echo and echo.result()[0] == 0 else ""
+    return "a host that answers ping" if answers else ""
+
+
+def macs_of_off(opts):
+    """The hardware addresses of the other nodes, if the administrator says that they are off."""
+    others = read_nodes(opts.path, but=physical_host_name()) if opts.peer_is_off else {}
+    return {mac for node in others.values() for mac in [node["mac"], *node.get("macs", [])]}
 
 
 def check_vip_is_free(opts, early=None):
-    """Refuse when another machine uses a VIP; all of them are asked for together.
-
-    early is a future of an earlier probe, as (when it began, its error): it will do if it found
-    nobody and began at most EARLY_PROBE seconds ago.
-    """
-    if early:
+    """Refuse when another machine uses a VIP; all of them are asked for together."""
+    if early:  # a future of (when a probe began, its error), that will do if it found nobody
         began, error = early.result()
         if not error and time.monotonic() - began <= EARLY_PROBE:
             return "used by nobody else"
@@ -953,8 +952,8 @@ def check_vip_is_free(opts, early=None):
         warn("{0} is not probed for: {1} is down; ip link set {1} up, or look at its link".format(
             one.vip, device_of(one.nic)))
     with concurrent.futures.ThreadPoolExecutor(len(probed)) as pool:
-        answers = {one.vip: pool.submit(who_answers, one.vip, one.nic, not vip_here(one.vip))
-                   for one in probed}
+        answers = {one.vip: pool.submit(who_answers, one.vip, one.nic, not vip_here(one.vip),
+                                        macs_of_off(opts)) for one in probed}
     for vip, answer in answers.items():
         if answer.result():
             refuse("the VIP %s is used by another machine" % vip, answer.result() + " answers",
@@ -963,10 +962,7 @@ def check_vip_is_free(opts, early=None):
 
 
 def add_vip(opts, as_found=False):
-    """The VIP is on its NIC, with its label and prefix, and the network knows.
-
-    One that is on its NIC may stay as it was found: an existing node serves during setup.
-    """
+    """The VIP is on its NIC, with its label and prefix (or as_found there); the network knows."""
     amiss, here = vip_amiss(opts.vip, opts.nic, opts.netmask), vip_here(opts.vip)
     if here and (not amiss or as_found and device_of(here) == device_of(opts.nic)):
         return "already on %s" % here
@@ -1057,8 +1053,7 @@ def routes_from(vip):
 PERSISTENT_PLACES = {
     "/etc/sysconfig/network-scripts/ifcfg-*": "delete the line, then: nmcli connection reload",
     "/etc/sysconfig/network/ifcfg-*": "delete the line, then: wicked ifreload all",
-    "/etc/NetworkManager/system-connections/*":
-        "delete that address, then: nmcli connection reload",
+    "/etc/NetworkManager/system-connections/*": "delete it there, then: nmcli connection reload",
     "/etc/netplan/*.yaml": "delete that address, then: netplan apply",
     "/etc/network/interfaces": "delete that line or address, the next boot leaves it out",
     "/etc/network/interfaces.d/*": "delete that line or address, the next boot leaves it out",
@@ -1160,11 +1155,9 @@ def names_of(name, domain):
 
 
 def entries_of_pair(text, hosts, domain):
-    """merge_hosts' wanted for these hosts, [(address, name)]: long, short and other long names.
-
-    The long names are those on the lines of any of these addresses, where an existing node's own
-    stand for the VIP, or of loopback. Without a known domain that of the first of them counts.
-    """
+    """merge_hosts' wanted for these hosts, [(address, name)]: long, short and other long names."""
+    # Those on the lines of any of these addresses (an existing node's own stand at the VIP) or of
+    # loopback. Without a known domain that of the first of them counts.
     places = [address for address, _ in hosts]
     found = [name for _, name in hosts] + [
         name for address, names in parse_hosts(text)
@@ -1178,11 +1171,8 @@ def entries_of_pair(text, hosts, domain):
 
 
 def write_hosts(opts, site):
-    """/etc/hosts gives the VIP and the physical address their names, long ones for the DNS.
-
-    Their domain is that of xCAT's site table; site is None where a dry run cannot ask for it.
-    """
-    if site is None:
+    """/etc/hosts gives the VIP and the physical address their names, long ones by site.domain."""
+    if site is None:  # a dry run that cannot ask for it
         announce("write", "/etc/hosts", "if site.domain is set and a long name is missing")
         pretend("may change", "/etc/hosts", True)
         return "depends on xCAT's tables"
@@ -1261,7 +1251,10 @@ def units_of(*asked):
     for block in out.split("\n\n"):
         shown = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         pretended = RUN.pretended.get(("state", shown.get("Id")))
-        if pretended or shown.get("LoadState", "not-found") not in ("not-found", "masked"):
+        loaded = shown.get("LoadState", "not-found")
+        if loaded == "masked" and os.path.exists("/usr/lib/systemd/system/" + shown["Id"]):
+            loaded = "by the administrator"  # Debian masks what was removed, too
+        if pretended or loaded not in ("not-found", "masked"):
             # A stop or restart that waits for other units: it is on its way down.
             if shown["ActiveState"] == "active" and shown.get("Job", "0") not in ("", "0"):
                 shown["ActiveState"] = "deactivating"
@@ -1479,14 +1472,19 @@ def share_state(share):
 def mounts():
     """(mount point, filesystem, [options]) of all mounts (proc(5))."""
     # Not psutil's: its list asks every filesystem a question, and one that hangs hangs it.
-    with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as stream:
-        return [(unescaped(point), fstype, options.split(","))
-                for _, point, fstype, options, *_ in map(str.split, stream)]
+    lines = lines_of(read_text("/proc/self/mounts"))
+    return [(unescaped(point), fstype, options.split(","))
+            for _, point, fstype, options, *_ in (line.split(" ") for line in lines)]
 
 
 def unescaped(text):
     """A path of /proc/self/mounts or the NFS server's, which write a blank as \\040."""
     return re.sub(r"\\(\d{3})", lambda code: chr(int(code.group(1), 8)), text)
+
+
+def is_mount_point(path):
+    """True if something is mounted there; unlike os.path.ismount it sees bind mounts, asks none."""
+    return path in [point for point, *_ in mounts()]
 
 
 def mount_of(path):
@@ -1629,8 +1627,9 @@ def write_node(opts, facts=None):
                 set_up=read_nodes(share).get(name, {}).get("set_up", now()))
     if opts.others:
         node["nics"] = {one.vip: one.nic for one in opts.others}
-        node["macs"] = sorted({hardware_addresses().get(device_of(one.nic), "")
-                               for one in opts.others})
+    devices = [device_of(one.nic) for one in opts.others]  # a bond may answer by any of its NICs
+    node["macs"] = sorted(mac for nic, mac in hardware_addresses().items() if nic in devices
+                          or os.path.exists("/sys/class/net/%s/device" % nic))
     text = json.dumps(node, indent=1, sort_keys=True) + "\n"
     path = state_file(share, "nodes", name + ".json")
     if read_text(path) == text:
@@ -1889,7 +1888,7 @@ WatchdogSec=%g
 Description=xcatha: this node's lease on {share}
 RequiresMountsFor={share}
 BindsTo={fence}
-After=network.target
+After=network.target {fence}
 StartLimitIntervalSec=0
 
 [Service]
@@ -1924,7 +1923,7 @@ def take_lease(share, opts, vips):
         if opts.peer_is_off:  # the lease of a node that is surely off is set aside
             before = read_lease(share)
             for name, node in read_nodes(share, but=physical_host_name()).items():
-                if who_answers(node["address"], opts.nic):
+                if who_answers(node["address"], opts.nic, True, macs_of_off(opts)):
                     refuse("--peer-is-off refused: %s is not off" % name,
                            "%s answers" % node["address"], "power it off first")
             if wait_until(lambda: read_lease(share) != before, silence_limit(share, before)):
@@ -2304,10 +2303,11 @@ def guarded_here():
 def notify_systemd(message, *descriptors):
     """Tell the service manager, if it listens, and hand it descriptors to keep (sd_notify(3))."""
     address = os.environ.get("NOTIFY_SOCKET", "").replace("@", "\0", 1)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
-        if address:
-            channel.connect(address)
-            send_message(channel, message, *descriptors)
+    # One that has crashed listens no more, one that hangs reads no more: the lease goes on.
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        channel.setblocking(message != "WATCHDOG=1")
+        channel.connect(address)
+        send_message(channel, message, *descriptors)
 
 
 def send_message(channel, message, *descriptors):
@@ -2420,12 +2420,12 @@ def unmount(path):
     withdraw_exports("")  # an exported filesystem is busy
     on_failure(export_directories)
     make_directory(kept)
-    if not os.path.ismount(kept) or not os.path.samefile(kept, path):
+    if not is_mount_point(kept) or not os.path.samefile(kept, path):
         on_failure(do, ["umount", kept])
         do(["mount", "--bind", path, kept])
-    on_failure(lambda: os.path.ismount(path) or do(["mount", "--bind", kept, path]))
+    on_failure(lambda: is_mount_point(path) or do(["mount", "--bind", kept, path]))
     _, out, err = do(["umount", path], may_fail=True)
-    expect(not os.path.ismount(path), "%s cannot be unmounted" % path, last_line(out, err),
+    expect(not is_mount_point(path), "%s cannot be unmounted" % path, last_line(out, err),
            "end what uses it (fuser -vm %s), then run the same command again" % path)
     warn("%s is unmounted; until the next boot its files are in %s, too" % (path, kept))
 
@@ -2436,7 +2436,7 @@ def expect_data(path):
     if path in ("/install", "/etc/xcat") and not link_target(path) and (
             not os.path.isdir(path) or set(os.listdir(path)) <= {"lost+found"}):
         refuse("%s is empty" % path, "xCAT is installed, so its data must be elsewhere",
-               "mount --bind %s %s" % (kept, path) if os.path.ismount(kept) else
+               "mount --bind %s %s" % (kept, path) if is_mount_point(kept) else
                "mount it or restore it: mount %s" % path)
 
 
@@ -2470,7 +2470,7 @@ def link_all(share, directories):
         target = share + path
         expect(os.path.isdir(target), "%s is missing on the share" % target,
                hint="restore it from a backup, or copy %s of a standby there" % path)
-        if os.path.ismount(path):
+        if is_mount_point(path):
             unmount(path)
         on_failure(unlink_directory, share, path)
         if exists(path):
@@ -2591,7 +2591,7 @@ def wrong_cfgloc():
     path = home + "/cfgloc"
     if {("switched", ""), ("own cfgloc", "")} & set(RUN.pretended):
         return "" if ("own cfgloc", "") in RUN.pretended else path
-    readable = home and not os.path.ismount(home) and os.access(through_links(path), os.R_OK)
+    readable = home and not is_mount_point(home) and os.access(through_links(path), os.R_OK)
     engine = engine_named_in(read_text(path)) if readable else ""
     return path if engine in set(pair_engines()) - {"sqlite"} else ""
 
@@ -2982,7 +2982,8 @@ def known_site(share):
 
 def site_attributes():
     """The site table's attributes that matter here, as {name: value}; unset ones are absent."""
-    names = "domain,master,nameservers,externaldns,externaldhcpservers,installdir,tftpdir"
+    names = ("domain,master,nameservers,externaldns,externaldhcpservers,installdir,tftpdir,"
+             "httpport")
     out = xcat(["lsdef", "-t", "site", "-o", "clustersite", "-i", names, "-c"])
     pairs = re.findall(r"^clustersite: (\w+)=(.*)", out, re.M)
     return {name: value for name, value in pairs if value}
@@ -3093,6 +3094,15 @@ def vip_of(network, opts):
     # A network on another NIC may have no route to it; an address of IPv6 it is not.
     device = device_of(network["mgtifname"].replace("!remote!", ""))
     return opts.vip if ":" not in network["net"] and device in ("", device_of(opts.nic)) else ""
+
+
+def vip_near(place, opts):
+    """The VIP in whose network an address lies; the pair's for any other, and for a name."""
+    with contextlib.suppress(ValueError):
+        for one in all_vips(opts):
+            if ipaddress.ip_address(place) in network_of(one.vip, one.netmask):
+                return one.vip
+    return opts.vip
 
 
 def places_of_nodes(opts, site):
@@ -3251,11 +3261,9 @@ def with_trusted(text, vip, hosts):
 
 
 def begin_makers(pool, kinds):
-    """{"DNS" or "DHCP": a future of its maker's error}; they run past xcatd (XCATBYPASS).
-
-    Only for what the pair served when it was last active: then xCAT's tables are fit for it, and
-    the key of OMAPI, which both makers would create, is there.
-    """
+    """{"DNS" or "DHCP": a future of its maker's error}; they run past xcatd (XCATBYPASS)."""
+    # Only for what the pair served when it was last active: then xCAT's tables are fit for it, and
+    # the key of OMAPI, which both makers would create, is there.
     made = {}
     on_failure(end_makers, made)
     for kind in filter(servers_of, kinds):
@@ -3272,10 +3280,8 @@ def end_makers(made):
 
 
 def start_optional(opts, site, fresh, stale=False, made=None):
-    """DNS, DHCP and console side by side; the titles of those that are not up.
-
-    made is begin_makers' futures; stale: hosts file or tables have changed since they began.
-    """
+    """DNS, DHCP and console side by side; the titles of those that are not up."""
+    # made is begin_makers' futures; stale: hosts file or tables have changed since they began.
     down, made = [], made or {}
     if site is None:  # a dry run that cannot ask xCAT's tables
         for kind, makers in (("DNS", ["makedns -n"]), ("DHCP", ["makedhcp -n", "makedhcp -a"]),
@@ -3393,7 +3399,7 @@ def exports_of(share):
 
 def check_host(opts):
     """This host has a NIC that is up, an address of its own, the tools and a share to write to."""
-    nics, usable = psutil.net_if_stats(), True
+    nics = psutil.net_if_stats()
     # A further network that is away does not keep a pair from failing over (check_vip_is_free).
     for one in all_vips(opts) if opts.command == "setup" else [opts]:
         device = device_of(one.nic)
@@ -3403,9 +3409,6 @@ def check_host(opts):
         elif not nics[device].isup and not vip_here(one.vip):
             yield ("the NIC %s is down" % device, "its link or its setting is down",
                    "bring it up: ip link set %s up" % device)
-        else:
-            continue
-        usable = False
     packages = {"systemctl": "systemd", "ping": "iputils-ping", "arping": "iputils-arping",
                 "hostname": "hostname", "rsync": "rsync", "runuser": "util-linux"}
     missing = [name for name in packages if not have(name)]
@@ -3435,7 +3438,7 @@ def check_host(opts):
         if not re.match(r"^[A-Za-z0-9]*$", os.environ.get(name, "")):
             yield ("%s is not alphanumeric" % name, "xCAT's tools accept letters and digits only",
                    "choose another password")
-    if usable:
+    if device_of(opts.nic) in nics:
         physical_address(opts)  # refuses where there is none
 
 
@@ -3480,8 +3483,8 @@ def check_pair(opts):
         if elsewhere and who_answers(node["address"], opts.nic):
             yield ("another machine has this node's name, %s" % name,
                    "%s, which the share records of it, answers" % node["address"],
-                   "give each node a name of its own in /etc/hostname; if that one is no member, "
-                   "move away " + state_file(opts.path, "nodes", name + ".json"))
+                   "give each its own in /etc/hostname; if that one is no member, move away " +
+                   state_file(opts.path, "nodes", name + ".json"))
     bound = exists(guard_file("xcatd.service"))  # is_member would take a foreign link for the share
     if bound and not record and not share_has_data(opts.path):
         yield ("%s holds nothing of this node's pair" % opts.path, "this node is a member of one",
@@ -3550,6 +3553,9 @@ def check_storage(opts):
                "mount options of %s" % mount, "write `hard` instead in /etc/fstab, then: "
                "umount {0}; mount {0}".format(mount))
     above = itertools.accumulate(["/"] + share.split("/")[1:], os.path.join)
+    if opts.dbtype == "mysql" and any(lies_in(share, top) for top in ("/home", "/root")):
+        yield ("%s is hidden from the database server" % share, "its unit has ProtectHome= "
+               "(systemd.exec(5))", "mount the share elsewhere")
     closed = [path for path in above if not os.stat(path).st_mode & stat.S_IXOTH]
     if closed:
         yield ("only root may enter %s" % closed[0], "its mode is %o" % stat.S_IMODE(
@@ -3579,8 +3585,7 @@ def check_software(opts):
     pgdg = [path for place in ("/usr/lib", "/lib", "/etc")
             for path in glob.glob(place + "/systemd/system/postgresql-[0-9]*.service")]
     if opts.dbtype == "postgresql" and pgdg:
-        yield ("PGDG's PostgreSQL is installed", pgdg[0] + " works in /var/lib/pgsql/VERSION/data, "
-               "where neither xCAT's pgsqlsetup nor xcatha looks",
+        yield ("PGDG's PostgreSQL is installed", pgdg[0] + " works where xCAT's tools do not look",
                "move its databases to the distribution's postgresql.service and remove PGDG's "
                "packages, or use -t mysql or -t sqlite")
     clusters = debian_clusters() if opts.dbtype == "postgresql" else {}
@@ -3611,8 +3616,7 @@ def check_software(opts):
     elif missing and is_debian() and "DISTRIB_CODENAME=" not in read_text("/etc/lsb-release"):
         yield ("go-xcat cannot tell the release of this distribution",
                "/etc/lsb-release has no line DISTRIB_CODENAME=...",
-               "add it, naming the release as the repository of --xcat-core does, or install xCAT "
-               "by hand; then run this again")
+               "add it, with --xcat-core's name of the release, or install xCAT, then run this")
 
     # The engine that xCAT uses is on this node, or can be switched.
     engine = current_engine()
@@ -3631,8 +3635,7 @@ def check_software(opts):
             "/usr/lib/postgresql/9.1/bin/initdb"):
         yield ("xCAT's pgsqlsetup cannot work on this distribution",
                "it looks for PostgreSQL 9.1 in /usr/lib/postgresql/9.1/bin",
-               "switch xCAT to PostgreSQL by hand first (a Pg: line in /etc/xcat/cfgloc), or use "
-               "-t mysql or -t sqlite")
+               "switch by hand (a Pg: line in /etc/xcat/cfgloc), or use -t mysql or -t sqlite")
 
 
 def check_alike(opts, mine=None):
@@ -3644,8 +3647,8 @@ def check_alike(opts, mine=None):
             if mine[fact] and node.get(fact) and mine[fact] != node[fact]:
                 yield ("%s differs from %s" % (fact, name),
                        "%s here, %s there" % (mine[fact], node[fact]),
-                       "make them alike; if {0} is so by now, run xcatha.py {1} on {0} first, "
-                       "which records it; if {0} is gone for good, move away {2}".format(
+                       "make them alike; if {0} is so by now, run xcatha.py {1} there first, to "
+                       "record it; if it is gone for good, move away {2}".format(
                            name, command, state_file(opts.path, "nodes", name + ".json")))
 
 
@@ -3655,8 +3658,7 @@ def check_data(opts):
     if (record and record["state"] in UNFINISHED and record["host"] != physical_host_name()
             and not opts.peer_is_off):
         yield ("setup on %s is not finished" % record["host"], "recorded on the share",
-               "run setup there again; if it is dead, power it off, then run this line with "
-               "--peer-is-off")
+               "run setup there again; if it is dead, power it off, then add --peer-is-off here")
     if share_has_data(opts.path):
         return
 
@@ -3684,12 +3686,17 @@ def check_data(opts):
             yield ("%s is in the way" % (opts.path + path), "the share holds no complete set",
                    "move it away")
         nested = [point for point, *_ in mounts() if point.startswith(path + "/")]
+        if mount_of(path)[1] == "btrfs":  # rsync stays out of subvolumes, which no table lists
+            devices = {place: os.lstat(place).st_dev for place, *_ in os.walk(path)}
+            nested += [place for place in devices if devices[place] != devices[path]]
         if nested:
-            yield "filesystems are mounted below %s" % path, ", ".join(nested), "unmount them"
+            yield ("filesystems are mounted below %s" % path, ", ".join(nested),
+                   "unmount them; make plain directories of subvolumes")
     reused = [opts.path + path + PARTIAL for path in wanted if path in COPIED_WHILE_RUNNING]
     for path in wanted + reused:
         if not link_target(path) and os.path.isdir(path):
-            out = output_of(["du", "-s", "-x", "--block-size=1", path], INSTALL_LIMIT)
+            # What vanishes meanwhile makes it exit 1, with a total all the same.
+            out = ask(["du", "-s", "-x", "--block-size=1", path], INSTALL_LIMIT)[1]
             size = int((out.split() or ["0"])[0])
             needed += -size if path in reused else size
     free = psutil.disk_usage(opts.path).free
@@ -3882,8 +3889,7 @@ def problems(view):
             elif known:
                 yield "%s differs: %s here, %s" % (fact, value, ", ".join(
                     "%s on %s" % (there, name) for name, there in known.items())), (
-                        "upgrade the older node; where that was done already, run there what its "
-                        "own --status says")
+                        "upgrade the older node; where that was done, run what its --status says")
 
         if finished and wrong_cfgloc():
             yield "%s of this node's own leads to the pair's database" % wrong_cfgloc(), (
@@ -3958,7 +3964,7 @@ def xcat_problems(view):
             ("network", row["netname"], row) for row in networks] + [
                 ("node", row["node"], row) for row in table("noderes") + table("nodehm")]
         wrong = {(kind, name, attribute): ("%s, " % value, with_vip(
-            value, places, kind == "network" and vip_of(row, opts) or opts.vip))
+            value, places, kind == "network" and vip_of(row, opts) or vip_near(value, opts)))
                  for kind, name, row in rows for attribute, value in row.items()
                  if value and attribute not in NEVER_SERVERS}
         wrong.update(((kind, name, attribute), ("", value))
@@ -3978,10 +3984,10 @@ def xcat_problems(view):
                     anew if kind == "network" else "")
 
         nics = site.get("dhcpinterfaces", "")
-        if without_aliases(nics) != nics:
+        devices = without_aliases(nics)
+        if devices != nics:
             yield "dhcpinterfaces of clustersite has an alias: %s" % nics, (
-                "chdef -t site -o clustersite dhcpinterfaces=" +
-                shlex.quote(without_aliases(nics)))
+                "chdef -t site -o clustersite dhcpinterfaces=" + shlex.quote(devices))
         for row in networks:
             if ":" in row["mgtifname"].replace("!remote!", ""):
                 yield "mgtifname of %s is the alias %s" % (row["netname"], row["mgtifname"]), (
@@ -3996,8 +4002,8 @@ def xcat_problems(view):
 def opts_of(view):
     """The active node's options, as far as the look at it shows them ("-" is no NIC)."""
     first, *others = [argparse.Namespace(
-        vip=one["vip"], host_name=one["host_name"], nic=vip_here(one["vip"]) or "-")
-        for one in recorded_vips(view["record"])]
+        vip=one["vip"], netmask=one["netmask"], host_name=one["host_name"],
+        nic=vip_here(one["vip"]) or "-") for one in recorded_vips(view["record"])]
     vars(first).update(others=others, path=view["share"]["path"])
     return first
 
@@ -4020,7 +4026,7 @@ def boot_file_problems(opts, places):
             state = (re.findall(r"^#(\w\S*)", text, re.M) + ["osimage"])[0]
             state = re.sub("install|netboot|statelite", "osimage", state)
             fixes.setdefault("chdef -t node -o {0} xcatmaster=%s && nodeset {0} %s" % (
-                opts.vip, state), {})[node] = path
+                vip_near(known.search(text).group(), opts), state), {})[node] = path
         elif os.path.exists(path) and os.stat(path).st_nlink == 1:  # else it is a node's, too
             arch = (re.findall(r"genesis\.\w+\.(\w+)", text) + ["x86_64"])[0]
             fixes["mknb " + arch] = {name: path}
@@ -4108,29 +4114,30 @@ def notes(view):
                 holder, line_to_paste(view, "-s")))
     vip, nic = view["vip"]["address"], view["vip"]["nic"]
     if active == view["host"] and nic:
-        yield from delivery_notes(vip)
-        if os.geteuid() != 0 or not view["services"].get("xcatd.service", {}).get("running"):
-            return
-        with contextlib.suppress(HAError):  # the problems tell what xCAT has against it
-            site = {row["key"]: row["value"] for row in table("site")}
-            for row in table("networks") if not skip_reason("DHCP", site) else []:
-                vip = vip_of(row, opts_of(view))
-                unset = [name for name in ("logservers", "ntpservers") if vip
-                         and row.get(name) in UNSET and site.get(name, "") in UNSET]
-                if unset:
-                    yield "DHCP names this node's own address as %s of %s" % (
-                        " and ".join(unset), row["netname"]), (
-                            "chdef -t network -o %s %s && makedhcp -n && makedhcp -a" % (
-                                row["netname"], " ".join("%s=%s" % (name, vip) for name in unset)))
+        # The problems tell what xCAT or systemd has against it.
+        running = os.geteuid() == 0 and view["services"].get("xcatd.service", {}).get("running")
+        rows = attempt(table, "site")[0] if running else None
+        site = {row["key"]: row["value"] for row in rows or ()}
+        yield from delivery_notes(vip, site)
+        serves = site and attempt(skip_reason, "DHCP", site)[0] == ""
+        for row in serves and attempt(table, "networks")[0] or ():
+            vip = vip_of(row, opts_of(view))
+            unset = [name for name in ("logservers", "ntpservers") if vip
+                     and row.get(name) in UNSET and site.get(name, "") in UNSET]
+            if unset:
+                yield "DHCP names this node's own address as %s of %s" % (
+                    " and ".join(unset), row["netname"]), (
+                        "chdef -t network -o %s %s && makedhcp -n && makedhcp -a" % (
+                            row["netname"], " ".join("%s=%s" % (name, vip) for name in unset)))
 
 
-def delivery_notes(vip):
+def delivery_notes(vip, site):
     """What the web or the TFTP server, if one runs, refuses of the linked directories."""
     readable = [first_public_file(directory) for directory in ("/install", "/tftpboot")]
     refused, error = [], ""
     for path in filter(None, readable):
         with contextlib.suppress(OSError, ValueError, IndexError), socket.create_connection(
-                (vip, 80), ANSWER_LIMIT) as web:
+                (vip, int(site.get("httpport") or 80)), ANSWER_LIMIT) as web:
             web.sendall(("HEAD %s HTTP/1.0\r\nHost: %s\r\n\r\n" % (path, vip)).encode())
             if int(web.recv(64).split()[1]) in (401, 403, 404):
                 refused.append(path)
@@ -4250,7 +4257,7 @@ def guide(opts):
                       USAGE)
     if not opts.path:
         command = by_hand
-        shared = [path for path in XCAT_DIRECTORIES if os.path.ismount(path) or link_target(path)]
+        shared = [path for path in XCAT_DIRECTORIES if is_mount_point(path) or link_target(path)]
         say("This node has no record of a pair: VIP and mounts are yours to move.")
         say("  addresses here: " + ", ".join(address for _, address, _ in addresses()))
         say("  mounted or linked: " + (" ".join(shared) or "none"))
@@ -4601,11 +4608,9 @@ def release_record(share, started):
     return "released"
 
 
-def finish(opts, failed, not_done=()):
-    """The closing lines of a command, what matters most at the end; exit code.
-
-    What failed keeps a node from being a standby, what was not_done does not.
-    """
+def finish(opts, failed, not_done=(), site=None):
+    """The closing lines of a command, what matters most at the end; exit code."""
+    # What failed keeps a node from being a standby, what was not_done does not.
     code, active, lacking = DONE, opts.command == "activate", [*failed, *not_done]
     if RUN.dryrun:
         say("Dry run: nothing was changed.")
@@ -4613,8 +4618,8 @@ def finish(opts, failed, not_done=()):
         raise HAError("this node is not a clean standby yet: %s" % ", ".join(failed),
                       "see the errors above", "fix them, then run: xcatha.py -d", INCOMPLETE)
     else:
-        found = attempt(list, delivery_notes(opts.vip))[0] if active and opts.path else None
-        for note, fix in found or ():
+        site = site or active and opts.path and not failed and attempt(site_attributes)[0]
+        for note, fix in site and attempt(list, delivery_notes(opts.vip, site))[0] or ():
             say("note: %s\n  fix: %s" % (note, fix))
         if lacking:
             code = DEGRADED
@@ -4833,7 +4838,7 @@ def activate(opts):
              "active (planned, " if planned else "active (unplanned, ") + "%.0f s)%s" % (
                  time.monotonic() - started, ", not up: " + ", ".join(down) if down else "")
     step("History", add_history, share, event, failed=down, books=True)
-    return finish(opts, down)
+    return finish(opts, down, site=site)
 
 
 def deactivate(opts):
@@ -5007,10 +5012,8 @@ def build_parser():
 
 
 def parse(argv):
-    """The options of a command line; -d takes any -i, because it finds the VIP where it is.
-
-    The next VIP begins where one of its options comes that the VIP before it has already.
-    """
+    """The options of a command line; -d takes any -i, because it finds the VIP where it is."""
+    # The next VIP begins where one of its options comes that the VIP before it has already.
     parser = build_parser()
     opts = parser.parse_args(argv)
     found = [{}]

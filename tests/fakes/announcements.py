@@ -20,8 +20,8 @@ LOOKS = [line.split() for line in """
     systemctl show
 """.strip().splitlines()]
 LOOKING_TOOLS = """
-    crm_mon dpkg-query du find getent journalctl lsdef lsxcatd openssl perl pg_lsclusters ping psql
-    rpm ssh-keygen stat tabdump tune2fs
+    crm_mon dpkg-query du find getent journalctl lsdef lsxcatd openssl perl pg_isready pg_lsclusters
+    ping psql rpm ssh-keygen stat tabdump tune2fs
 """.split()
 
 VERBS = "write|make|rename|link|remove|download"

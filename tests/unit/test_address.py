@@ -1,5 +1,6 @@
 """Addresses: what is the node's own, what the VIP's network is."""
 
+import argparse
 import concurrent.futures
 import time
 
@@ -121,6 +122,48 @@ def test_silence_is_free_whatever_arping_exits_with(arping, status):
 @pytest.mark.parametrize("mac", ["52:54:00:00:00:05", INFINIBAND[:-1] + "2"])
 def test_other_hardware_address_of_any_length_is_found(arping, status, mac):
     assert arping(status, REPLY.format(mac.upper()), "") == mac
+
+
+@pytest.mark.parametrize("status, found", [(0, "52:54:00:00:00:05"), (1, "")])
+def test_switch_that_answers_for_a_node_that_is_off_is_told_from_the_node(
+        monkeypatch, status, found):
+    """ARP suppression: the MAC of the dead node is in the switch's cache; a ping is not."""
+    mac = "52:54:00:00:00:05"
+    monkeypatch.setattr(xcatha, "hardware_addresses", dict)
+    monkeypatch.setattr(xcatha, "ask", lambda argv, *_: (
+        (0, REPLY.format(mac), "") if argv[0] == "arping" else (status, "", "")))
+    assert xcatha.who_answers("10.5.106.50", "eth0:0", off={mac}) == found
+    assert xcatha.who_answers("10.5.106.50", "eth0:0") == mac
+
+
+def test_macs_of_a_node_that_is_off_are_those_that_it_recorded(monkeypatch, opts):
+    nodes = {"host2": {"mac": "02::1", "macs": ["02::2"]}, "host3": {"mac": "02::3"}}
+    monkeypatch.setattr(xcatha, "read_nodes", lambda share, but: nodes)
+    assert xcatha.macs_of_off(opts) == set()
+    opts.peer_is_off = True
+    assert xcatha.macs_of_off(opts) == {"02::1", "02::2", "02::3"}
+
+
+def test_nic_that_is_gone_in_between_has_no_hardware_address(monkeypatch):
+    """As those of containers, which come and go."""
+    def addresses(nic):
+        if nic == "veth1":
+            raise ValueError("You must specify a valid interface name.")
+        return {17: [{"addr": "02:00:00:00:00:0A"}]}
+
+    monkeypatch.setattr(xcatha, "netifaces", argparse.Namespace(
+        AF_LINK=17, interfaces=lambda: ["veth1", "eth9"], ifaddresses=addresses))
+    found = xcatha.hardware_addresses()
+    assert found["eth9"] == "02:00:00:00:00:0a" and "veth1" not in found
+
+
+@pytest.mark.parametrize("place, vip", [
+    ("10.5.106.4", "10.5.106.50"), ("192.168.7.4", "192.168.7.50"), ("host1", "10.5.106.50"),
+    ("172.16.0.1", "10.5.106.50"),
+])
+def test_nodes_of_a_further_network_are_told_of_its_own_vip(opts, place, vip):
+    opts.others = [argparse.Namespace(vip="192.168.7.50", netmask="255.255.255.0")]
+    assert xcatha.vip_near(place, opts) == vip
 
 
 def test_own_hardware_address_is_no_other(arping):

@@ -1,7 +1,9 @@
 """Files: replaced in one instant, moved aside and never deleted, put back after a failure."""
 
+import http.server
 import os
 import stat
+import threading
 
 import pytest
 
@@ -232,7 +234,27 @@ def test_missing_directory_has_no_public_file(tmp_path):
 def test_server_that_is_down_refuses_nothing(monkeypatch, tmp_path):
     monkeypatch.setattr(xcatha, "first_public_file", lambda directory: directory + "/file")
     monkeypatch.setattr(xcatha, "WEB_CONFIGURATION", ((str(tmp_path), "httpd"),))
-    assert list(xcatha.delivery_notes("127.254.254.254")) == []
+    assert list(xcatha.delivery_notes("127.254.254.254", {})) == []
+
+
+def test_web_server_is_asked_at_the_port_that_xcat_has(monkeypatch, tmp_path):
+    monkeypatch.setattr(xcatha, "first_public_file", lambda directory: directory + "/file")
+    monkeypatch.setattr(xcatha, "WEB_CONFIGURATION", ((str(tmp_path), "httpd"),))
+    monkeypatch.setattr(xcatha, "units_of", lambda *_: {"httpd.service": {}})
+
+    class Refuses(http.server.BaseHTTPRequestHandler):
+        def do_HEAD(self):
+            self.send_error(403)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Refuses) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        site = {"httpport": str(server.server_port)}
+        found = [note for note, _ in xcatha.delivery_notes("127.0.0.1", site)]
+        server.shutdown()
+    assert found == ["the web server does not deliver /install/file /tftpboot/file"]
 
 
 # ---- What xCAT's makers rewrite ----------------------------------------------------------------

@@ -258,8 +258,10 @@ def test_physical_host_name_is_the_first_line_of_etc_hostname(monkeypatch):
     assert xcatha.physical_host_name() == "host1"
 
 
-def test_host_without_a_name_is_refused(monkeypatch):
-    monkeypatch.setitem(xcatha.RUN.pretended, ("text", "/etc/hostname"), "\n")
+@pytest.mark.parametrize("text", ["\n", "localhost\n", "localhost.localdomain\n"])
+def test_host_without_a_name_is_refused(monkeypatch, text):
+    monkeypatch.setitem(xcatha.RUN.pretended, ("text", "/etc/hostname"), text)
     with pytest.raises(xcatha.HAError) as refusal:
         xcatha.physical_host_name()
+    assert refusal.value.what == "/etc/hostname does not name this host"
     assert refusal.value.code == xcatha.REFUSED and refusal.value.hint

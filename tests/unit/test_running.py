@@ -58,6 +58,16 @@ def test_environment_is_c_locale_and_has_no_passwords(monkeypatch):
     assert "LC_ALL=C" in out and not any("secret" in line for line in out)
 
 
+def test_environment_leads_no_command_to_another_server(monkeypatch):
+    """A profile may name the xcatd or the database of somewhere else."""
+    for name in ("PGHOST", "PGPORT", "MYSQL_HOST"):
+        monkeypatch.setenv(name, "elsewhere")
+    monkeypatch.setenv("XCATHOST", "elsewhere:3005")
+    found = xcatha.command_environment({"MYSQL_PWD": "given"})
+    assert "elsewhere" not in "".join(found.values())
+    assert (found["XCATHOST"], found["MYSQL_PWD"]) == ("localhost:3005", "given")
+
+
 def test_environment_has_the_directories_of_xcat_and_the_system(monkeypatch):
     monkeypatch.setenv("PATH", "/bin")
     path = xcatha.command_environment({})["PATH"].split(":")

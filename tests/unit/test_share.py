@@ -1,7 +1,9 @@
 """The share: where it is mounted, whose word counts there, and what its records say."""
 
+import argparse
 import json
 import os
+import socket
 
 import pytest
 
@@ -203,17 +205,15 @@ def test_link_to_elsewhere_is_no_share(run_state):
     [("nfs4", False), ("nfs", False), ("ceph", False), ("lustre", False), ("ext4", True)],
 )
 def test_directory_on_a_mount_of_its_own_is_linked_unless_both_nodes_see_it(
-    mounts, monkeypatch, opts, fstype, linked
+    mounts, opts, fstype, linked
 ):
     mounts(("/install", fstype, "rw"))
-    monkeypatch.setattr(os.path, "ismount", lambda path: path == "/install")
     found = xcatha.directories_to_link(opts, {})
     assert ("/install" in found) is linked and "/tftpboot" in found
 
 
-def test_directory_below_a_shared_mount_is_linked(mounts, monkeypatch, opts):
+def test_directory_below_a_shared_mount_is_linked(mounts, opts):
     mounts(("/etc", "nfs4", "rw"))
-    monkeypatch.setattr(os.path, "ismount", lambda path: path == "/etc")
     assert "/etc/xcat" in xcatha.directories_to_link(opts, {})
 
 
@@ -296,6 +296,82 @@ def test_export_is_withdrawn_by_the_name_that_the_server_knows(monkeypatch):
     monkeypatch.setattr(xcatha, "do", withdraw)
     assert xcatha.withdraw_exports("/HA") == "withdrawn: /install /HA/b"
     assert asked == ["*:/HA/install", "*:/install", "[2001:db8::]/64:/HA/b"]
+
+
+def test_mount_point_is_what_the_table_of_mounts_says(mounts):
+    """os.path.ismount takes a subvolume for one, and a bind mount of a neighbour for none."""
+    mounts(("/tftpboot", "ext4", "rw"))
+    assert [xcatha.is_mount_point(path) for path in ("/tftpboot", "/proc")] == [True, False]
+
+
+def test_table_of_mounts_may_have_odd_names(monkeypatch):
+    text = "none /a\\040b\rc tmpfs rw 0 0\n /empty\u00a0source nfs4 rw,hard 0 0\n"
+    monkeypatch.setitem(xcatha.RUN.pretended, ("text", "/proc/self/mounts"), text)
+    assert xcatha.mounts() == [("/a b\rc", "tmpfs", ["rw"]),
+                               ("/empty\u00a0source", "nfs4", ["rw", "hard"])]
+
+
+@pytest.fixture
+def first_copy(monkeypatch, opts):
+    """The checks of the first copy, of one directory; du's answer can be given."""
+    def check(path, du):
+        nothing = "read_record share_has_data is_running works_on database_unit exists".split()
+        for name in [*nothing, "xcat_installed", "database_directories"]:
+            monkeypatch.setattr(xcatha, name, lambda *_: {})
+        monkeypatch.setattr(xcatha, "ask", lambda argv, limit: du)
+        monkeypatch.setattr(xcatha, "directories_to_link", lambda opts, record: [path])
+        monkeypatch.setattr(xcatha.psutil, "disk_usage", lambda share: argparse.Namespace(free=1))
+        return list(xcatha.check_data(opts))
+    return check
+
+
+def test_subvolume_that_rsync_would_leave_out_is_refused(first_copy, mounts):
+    """No table of mounts lists it; here /dev/pts stands for one."""
+    mounts(("/dev", "btrfs", "rw"))
+    [(what, evidence, hint)] = first_copy("/dev", (0, "1\t/dev\n", ""))
+    assert what == "filesystems are mounted below /dev" and "/dev/pts" in evidence.split(", ")
+    assert "make plain directories of subvolumes" in hint
+
+
+def test_size_counts_where_a_file_vanished_meanwhile(first_copy):
+    [(what, evidence, _)] = first_copy("/usr", (1, "4194304\t/usr\n", "du: cannot access x"))
+    assert (what, evidence) == ("the share is too small", "4 MB to copy, 0 MB free")
+
+
+def test_share_that_mariadb_may_not_see_is_refused(opts, mounts):
+    mounts(("/home", "nfs4", "rw"))
+    opts.dbtype, opts.path = "mysql", "/home/HA"
+    what, evidence, _ = next(xcatha.check_storage(opts))
+    assert what == "/home/HA is hidden from the database server" and "ProtectHome=" in evidence
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_masked_server_is_not_taken_for_one_that_is_not_installed(monkeypatch, installed):
+    """But Debian masks the unit of a package that was removed, too."""
+    shown = "Id=named.service\nLoadState=masked\nActiveState=inactive\nUnitFileState=masked\n"
+    monkeypatch.setattr(xcatha, "ask", lambda argv: (0, shown, ""))
+    monkeypatch.setattr(xcatha.os.path, "exists", lambda path: (
+        installed and path == "/usr/lib/systemd/system/named.service"))
+    assert list(xcatha.units_of("DNS")) == ["named.service"] * installed
+
+
+@pytest.mark.parametrize("queue", ["closed", "full"])
+def test_service_manager_that_has_crashed_or_hangs_holds_up_no_heartbeat(
+        monkeypatch, tmp_path, queue):
+    address = str(tmp_path / "notify")
+    monkeypatch.setenv("NOTIFY_SOCKET", address)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(address)
+        if queue == "closed":
+            manager.close()
+        for _ in range(2000):  # more than the kernel queues
+            xcatha.notify_systemd("WATCHDOG=1")
+
+
+def test_fence_ends_after_the_lease_that_it_guards():
+    """systemd stops in the opposite order; a database that takes its time would lose the fence."""
+    lease = xcatha.lease_units("/", [])[xcatha.LEASE_UNIT_FILE]
+    assert f"\nAfter=network.target {xcatha.FENCE_UNIT}\n" in lease
 
 
 @pytest.mark.parametrize("fstype, told", [("ext4", "/HA\n"), ("nfs4", "")])

@@ -3647,8 +3647,8 @@ def check_alike(opts, mine=None):
             if mine[fact] and node.get(fact) and mine[fact] != node[fact]:
                 yield ("%s differs from %s" % (fact, name),
                        "%s here, %s there" % (mine[fact], node[fact]),
-                       "make them alike; if {0} is so by now, run xcatha.py {1} there first, to "
-                       "record it; if it is gone for good, move away {2}".format(
+                       "make them alike; if {0} is so by now, run xcatha.py {1} on {0} first; "
+                       "if it is gone for good, move away {2}".format(
                            name, command, state_file(opts.path, "nodes", name + ".json")))
 
 

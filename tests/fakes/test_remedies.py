@@ -53,7 +53,7 @@ class Case:
 FRESH = {
     "a host without a name": Case(
         "echo '# none' >/etc/hostname", SETUP,
-        "/etc/hostname names no host\n.*next: write this host's own name into it",
+        "/etc/hostname does not name this host\n.*it is empty\n.*next: write this host's own name",
         "echo host1 >/etc/hostname"),
     "a NIC that is not there": Case(
         "", changed(SETUP, "-i", "eth9:0"),
@@ -168,7 +168,7 @@ MEMBER = {
     "a name that another machine has, too": Case(
         "sed -i s/10.5.106.4/10.5.106.5/ /HA/.xcatha/nodes/host1.json", ACTIVATE,
         "another machine has this node's name, host1\n.*10.5.106.5, .* answers\n.*next: give each "
-        "node a name of its own in /etc/hostname",
+        "its own in /etc/hostname",
         "sed -i s/10.5.106.5/10.5.106.4/ /HA/.xcatha/nodes/host1.json"),
     "a share that is not the pair's": Case(
         "mount -t tmpfs none /HA", ACTIVATE,

@@ -1316,8 +1316,8 @@ def start_unit(unit):
         do(["systemctl", "reset-failed", unit], may_fail=True)
     do(["systemctl", "start", unit], SERVICE_LIMIT, may_fail=True)
     pretend("state", unit, "active")
-    # Its job, with systemd's own limit, goes on when ours is over.
-    wait_for_recovery(unit, lambda: any(
+    # A database's start, with systemd's own limit, goes on when ours is over.
+    wait_for_recovery(unit, lambda: kind_of(unit) == "database" and any(
         shown["ActiveState"] == "activating" and shown.get("Job", "0") not in ("", "0")
         for shown in units_of(unit).values()))
     # What is bound to the lease cannot start without it, whose journal then tells the reason.

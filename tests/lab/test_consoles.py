@@ -91,6 +91,14 @@ def test_goconserver_in_place_of_conserver_serves_the_consoles(lab):
     assert lab.client.succeed("timeout", "5", "bash", "-c", ASK) == "cn1: hello\n"
 
 
+def test_console_of_a_node_that_was_removed_meanwhile_goes(lab):
+    """goconserver's list is each host's own, and makegocons alone adds to it."""
+    nodes = "/var/lib/goconserver/nodes"
+    lab.host2.succeed("sh", "-c", f"echo removed >>{nodes}")
+    lab.host2.succeed(*ACTIVATE_LINE)
+    assert lab.host2.succeed("cat", nodes).split() == ["cn1"]
+
+
 def test_without_a_console_server_activate_says_so_and_succeeds(lab):
     for host in lab.hosts:
         host.succeed("sh", "-c", "systemctl stop goconserver; rm /lib/systemd/system/goconserver*;"

@@ -175,6 +175,15 @@ def test_xcatd_blocks_because_its_database_is_gone(host1):
     serve_and_stand_by(host1)
 
 
+def test_database_that_starts_for_longer_than_any_limit_of_the_script_is_waited_for(host1):
+    """After a crash it replays its log; whoever stops that has it begin all over again."""
+    drop_in(host1, "postgresql", f"ExecStartPre=/bin/sleep {2 * LIMITS['SERVICE_LIMIT']}")
+    assert "postgresql is still starting" in run(host1, ACTIVATE, DONE)
+    drop_in(host1, "postgresql", "")
+    run(host1, DEACTIVATE, DONE)
+    assert is_standby(host1)
+
+
 def test_unit_that_never_stops_keeps_the_lease_and_nothing_else(host1):
     run(host1, ACTIVATE, DONE)
     drop_in(host1, "xcatd", NEVER_STOPS)

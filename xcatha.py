@@ -93,13 +93,12 @@ KEPT_OPTIONS = ("vip", "nic", "netmask", "host_name")
 RB_AUTOBOOT = 0x01234567  # reboot(2)
 # After an update of libraries, needrestart(1) restarts what uses them; the lease would be lost.
 NEEDRESTART = "/etc/needrestart/conf.d"
-NFSD_UNLOCK = "/proc/fs/nfsd/unlock_filesystem"
 GO_XCAT = ("https://raw.githubusercontent.com/xcat2/xcat-core/master/"
            "xCAT-server/share/xcat/tools/go-xcat")
 GO_XCAT_KNOWS = "almalinux centos debian fedora ol rhel rocky sles ubuntu".split()
 XCAT_PATH = "/opt/xcat/bin:/opt/xcat/sbin:/opt/xcat/share/xcat/tools"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# The beginnings of lines that a terminal shows in red, yellow or green (ECMA-48).
+# The beginnings of lines that a terminal shows in red, yellow or green (ECMA-48, no-color.org).
 COLOURS = {"PROBLEM": 31, "ERROR": 31, "WARNING": 33, "This machine is set": 32}
 # What other parts rely on in the share's files; a file that lacks any of it is not believed.
 RECORD_KEYS = ("vip", "netmask", "host_name", "dbtype", "state", "host", "since", "lease")
@@ -156,7 +155,7 @@ ENGINES = {
                "units": [], "client": None, "perl": None},
 }
 
-# With xCAT's makers, which a run that was killed may have left behind: they start their servers.
+# {kind: a pattern of its processes' names}; a maker left by a killed run would start its server.
 PROCESSES = {"console": "goconserver|conserver", "DHCP": "dhcpd|kea-dhcp[46]|makedhcp",
              "DNS": "named|makedns", "xcatd": "xcatd",
              "database": "postgres|postmaster|mysqld|mariadbd"}
@@ -186,8 +185,9 @@ DHCP_COMPANIONS = ["dhcpd6", "isc-dhcp-server6"] + [
     prefix + "kea-" + name for prefix in ("", "isc-") for name in (
         "dhcp6", "dhcp6-server", "dhcp-ddns", "dhcp-ddns-server", "ctrl-agent")]
 # In the order in which deactivate stops them. A new service of the pair is added here and in
-# PROCESSES, which is all that stopping needs; in GUARDED, if it must not run without the lease; and
-# in start_optional, with a function of its own that starts it, also among what a dry run announces.
+# PROCESSES, which stops it and keeps it disabled at boot; in GUARDED, if it must not run without
+# the lease; in start_optional, for the dry run as well; in optional_down, to be watched. What a
+# site alone wants needs no change of this file: see run_own_steps.
 SERVICES = {
     "console": ["goconserver", "conserver", "conserver-server"],
     "DHCP": ["dhcpd", "isc-dhcp-server", "kea-dhcp4", "kea-dhcp4-server",
@@ -243,7 +243,7 @@ def refuse(what, evidence, hint):
 # What this run is doing; the options of the command line travel separately, as `opts`.
 RUN = argparse.Namespace(
     dryrun=False, verbose=False, by_pacemaker=False, signal=None,  # SIGINT, SIGTERM: once it came
-    children=[], announcements=[], secrets=[],  # commands at work; arping's futures; never printed
+    children=[], arpings=[], secrets=[],  # commands at work; arping's futures; never printed
     asked={}, patience=None, unanswered=[],  # see ask
     pretended={})  # a dry run's changes; threads add to it, so that loops take a copy
 # Whether anything was changed, and what puts it back, the newest last; see rollback.
@@ -261,7 +261,6 @@ def say(text, stream=None):
     stream = stream or sys.stdout
     encoding = getattr(stream, "encoding", None) or "ascii"
     text = text.encode(encoding, "backslashreplace").decode(encoding)
-    # What matters most is in colour on a terminal, unless that is unwanted (no-color.org).
     code = next((code for start, code in COLOURS.items() if text.startswith(start)), None)
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     try:
@@ -353,10 +352,10 @@ def without_secrets(text):
 #
 # A dry run goes the same way through the commands: `ask` and all other looks are real, `do` and
 # the file verbs (is_real) only say what they would change, and `pretend` has later looks answer as
-# if it had been changed. It leaves out what needs the change to have been made: the look after a
-# change (`expect`, verify_xcat), undo, waiting, the trial file of check_storage, xCAT's tables that
-# this node cannot read yet (what depends on them is announced with its condition). It takes no
-# lock, keeps no log and prints no table at the end.
+# if it had been changed. It leaves out what needs the change to have been made: what `expect` and
+# verify_xcat would judge, undo, waiting for what it has not started, the trial file of
+# check_storage, xCAT's tables that this node cannot read yet (what depends on them is announced
+# with its condition). It runs beside another run, keeps no log, and ends without a table or notes.
 
 def command_environment(extra):
     """The caller's environment, with xCAT's and the system's directories and the C locale."""
@@ -364,9 +363,9 @@ def command_environment(extra):
             if name not in ("XCATCFG", "XCATBYPASS", "LANGUAGE") + PASSWORD_VARIABLES
             and not name.startswith(("PG", "MYSQL_"))}  # psql's and mysql's server
     path = ":".join(filter(None, [kept.get("PATH"), SYSTEM_PATH, XCAT_PATH]))
-    port = kept.get("XCATHOST", "").partition(":")[2] or "3001"  # of this node's own xcatd
+    port = re.search(r":\d+$|$", kept.get("XCATHOST", "")).group() or ":3001"  # of its own xcatd
     return dict(kept, PATH=path, LC_ALL="C", HOME="/root", XCATROOT="/opt/xcat",
-                XCATHOST="localhost:" + port, **extra)
+                XCATHOST="localhost" + port, **extra)
 
 
 def kill_commands(children):
@@ -451,10 +450,7 @@ def output_of(argv, limit=ASK_LIMIT):
 
 
 def do(argv, limit=DO_LIMIT, env=None, may_fail=False, **more):
-    """Run a command that changes something; (exit status, stdout, stderr).
-
-    A dry run prints it instead. Any exit status but 0 is an HAError unless it may fail.
-    """
+    """Run a command that changes something; its answer as ask's, HAError unless it may fail."""
     if RUN.dryrun:
         announce("run", pasted(argv))
         return 0, "", ""
@@ -511,7 +507,6 @@ def wait_until(condition, limit, pause=0.1):
 
 def expect(condition, what, evidence="", hint=""):
     """The second look of a step: an HAError unless the change is really there."""
-    # Evidence that takes a command is a function, called only when it is needed.
     if not RUN.dryrun and not condition:
         raise HAError(what, evidence() if callable(evidence) else evidence, hint)
 
@@ -874,8 +869,9 @@ def hardware_addresses():
 
 # ---- Virtual IP ----------------------------------------------------------------------------
 # Only the node that holds the lease may have the VIP: activate and setup call take_lease before
-# add_vip, which does not ask again. Whether another machine uses the address is a second question
-# (check_vip_is_free). Of several VIPs, database, xCAT's master and host name belong to the first.
+# add_vip, and the holder keeps it there (keep_address). Add_vip itself does not ask again. Whether
+# another machine uses the address is a second question (check_vip_is_free). Of several VIPs,
+# database, xCAT's master and host name belong to the first.
 
 def all_vips(opts):
     """Every VIP of the pair, each with its nic, netmask and host_name (None for no name)."""
@@ -930,14 +926,14 @@ def who_answers(address, nic, ping=True, off=()):
                       "make `%s` work on this host" % " ".join(probe))
     others = [mac for mac in macs if mac not in hardware_addresses().values()]
     answers = echo and echo.result()[0] == 0
-    if others and (answers or others[0] not in off):
-        return others[0]
-    return "a host that answers ping" if answers else ""
+    found = [mac for mac in others if answers or not ping or mac not in off]
+    return found[0] if found else "a host that answers ping" if answers else ""
 
 
 def macs_of_off(opts):
-    """The hardware addresses of the other nodes, if the administrator says that they are off."""
-    others = read_nodes(opts.path, but=physical_host_name()) if opts.peer_is_off else {}
+    """The other nodes' hardware addresses, if they are said to be off and the share would tell."""
+    watched = opts.peer_is_off and mount_of(opts.path)[1] not in UNSHARED
+    others = read_nodes(opts.path, but=physical_host_name()) if watched else {}
     return {mac for node in others.values() for mac in [node["mac"], *node.get("macs", [])]}
 
 
@@ -986,9 +982,9 @@ def add_vip(opts, as_found=False):
     # learn from replies only. Repeats cover a lost frame (RFC 5227, 2.3). A run waits at its end.
     for form in ("-U", "-A"):
         line = ["arping", form, "-c", "3", "-I", device_of(opts.nic), opts.vip]
-        RUN.announcements.append(beside(functools.partial(do, line, may_fail=True)))
+        RUN.arpings.append(beside(functools.partial(do, line, may_fail=True)))
         if RUN.dryrun:  # in order, so that two dry runs read alike
-            RUN.announcements[-1].result()
+            RUN.arpings[-1].result()
     return "%s/%d added to %s%s" % (opts.vip, network.prefixlen, opts.nic,
                                     amiss and " (was %s)" % amiss)
 
@@ -1009,13 +1005,13 @@ def remove_vip(vip, leaves_another=False):
     here = vip_here(vip)
     if not here:
         return "not on this host"
+    if leaves_another and not own_addresses(here, vip):
+        raise HAError("%s is the only address of %s" % (vip, device_of(here)),
+                      "psutil lists no other", "give the node its own address first")
     routes = routes_from(vip)
     for place in vip_places(vip):
         device = place["dev"]
         kept = own_addresses(device, vip)
-        if leaves_another and not kept:
-            raise HAError("%s is the only address of %s" % (vip, device),
-                          "psutil lists no other", "give the node its own address first")
         # With it, a primary address that goes leaves the others of its subnet (Linux ip-sysctl).
         names = ["net/ipv4/conf/%s/promote_secondaries" % name for name in ("all", device)]
         promoted = not kept or place.get("secondary") or any(
@@ -1251,10 +1247,7 @@ def units_of(*asked):
     for block in out.split("\n\n"):
         shown = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         pretended = RUN.pretended.get(("state", shown.get("Id")))
-        loaded = shown.get("LoadState", "not-found")
-        if loaded == "masked" and os.path.exists("/usr/lib/systemd/system/" + shown["Id"]):
-            loaded = "by the administrator"  # Debian masks what was removed, too
-        if pretended or loaded not in ("not-found", "masked"):
+        if pretended or shown.get("LoadState", "not-found") not in ("not-found", "masked"):
             # A stop or restart that waits for other units: it is on its way down.
             if shown["ActiveState"] == "active" and shown.get("Job", "0") not in ("", "0"):
                 shown["ActiveState"] = "deactivating"
@@ -1331,7 +1324,7 @@ def start_unit(unit):
 
 def wait_for_recovery(unit, lasts):
     """Wait while a start goes on: if it were stopped, the next one would begin all over again."""
-    if not RUN.dryrun and lasts():
+    if not (RUN.dryrun or UNDO.at_work) and lasts():
         say("  %s is still starting; after a crash a database replays its log" % short_names(unit))
         wait_until(lambda: not lasts(), RECOVERY_LIMIT, 1)
 
@@ -1734,8 +1727,9 @@ def is_loopback(address):
 #     has not             when its counter has stood still for L, or a longer deadline that it
 #                         promised; refused if it moves. A lock held even so is a dead node's on
 #                         NFSv3: its file is set aside
-#   in any case           refused while the address of a node answers that promised no deadline;
-#                         with --peer-is-off: when its counter has stood still, be the lock held
+#   in both cases         refused while a node answers whose lease promised no deadline
+#   with --peer-is-off    instead of all this: when its counter has stood still for as long, be the
+#                         lock held; refused while any address of another node answers
 #
 # Who has the lease has the VIP: -a and -s take the lease first; hold_lease keeps the VIP on its
 # NIC; -d removes the VIP, then releases the lease; where the lease is lost, the fence removes it.
@@ -1746,7 +1740,7 @@ def is_loopback(address):
 # (xcatha-fence), started beforehand and kept in memory, has that descriptor, too, and waits for the
 # holder's word. In parts of L, from the start of the last heartbeat that reached the share:
 #
-#   GIVE_UP  the holder is silent: the fence removes VIP and host name, kills what needs the lease
+#   GIVE_UP  the holder is silent: the fence removes the VIP and kills what needs the lease
 #   ANSWER   by then, the share must tell the fence that the lease is this node's, if the services
 #            are to end in order (the holder died, nothing else); they may until
 #   KILL     after which they get SIGKILL; so they do at once where the share does not tell
@@ -1986,7 +1980,7 @@ def hold_lease(share):
     forget_lease()
     # It lets it start once: a dependency that pulls the unit in later cannot take the lease.
     ticket = RUN_DIR + "/ticket"
-    expect(exists(ticket), "the lease is taken by xcatha.py -a only", "%s is missing" % ticket)
+    expect(exists(ticket), "the lease is taken by xcatha.py -a and -s only", ticket + " is missing")
     record, lease, lock_decided = json.loads(read_text(ticket))
     os.unlink(ticket)
     path = state_file(share, "lease")
@@ -2217,7 +2211,6 @@ def end_service(lease, reason, libc):
     beside(repeat, 1, look)
     for vip in PAIR.vips:
         beside(repeat, 1, remove_vip, vip)
-    beside(repeat, 1, lambda: set_host_name(physical_host_name()))
     wait_until(lambda: whose, (ANSWER - GIVE_UP) * lease["limit"])
     in_order, flushing = whose[:1] == ["ours"], None
     if in_order:
@@ -2303,11 +2296,16 @@ def guarded_here():
 def notify_systemd(message, *descriptors):
     """Tell the service manager, if it listens, and hand it descriptors to keep (sd_notify(3))."""
     address = os.environ.get("NOTIFY_SOCKET", "").replace("@", "\0", 1)
-    # One that has crashed listens no more, one that hangs reads no more: the lease goes on.
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
         channel.setblocking(message != "WATCHDOG=1")
-        channel.connect(address)
-        send_message(channel, message, *descriptors)
+        try:
+            channel.connect(address)
+            send_message(channel, message, *descriptors)
+        except OSError:  # one that crashed listens no more, one that hangs reads no more
+            if message != "WATCHDOG=1":
+                raise
 
 
 def send_message(channel, message, *descriptors):
@@ -2426,7 +2424,7 @@ def unmount(path):
     on_failure(lambda: is_mount_point(path) or do(["mount", "--bind", kept, path]))
     _, out, err = do(["umount", path], may_fail=True)
     expect(not is_mount_point(path), "%s cannot be unmounted" % path, last_line(out, err),
-           "end what uses it (fuser -vm %s), then run the same command again" % path)
+           "end what uses it (fuser -vm %s, or nfs-server), then run the same command again" % path)
     warn("%s is unmounted; until the next boot its files are in %s, too" % (path, kept))
 
 
@@ -2697,7 +2695,8 @@ def start_database(share, engine):
     if engine == "sqlite":
         return "sqlite needs no server"
     unit = database_unit(engine)
-    expect(unit, "no unit of %s is installed" % engine, hint="run setup on this node")
+    expect(unit, "no unit of %s is installed, or it is masked" % engine,
+           hint="run setup on this node, or unmask it")
     if not is_running(unit):
         on_failure(stop_services, "database")
     started = start_unit(unit)
@@ -3181,7 +3180,7 @@ def skip_reason(kind, site):
     """Why this node should not serve DNS or DHCP, "" if it should."""
     external = {"DNS": "externaldns", "DHCP": "externaldhcpservers"}[kind]
     if not servers_of(kind):
-        return "no %s server is installed" % kind
+        return "no %s server is installed, or it is masked" % kind
     if site.get(external):
         return "site.%s is set" % external
     if kind == "DNS":
@@ -3208,8 +3207,8 @@ def start_dns_or_dhcp(kind, site, fresh, stale, made, dns=None):
             raise_all([error])
     units = list(servers_of(kind))
     if kind == "DHCP":  # of two servers the one whose file makedhcp has just written
-        made = [path for path in MAKER_FILES["makedhcp -n"] if os.path.isfile(path)]
-        kea = bool(made) and "kea" in max(made, key=os.path.getmtime)
+        files = [path for path in MAKER_FILES["makedhcp -n"] if os.path.isfile(path)]
+        kea = bool(files) and "kea" in max(files, key=os.path.getmtime)
         units.sort(key=lambda unit: ("kea" in unit) != kea)
     unit = units[0]
     if RUN.dryrun:
@@ -3302,7 +3301,7 @@ def start_optional(opts, site, fresh, stale=False, made=None):
         pool.submit(step, "DHCP", start_dns_or_dhcp, "DHCP", site, fresh, stale,
                     made.get("DHCP"), dns, failed=down)
         pool.submit(step, "Console server", start_console, opts, fresh, dns, failed=down)
-    return sorted(down, reverse=True)  # DNS comes last however the threads ended
+    return sorted(down, reverse=True)  # in one order, however the threads ended
 
 
 def own_steps(when, top=OWN_STEPS):
@@ -3366,12 +3365,6 @@ def withdraw_exports(share):
             client = "[%s]%s%s" % (client.partition("/"))
         any(do(["exportfs", "-u", "%s:%s" % (client, name)], may_fail=True)[0] == 0
             for name in dict.fromkeys([resolved, path]))
-    # What clients have open or locked would keep a filesystem of this node's own busy (nfsd(7)).
-    places = {mount_of(resolved)[:2] for _, _, resolved in exports}
-    for place, fstype in sorted(places) if os.path.exists(NFSD_UNLOCK) else ():
-        if place != "/" and fstype in BLOCK_FILESYSTEMS and is_real("unlock", place, {}):
-            with open(NFSD_UNLOCK, "w") as stream:
-                stream.write(place + "\n")
     left = " ".join("%s:%s" % entry[:2] for entry in exports_of(share))
     expect(not left, "still exported: " + left, "/var/lib/nfs/etab lists them",
            "withdraw all exports with `exportfs -u -a`, then run xcatha.py -d")
@@ -3553,9 +3546,10 @@ def check_storage(opts):
                "mount options of %s" % mount, "write `hard` instead in /etc/fstab, then: "
                "umount {0}; mount {0}".format(mount))
     above = itertools.accumulate(["/"] + share.split("/")[1:], os.path.join)
-    if opts.dbtype == "mysql" and any(lies_in(share, top) for top in ("/home", "/root")):
-        yield ("%s is hidden from the database server" % share, "its unit has ProtectHome= "
-               "(systemd.exec(5))", "mount the share elsewhere")
+    if share.startswith(("/home/", "/root/")) and "=no" not in output_of(
+            ["systemctl", "show", "--property=ProtectHome", database_unit(opts.dbtype) or "none"]):
+        yield ("%s is hidden from the database server" % share,
+               "its unit has ProtectHome= (systemd.exec(5))", "mount the share elsewhere")
     closed = [path for path in above if not os.stat(path).st_mode & stat.S_IXOTH]
     if closed:
         yield ("only root may enter %s" % closed[0], "its mode is %o" % stat.S_IMODE(
@@ -3686,7 +3680,8 @@ def check_data(opts):
             yield ("%s is in the way" % (opts.path + path), "the share holds no complete set",
                    "move it away")
         nested = [point for point, *_ in mounts() if point.startswith(path + "/")]
-        if mount_of(path)[1] == "btrfs":  # rsync stays out of subvolumes, which no table lists
+        # rsync stays out of subvolumes, which no table lists.
+        if not link_target(path) and mount_of(path)[1] == "btrfs":
             devices = {place: os.lstat(place).st_dev for place, *_ in os.walk(path)}
             nested += [place for place in devices if devices[place] != devices[path]]
         if nested:
@@ -4787,6 +4782,7 @@ def activate(opts):
         step("Services", stop_all_services, states)
     expect_lease(share)
     step("Linked directories", link_all, share, directories)
+    step("Guard", guard_services, share, books=True)
     step("Database address", name_vip_in_cfgloc, opts, books=True)
     step("Database access", admit_node, opts)
     step("Database", start_database, share, opts.dbtype)
@@ -4800,8 +4796,8 @@ def activate(opts):
     hosts, made = read_text("/etc/hosts"), begin_makers(pool, served)
     step("xcatd", start_xcatd)
 
-    # Database and xcatd are up: from here on what fails is reported (exit 4) and not undone. Where
-    # a step changes what the makers have read, they run again.
+    # Database and xcatd are up: what fails from here on is reported (exit 4). Only Ctrl-C and a
+    # lost lease still undo the run, until the record says active.
     answer = pool.submit(attempt, known_site, share)
     step("Policy", trust_names, opts, failed=down)
     site, error = answer.result()
@@ -4812,6 +4808,7 @@ def activate(opts):
     else:
         step("Long host name", write_hosts, opts, site, failed=down)
         master = step("Master and networks", set_master, opts, site, failed=down, books=True)
+        # Where these steps changed what the makers have read, they run again.
         stale = read_text("/etc/hosts") != hosts or not master.startswith("already")
         down += start_optional(opts, site, fresh or record.get("not_done"), stale, made)
     step("NFS exports", export_directories, failed=down)
@@ -4819,17 +4816,16 @@ def activate(opts):
     if fresh and not RUN.signal:
         on_failure(lambda: report(error_of(run_own_steps, "deactivate", opts)))
     step("Own steps", run_own_steps, "activated", opts, failed=down, books=True)
-
-    step("Guard", guard_services, share, failed=down, books=True)
     step("Node record", write_node, opts, facts.result(), failed=down, books=True)
     step("Hint", remember_share, share, failed=down, books=True)
     step("Own cfgloc", restore_own_cfgloc, failed=down, books=True)
 
-    # Only a node that works is recorded as active; a run that was killed before does it all again.
+    # The record last: a run that was killed before does it all again.
     expect_lease(share)
     step("Record", lambda: write_record(
         share, state="active", since=record["since"] if repair else now(),
         directories=directories, not_done=down, **services_in_use(share)), failed=down, books=True)
+    stop_if_asked()
     point_of_no_return()
     step("Kept address", remember_address, opts, failed=down, books=True)
     step("Hosts file", save_hosts, share, failed=down, books=True)
@@ -5108,7 +5104,7 @@ def run_command(opts):
             code, error = attempt(command, opts)
         elif not error:
             say("Nothing was changed.")
-        concurrent.futures.wait(RUN.announcements)
+        concurrent.futures.wait(RUN.arpings)
         if error:
             code, error = attempt(rollback, error, opts)
         if error:  # of the undo itself

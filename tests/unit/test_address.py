@@ -133,15 +133,19 @@ def test_switch_that_answers_for_a_node_that_is_off_is_told_from_the_node(
     monkeypatch.setattr(xcatha, "ask", lambda argv, *_: (
         (0, REPLY.format(mac), "") if argv[0] == "arping" else (status, "", "")))
     assert xcatha.who_answers("10.5.106.50", "eth0:0", off={mac}) == found
+    assert xcatha.who_answers("10.5.106.50", "eth0:0", False, {mac}) == mac
     assert xcatha.who_answers("10.5.106.50", "eth0:0") == mac
 
 
-def test_macs_of_a_node_that_is_off_are_those_that_it_recorded(monkeypatch, opts):
+def test_macs_of_a_node_that_is_off_are_those_that_it_recorded(monkeypatch, opts, mounts):
+    mounts(("/HA", "nfs4", "rw"))
     nodes = {"host2": {"mac": "02::1", "macs": ["02::2"]}, "host3": {"mac": "02::3"}}
     monkeypatch.setattr(xcatha, "read_nodes", lambda share, but: nodes)
     assert xcatha.macs_of_off(opts) == set()
     opts.peer_is_off = True
     assert xcatha.macs_of_off(opts) == {"02::1", "02::2", "02::3"}
+    mounts(("/HA", "ext4", "rw"))  # here the other node's counter would not be seen
+    assert xcatha.macs_of_off(opts) == set()
 
 
 def test_nic_that_is_gone_in_between_has_no_hardware_address(monkeypatch):

@@ -68,6 +68,13 @@ def test_environment_leads_no_command_to_another_server(monkeypatch):
     assert (found["XCATHOST"], found["MYSQL_PWD"]) == ("localhost:3005", "given")
 
 
+@pytest.mark.parametrize(
+    "host, own", [("[fd00::1]:3005", "localhost:3005"), ("hamn", "localhost:3001")])
+def test_xcatd_is_asked_at_its_own_port(monkeypatch, host, own):
+    monkeypatch.setenv("XCATHOST", host)
+    assert xcatha.command_environment({})["XCATHOST"] == own
+
+
 def test_environment_has_the_directories_of_xcat_and_the_system(monkeypatch):
     monkeypatch.setenv("PATH", "/bin")
     path = xcatha.command_environment({})["PATH"].split(":")

@@ -125,6 +125,7 @@ SERVICE_LIMIT = 180  # the start or stop of a unit
 RECOVERY_LIMIT = 3600  # a start that goes on: after a crash a database replays its log
 SHARE_LIMIT = 10  # a share that is silent for so long hangs
 STATUS_PATIENCE = 1  # each command of --status
+AGENT_PATIENCE = 20  # what Pacemaker's monitor finds amiss
 INSTALL_LIMIT = 3600  # installers and xCAT's makers
 COPY_LIMIT = 7 * 24 * 3600
 LEASE_TIME = 90  # L where the filesystem does not tell it (lease_time)
@@ -1118,16 +1119,14 @@ def merge_hosts(text, wanted, gone=frozenset()):
     missing = {address: list(dict.fromkeys(names)) for address, names in missing.items()
                if names[:1] != present.get(address, [])[:1]
                or not set(names) <= set(present.get(address, []))}
-    lines, newline = [], newline_of(text)
-    placed = {address for address, names in missing.items() if not names}
+    lines, newline, todo = [], newline_of(text), dict(missing)
     for line in lines_of(text):
         for address, names in parse_hosts(line):
             stay = [name for name in names if (address, name) not in gone
                     and address in homes.get((name, ":" in address), [address])]
             if address in missing:
-                first = [] if address in placed else missing[address]
-                placed.add(address)
-                stay = first + [name for name in stay if name not in missing[address]]
+                stay = todo.pop(address, []) + [
+                    name for name in stay if name not in missing[address]]
             body = line.rstrip("\r\n")
             end, comment = line[len(body):], re.findall("#.*", body)
             if not stay and gone.issuperset((address, name) for name in names):
@@ -1138,7 +1137,7 @@ def merge_hosts(text, wanted, gone=frozenset()):
                 line = " ".join([address] + stay + comment) + end
         lines.append(line)
     added = ["%s %s%s" % (address, " ".join(names), newline)
-             for address, names in missing.items() if address not in placed]
+             for address, names in todo.items() if names]
     merged = "".join(lines)
     complete = newline if added and merged and not merged.endswith("\n") else ""
     return merged + complete + "".join(added)
@@ -1183,8 +1182,7 @@ def write_hosts(opts, site):
 # {who makes resolv.conf, as the file or the link says: how it is told the name servers}
 RESOLV_CONF_MAKERS = {
     "NetworkManager": 'nmcli connection modify "$(nmcli -g GENERAL.CONNECTION device show {nic})" '
-                      'ipv4.dns "{servers}" && nmcli device reapply {nic}  # a VIP there is set '
-                      'again within seconds',
+                      'ipv4.dns "{servers}" && nmcli device reapply {nic}',
     "systemd": "resolvectl dns {nic} {servers}",
     "resolvconf": "printf 'nameserver %s\\n' {servers} | resolvconf -a {nic}.xcatha",
     "netconfig": 'NETCONFIG_DNS_STATIC_SERVERS="{servers}" in /etc/sysconfig/network/config, then '
@@ -1229,11 +1227,9 @@ def set_nameserver(vip, wanted):
 # ---- Services ------------------------------------------------------------------------------
 
 def units_of(*asked):
-    """{unit: its systemctl(1) properties} of those asked for that are installed, by real names.
-
-    By kind of service or by name; of database servers the pair's alone. In a dry run as the
-    announced changes would have made them, planned ones included.
-    """
+    """{unit: its systemctl(1) properties} of those asked for that are installed, by real names."""
+    # By kind of service or by name; of database servers the pair's alone. In a dry run as the
+    # announced changes would have made them, planned ones included.
     names = [name for each in asked for name in (
         database_names() if each == "database" else SERVICES.get(each, [each]))]
     if not names:
@@ -1667,11 +1663,9 @@ def save_hosts(share):
 
 
 def merge_saved_hosts(taken, saved, here, own):
-    """This node's hosts file with what changed in the share's since it was last taken from there.
-
-    All three are texts. Lines that were added, renamed, renumbered or deleted arrive: makedns
-    builds on them. What this node alone has stays, and its own addresses (own) and their names.
-    """
+    """This node's hosts file with what changed in the share's since it was taken from there."""
+    # Lines that were added, renamed, renumbered or deleted arrive: makedns builds on them. What
+    # this node alone has stays, and its own addresses (own) and their names.
     own_names = {(name, ":" in address) for address, names in parse_hosts(here)
                  if address in own or address.startswith("127.") for name in names}
     before, wanted = ([(address, name) for address, names in parse_hosts(text)
@@ -3687,6 +3681,12 @@ def check_data(opts):
         if nested:
             yield ("filesystems are mounted below %s" % path, ", ".join(nested),
                    "unmount them; make plain directories of subvolumes")
+        links = output_of(["find", path + "/", "-type", "l"]) if path in places else ""
+        outside = [link for link in links.splitlines() if not any(
+            lies_in(os.path.realpath(link), place) for place in [*wanted, "/etc", "/usr"])]
+        if outside:
+            yield ("data of the database lie outside %s" % path, ", ".join(outside),
+                   "move them there: the other node has none of them")
     reused = [opts.path + path + PARTIAL for path in wanted if path in COPIED_WHILE_RUNNING]
     for path in wanted + reused:
         if not link_target(path) and os.path.isdir(path):
@@ -4365,6 +4365,10 @@ def run_agent(action):
     if action == "stop" and is_member():  # else the services are the node's own
         main(["-d"] + options)
     parts = active_parts(opts)
+    if action == "monitor" and any(left for _, left in parts.values()):
+        # Somebody may be restarting xcatd: that is no reason to move.
+        wait_until(lambda: all(up for up, _ in active_parts(opts).values()), AGENT_PATIENCE, 1)
+        parts = active_parts(opts)
     left = [part for part, (_, left) in parts.items() if left]
     if action == "stop":  # while anything is left it has failed, and the node gets fenced
         reason, wrong = "not stopped: ", left
@@ -4372,7 +4376,8 @@ def run_agent(action):
         return OCF_NOT_RUNNING
     else:
         reason, wrong = "not up: ", [part for part, (up, _) in parts.items() if not up]
-        if not wrong and os.environ.get("OCF_CHECK_LEVEL", "0") != "0" and ask(XCATD_QUESTION)[0]:
+        if not wrong and os.environ.get("OCF_CHECK_LEVEL", "0") != "0" and not wait_until(
+                lambda: ask(XCATD_QUESTION)[0] == 0, AGENT_PATIENCE, 1):  # it may be busy
             wrong = ["xcatd's answer"]
     if wrong:
         say(EXIT_REASON + reason + ", ".join(wrong), sys.stderr)
@@ -4475,21 +4480,21 @@ def remember_share(share):
     return "in %s" % hint
 
 
-def view_of(opts, states):
-    """observe, and beside it what active_problems and standby_problems need; NICs as in opts."""
+def amiss(opts, states, problems_of):
+    """What keeps this node from being a whole standby or active node, by these problems_of."""
     share, me = opts.path, physical_host_name()
-    return dict(observe(opts.vip, states), record=read_record(share), share={"path": share},
+    view = dict(observe(opts.vip, states), record=read_record(share), share={"path": share},
                 lease={"held_here": lease_held_here(share)}, nodes={me: {
                     "nic": opts.nic, "nics": {one.vip: one.nic for one in opts.others}}})
+    return [*problems_of(view), *unguarded_units(), *filter(None, [wrong_cfgloc()]),
+            *(unit for unit, (_, enabled) in states.items() if enabled)]
 
 
 def is_set_up(opts, states):
     """True if this node is a member and stands by, and setup would change nothing."""
-    view, me = view_of(opts, states), physical_host_name()
-    return bool(view["record"] and active_node(view["record"]) != me
-                and me in read_nodes(opts.path) and xcat_installed()
-                and not (unguarded_units() or wrong_cfgloc() or list(standby_problems(view))
-                         or any(state["enabled"] for state in view["services"].values())))
+    record, me = read_record(opts.path), physical_host_name()
+    return bool(record and active_node(record) != me and me in read_nodes(opts.path)
+                and xcat_installed() and not amiss(opts, states, standby_problems))
 
 
 def is_serving(opts):
@@ -4503,13 +4508,10 @@ def is_serving(opts):
 def is_active(opts):
     """True if this node is the active one and has no problem that activate would fix."""
     share, record = opts.path, read_record(opts.path)
-    if not is_active_record(record) or record.get("not_done") or (
-            [one.vip for one in all_vips(opts)] != [one["vip"] for one in recorded_vips(record)]):
-        return False
-    view = view_of(opts, unit_states())
-    if (list(active_problems(view)) or unguarded_units() or wrong_cfgloc()
+    if (not is_active_record(record) or record.get("not_done")
+            or [one.vip for one in all_vips(opts)] != [one["vip"] for one in recorded_vips(record)]
             or set(directories_to_link(opts, record)) - set(linked_into(share))
-            or any(state["enabled"] for state in view["services"].values())):
+            or amiss(opts, unit_states(), active_problems)):
         return False
     with contextlib.suppress(HAError, OSError):
         site = site_attributes()  # only now: without its database, xCAT does not answer for minutes
@@ -4724,6 +4726,7 @@ def setup(opts):
     if joining:
         point_of_no_return()
         say("%s is active and was not disturbed." % active_node(read_record(share)))
+        say("The data were not tried here: fail over once when it suits you.")
         say("This node's access to the database and its policy row come with its first activate.")
         return finish(opts, [])
     expect_lease(share)

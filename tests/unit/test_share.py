@@ -314,10 +314,11 @@ def test_table_of_mounts_may_have_odd_names(monkeypatch):
 @pytest.fixture
 def first_copy(monkeypatch, opts):
     """The checks of the first copy, of one directory; du's answer can be given."""
-    def check(path, du):
+    def check(path, du, places=()):
         nothing = "read_record share_has_data is_running works_on database_unit exists".split()
-        for name in [*nothing, "xcat_installed", "database_directories"]:
+        for name in [*nothing, "xcat_installed"]:
             monkeypatch.setattr(xcatha, name, lambda *_: {})
+        monkeypatch.setattr(xcatha, "database_directories", lambda engine: places)
         monkeypatch.setattr(xcatha, "ask", lambda argv, limit: du)
         monkeypatch.setattr(xcatha, "directories_to_link", lambda opts, record: [path])
         monkeypatch.setattr(xcatha.psutil, "disk_usage", lambda share: argparse.Namespace(free=1))
@@ -331,6 +332,21 @@ def test_subvolume_that_rsync_would_leave_out_is_refused(first_copy, mounts):
     [(what, evidence, hint)] = first_copy("/dev", (0, "1\t/dev\n", ""))
     assert what == "filesystems are mounted below /dev" and "/dev/pts" in evidence.split(", ")
     assert "make plain directories of subvolumes" in hint
+
+
+def test_database_whose_log_lies_elsewhere_is_refused(first_copy, monkeypatch, tmp_path):
+    """rsync copies the link, and the other node has nothing behind it."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/pg_wal").symlink_to("/srv/fast/wal")
+    (tmp_path / "data/inside").symlink_to(tmp_path / "data")
+    (tmp_path / "data/ssl").symlink_to("/etc/ssl")
+    data = str(tmp_path / "data")
+    monkeypatch.setattr(xcatha, "output_of", lambda argv: "".join(
+        f"{data}/{name}\n" for name in ("pg_wal", "inside", "ssl")))
+    found = first_copy(data, (0, f"1\t{data}\n", ""))
+    assert found == []  # of another directory than the database's, links may lead anywhere
+    [(what, evidence, _)] = first_copy(data, (0, f"1\t{data}\n", ""), [data])
+    assert (what, evidence) == (f"data of the database lie outside {data}", f"{data}/pg_wal")
 
 
 def test_size_counts_where_a_file_vanished_meanwhile(first_copy):

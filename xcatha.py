@@ -4365,8 +4365,8 @@ def run_agent(action):
     if action == "stop" and is_member():  # else the services are the node's own
         main(["-d"] + options)
     parts = active_parts(opts)
-    if action == "monitor" and any(left for _, left in parts.values()):
-        # Somebody may be restarting xcatd: that is no reason to move.
+    if action == "monitor" and any(left for _, left in parts.values()) and not all(
+            up for up, _ in parts.values()):  # somebody may be restarting xcatd: no reason to move
         wait_until(lambda: all(up for up, _ in active_parts(opts).values()), AGENT_PATIENCE, 1)
         parts = active_parts(opts)
     left = [part for part, (_, left) in parts.items() if left]

@@ -245,6 +245,14 @@ def test_monitor_sees_that_xcatd_does_not_answer_when_it_is_to_look_closely(serv
     serving.heal()
 
 
+def test_monitor_calls_no_failure_what_is_being_restarted(active):
+    install(active, AGENT_PATIENCE=20)
+    active.succeed("systemctl", "stop", "xcatd")
+    restart = "(sleep 2; systemctl start xcatd) >/dev/null 2>&1 &"  # slower than a look
+    active.succeed("sh", "-c", restart)
+    call(active, "monitor")
+
+
 def test_monitor_does_not_find_the_resource_on_a_standby(idle):
     call(idle, "monitor", NOT_RUNNING)
 

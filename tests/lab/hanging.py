@@ -1,4 +1,7 @@
 """A lab whose shares can hang: each host has its own from a server (FUSE) on this machine."""
+import contextlib
+import pathlib
+import re
 import signal
 import subprocess
 
@@ -10,6 +13,15 @@ SERVER = ("bindfs", "-f", "--multithreaded")
 # As an NFS server in its grace period: what is open is read and written, new opens wait.
 SLOW_OPENS = ("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=open,openat",
               "-e", "inject=open,openat:delay_enter={}000000")
+
+
+def tracers(pid):
+    """The processes that trace the threads of this one, 0 for a thread that none traces."""
+    found = set()
+    for status in pathlib.Path(f"/proc/{pid}/task").glob("*/status"):
+        with contextlib.suppress(FileNotFoundError):  # a thread that has ended
+            found.add(int(re.search(r"(?m)^TracerPid:\s+(\d+)", status.read_text())[1]))
+    return found
 
 
 class HangingLab(Lab):
@@ -34,7 +46,10 @@ class HangingLab(Lab):
     def slow_opens(self, name, seconds):
         """From now on, the host's server takes so long for each open; a process to be ended."""
         line = [word.format(seconds) for word in SLOW_OPENS]
-        return subprocess.Popen([*line, "-p", str(self.servers[name].pid)])
+        pid = self.servers[name].pid
+        slow = subprocess.Popen([*line, "-p", str(pid)])
+        wait_for(lambda: tracers(pid) == {slow.pid}, 20, "strace")
+        return slow
 
     def close(self):
         for name in self.servers:

@@ -2975,8 +2975,7 @@ def known_site(share):
 
 def site_attributes():
     """The site table's attributes that matter here, as {name: value}; unset ones are absent."""
-    names = ("domain,master,nameservers,externaldns,externaldhcpservers,installdir,tftpdir,"
-             "httpport")
+    names = "domain,master,nameservers,externaldns,externaldhcpservers,installdir,tftpdir,httpport"
     out = xcat(["lsdef", "-t", "site", "-o", "clustersite", "-i", names, "-c"])
     pairs = re.findall(r"^clustersite: (\w+)=(.*)", out, re.M)
     return {name: value for name, value in pairs if value}
@@ -3673,9 +3672,10 @@ def check_data(opts):
         if exists(opts.path + path) and not record:
             yield ("%s is in the way" % (opts.path + path), "the share holds no complete set",
                    "move it away")
+        if link_target(path):  # an earlier run's, which ends before this one copies
+            continue
         nested = [point for point, *_ in mounts() if point.startswith(path + "/")]
-        # rsync stays out of subvolumes, which no table lists.
-        if not link_target(path) and mount_of(path)[1] == "btrfs":
+        if mount_of(path)[1] == "btrfs":  # rsync stays out of subvolumes, which no table lists
             devices = {place: os.lstat(place).st_dev for place, *_ in os.walk(path)}
             nested += [place for place in devices if devices[place] != devices[path]]
         if nested:
@@ -4505,18 +4505,18 @@ def is_serving(opts):
             and is_running("xcatd.service"))
 
 
-def is_active(opts):
-    """True if this node is the active one and has no problem that activate would fix."""
+def site_if_active(opts):
+    """The site table's attributes if activate has nothing to do on this node, {} if it has."""
     share, record = opts.path, read_record(opts.path)
     if (not is_active_record(record) or record.get("not_done")
             or [one.vip for one in all_vips(opts)] != [one["vip"] for one in recorded_vips(record)]
             or set(directories_to_link(opts, record)) - set(linked_into(share))
             or amiss(opts, unit_states(), active_problems)):
-        return False
+        return {}
     with contextlib.suppress(HAError, OSError):
         site = site_attributes()  # only now: without its database, xCAT does not answer for minutes
-        return not (optional_down(record, site) or wrong_masters(opts, site))
-    return False
+        return {} if optional_down(record, site) or wrong_masters(opts, site) else site
+    return {}
 
 
 def optional_down(record, site):
@@ -4615,7 +4615,6 @@ def finish(opts, failed, not_done=(), site=None):
         raise HAError("this node is not a clean standby yet: %s" % ", ".join(failed),
                       "see the errors above", "fix them, then run: xcatha.py -d", INCOMPLETE)
     else:
-        site = site or active and opts.path and not failed and attempt(site_attributes)[0]
         for note, fix in site and attempt(list, delivery_notes(opts.vip, site))[0] or ():
             say("note: %s\n  fix: %s" % (note, fix))
         if lacking:
@@ -4745,11 +4744,12 @@ def activate(opts):
     run_checks(opts, check_pair, check_finished)
     require(opts, "host_name")
     share, me, started = opts.path, physical_host_name(), time.monotonic()
-    if is_active(opts):
+    site = site_if_active(opts)
+    if site:
         say("%s is the active node already." % me)
         step("Node record", write_node, opts, books=True)
         step("Kept address", remember_address, opts, books=True)
-        return finish(opts, [])
+        return finish(opts, [], site=site)
     record, down = read_record(share), []
     planned, repair = not active_node(record), is_active_record(record) and lease_held_here(share)
     # What takes a second or more goes on beside the steps.

@@ -4,6 +4,7 @@ import re
 import pytest
 
 from tests.lab import judge
+from tests.lab.image import wait_for
 from tests.lab.pair import ACTIVATE, DEACTIVATE, VIP, cluster_lab, mac_of, xcat
 from tests.lab.test_broken_states import ACTIVE, STATUS, follow_note, follow_problem, is_fixed
 
@@ -172,7 +173,10 @@ def test_web_server_without_xcats_configuration_is_shown_with_the_lines_that_fix
         lab, active, no_options):
     active.succeed("mv", "/etc/apache2/conf-enabled/xcat.conf", "/root")
     active.succeed("systemctl", "reload", "apache2")
-    follow_note(active, "the web server does not deliver /install/")
+    sign = "the web server does not deliver /install/"
+    # A look is short, and a busy machine's server may be slower than that.
+    wait_for(lambda: sign in active.run(*STATUS).stdout, 30, sign)
+    follow_note(active, sign)
     active.succeed("mv", "/root/xcat.conf", "/etc/apache2/conf-enabled/xcat.conf")
 
 

@@ -4338,8 +4338,8 @@ def run_agent(action):
         say(META_DATA)
         return OCF_SUCCESS
     if psutil is None:
-        main(["--status"])  # which says so
-        return OCF_ERR_INSTALLED
+        main(["--status"])  # which says so; where nothing was started, nothing is to be fenced
+        return OCF_ERR_INSTALLED if action != "stop" or os.path.exists(KEPT) else OCF_SUCCESS
     if os.geteuid() != 0:
         return OCF_ERR_PERM
     given = {name: os.environ.get("OCF_RESKEY_" + name) for name in PAIR_OPTIONS}
@@ -4419,8 +4419,8 @@ def check_not_managed(opts):
     parts = active_parts(opts).values() if resource else []
     if not any(not up if opts.command == "activate" else left for up, left in parts):
         return
-    tool, start, stop = ("pcs", "enable", "disable") if have("pcs") and not have("crm") else (
-        "crm", "start", "stop")
+    tool, start, stop = (
+        ("pcs", "enable", "disable") if have("pcs") else ("crm", "start", "stop"))
     line = "{0} resource {1} {3}, or {0} resource move {3} {4}" if (
         opts.command == "activate") else "{0} node standby {4}, or {0} resource {2} {3}"
     refuse("Pacemaker is in charge of this pair", "crm_mon: resource %s is managed" % resource,

@@ -131,6 +131,12 @@ def test_missing_library_counts_as_not_installed(idle):
     assert "install" in done.stderr
 
 
+def test_missing_library_is_no_reason_to_fence_a_node_where_nothing_was_started(idle, serving):
+    for node, code in ((idle, SUCCESS), (serving, INSTALLED)):
+        done = node.run(sys.executable, "-IS", LINK, "stop", env=environment())
+        assert done.returncode == code, done
+
+
 @pytest.mark.parametrize("name", ["path", "vip", "nic"])
 def test_missing_parameter_is_a_wrong_configuration(idle, name):
     assert name in call(idle, "start", CONFIGURED, **{name: None}).stderr
@@ -406,7 +412,7 @@ def test_activate_by_hand_is_refused_on_a_managed_standby(members):
     assert "crm resource start xcat, or crm resource move xcat host1" in said
 
 
-def test_where_only_pcs_is_installed_its_command_is_named(managed):
+def test_where_pcs_is_installed_its_command_is_named(managed):
     managed.succeed("ln", "-s", "/bin/true", "/usr/local/sbin/pcs")
     said = managed.xcatha(*DEACTIVATE, code=REFUSED).stderr
     managed.succeed("rm", "/usr/local/sbin/pcs")

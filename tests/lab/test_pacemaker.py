@@ -13,11 +13,9 @@ from tests.lab.pacemaker.cluster import (
     AGENT,
     LIMIT,
     Cluster,
-    crm_lines,
-    for_the_lab,
+    configuration_lines,
     moments,
     pacemaker_lab,
-    pcs_lines,
 )
 from tests.lab.pair import ACTIVATE, DEACTIVATE, VIP
 
@@ -58,34 +56,20 @@ def test_ocf_tester_finds_nothing(lab):
     assert "passed all tests" in said
 
 
-def test_readmes_lines_for_crm_make_a_valid_configuration(lab):
-    made = configuration(lab.host1, "crm --force configure load update -", crm_lines())
-    assert "fence_ipmilan" in ElementTree.tostring(made, "unicode")
+def test_readmes_lines_make_a_valid_configuration(lab):
+    lab.host1.succeed("sh", "-c", "cibadmin --empty >/root/cib.xml")
+    lines = configuration_lines().replace("pcs ", "pcs -f /root/cib.xml ")
+    lab.host1.succeed("sh", "-e", "-s", input=lines)
+    result = lab.host1.run("crm_verify", "--verbose", "--xml-file", "/root/cib.xml")
+    assert (result.returncode, result.stdout + result.stderr) == (0, ""), lab.host1.report(result)
+    made = ElementTree.fromstring(lab.host1.succeed("cat", "/root/cib.xml"))
+    kinds = [one.get("type") for one in made.iter("primitive")]
+    assert kinds == ["fence_ipmilan", "fence_ipmilan", "xcatha"]
 
 
-def test_readmes_lines_for_pcs_say_the_same(lab):
-    by_crm = configuration(lab.host1, "crm configure load update -", for_the_lab(crm_lines()))
-    lines = for_the_lab(pcs_lines()).replace("pcs ", "pcs -f /root/cib.xml ")
-    by_pcs = configuration(lab.host1, "sh -e -s", lines)
-    assert settings(by_pcs) == settings(by_crm)
-
-
-def configuration(host, command, lines):
-    """What these lines make of an empty configuration; crm_verify must find nothing wrong."""
-    host.succeed("sh", "-c", "cibadmin --empty >/root/cib.xml")
-    host.succeed(*command.split(), input=lines, env={"CIB_file": "/root/cib.xml"})
-    result = host.run("crm_verify", "--verbose", "--xml-file", "/root/cib.xml")
-    assert (result.returncode, result.stdout + result.stderr) == (0, ""), host.report(result)
-    return ElementTree.fromstring(host.succeed("cat", "/root/cib.xml"))
-
-
-def settings(cib):
-    """All that a configuration says, less the names and the defaults that the tools write."""
-    left_out = {"id", "interval=0", "interval=0s"}
-    return sorted(
-        sorted(f"{name}={value}".lower().replace("infinity", "inf") for name, value in
-               element.items() if not {name, f"{name}={value}"} & left_out)
-        for tag in ("nvpair", "op", "primitive", "rsc_location") for element in cib.iter(tag))
+def test_crmsh_lists_the_parameters_that_it_would_configure(lab):
+    shown = lab.host1.succeed("crm", "ra", "info", "ocf:xcat:xcatha")
+    assert all(f"\n{name}" in shown for name in ("path*", "vip*", "nic*", "netmask", "dbtype"))
 
 
 # ---- By the administrator's word -------------------------------------------------------------
@@ -95,12 +79,12 @@ def test_move_standby_and_online(cluster, tell):
     for words, host in ((("resource", "move", "xcat", other.name), other),
                         (("resource", "clear", "xcat"), other),
                         (("node", "standby", other.name), one),
-                        (("node", "online", other.name), one)):
+                        (("node", "unstandby", other.name), one)):
         began = time.time()
-        cluster.crm(*words)
+        cluster.pcs(*words)
         wait_for(cluster.place, LIMIT, "the resource")
         cluster.assert_serves(host)
-        tell(f"crm {' '.join(words)}: {host.name} serves after {time.time() - began:.1f} s")
+        tell(f"pcs {' '.join(words)}: {host.name} serves after {time.time() - began:.1f} s")
     assert cluster.switch.turned_off == []
 
 
@@ -110,11 +94,11 @@ def test_command_by_hand_is_refused_until_the_resource_is_unmanaged(cluster):
     for host, line in ((cluster.standby, activate), (cluster.active, deactivate)):
         refused = host.fail(*line, code=REFUSED)
         assert "Pacemaker is in charge of this pair" in refused.stderr
-        assert "crm resource" in refused.stderr
+        assert "pcs resource" in refused.stderr
     active = cluster.active
-    cluster.crm("resource", "unmanage", "xcat")
+    cluster.pcs("resource", "unmanage", "xcat")
     active.succeed(*deactivate)
-    cluster.crm("resource", "manage", "xcat")
+    cluster.pcs("resource", "manage", "xcat")
     cluster.assert_serves(active)
 
 
@@ -133,7 +117,7 @@ def test_killed_database_is_back_on_the_same_host(cluster, tell):
     wait_for(cluster.place, LIMIT, "the resource")
     tell(f"database killed: {active.name} serves after {time.time() - began:.1f} s")
     cluster.assert_serves(active)
-    cluster.crm("resource", "cleanup", "xcat")
+    cluster.pcs("resource", "cleanup", "xcat")
     assert cluster.switch.turned_off == []
 
 
@@ -146,7 +130,7 @@ def test_xcatd_that_cannot_start_again_moves_to_the_other_host(cluster, tell):
     cluster.wait_for_move()
     tell(f"xcatd cannot start: {cluster.standby.name} serves after {time.time() - began:.1f} s")
     active.succeed("chmod", "+x", "/opt/xcat/sbin/xcatd")
-    cluster.crm("resource", "cleanup", "xcat")
+    cluster.pcs("resource", "cleanup", "xcat")
     assert cluster.switch.turned_off == []
 
 
@@ -182,14 +166,14 @@ def test_host_that_is_off_the_network_is_fenced_before_the_other_takes_over(clus
 def test_active_host_wins_where_both_only_lose_sight_of_each_other(cluster):
     """Both reach the power switch; the delay that the README names decides."""
     active, standby = cluster.active, cluster.standby
-    cluster.crm("configure", "property", "priority-fencing-delay=10s")
-    cluster.crm("resource", "meta", "xcat", "set", "priority", "1")
+    cluster.pcs("property", "set", "priority-fencing-delay=10s")
+    cluster.pcs("resource", "meta", "xcat", "priority=1")
     before = judge.invocations(active)
     for host, other in ((active, standby), (standby, active)):
         host.succeed("ip", "route", "add", "blackhole", other.address)
     wait_for(lambda: cluster.was_fenced(standby), LIMIT, "the power switch")
     active.succeed("ip", "route", "del", "blackhole", standby.address)
-    active.succeed("crm", "configure", "property", "priority-fencing-delay=0")
+    active.succeed("pcs", "property", "set", "priority-fencing-delay=0")
     assert not cluster.was_fenced(active)
     assert judge.invocations(active) == before
     cluster.assert_serves(active)
@@ -231,11 +215,11 @@ def test_stop_that_fails_leads_to_fencing(cluster, tell):
     began = time.time()
     cluster.active.popen("sh", "-c", STRAY_SERVER)
     wait_for(lambda: len(judge.database_directories(cluster.active)) == 1, LIMIT, "the server")
-    cluster.standby.succeed("crm", "node", "standby", cluster.active.name)
+    cluster.standby.succeed("pcs", "node", "standby", cluster.active.name)
     cluster.wait_for_move()
     tell(f"stop fails: {cluster.standby.name} serves after {time.time() - began:.1f} s")
     assert cluster.was_fenced(cluster.active)
-    cluster.standby.succeed("crm", "node", "online", cluster.active.name)
+    cluster.standby.succeed("pcs", "node", "unstandby", cluster.active.name)
 
 
 @pytest.mark.long

@@ -39,13 +39,8 @@ def preparation():
     return re.sub(r"(?m)^    ", "", text[start:text.index("\n\n", start) + 1])
 
 
-def crm_lines():
-    """The README's lines for crm configure."""
-    return readme_block("property stonith-enabled=true stonith-action=off")
-
-
-def pcs_lines():
-    """The README's lines for pcs."""
+def configuration_lines():
+    """The README's lines that tell Pacemaker what to manage."""
     return readme_block("pcs property set stonith-enabled=true stonith-action=off")
 
 
@@ -62,8 +57,15 @@ def build(lab):
         watch_no_pid_file(host)
         Pair(lab, "postgresql").setup(host)
         host.succeed("sh", "-e", "-c", "cd /root\n" + preparation())
-        host.succeed("tee", "/etc/corosync/corosync.conf", input=readme_block("totem {"))
         host.succeed("install", "/dev/stdin", "/usr/sbin/fence_lab", input=FENCE_AGENT.read_text())
+    # The hosts have no ssh: the share takes the place of the README's scp.
+    lines = readme_block("cd /etc/corosync && corosync-keygen && "
+                         "pcs cluster setup xcat --overwrite \\")
+    here, there = "scp -p authkey corosync.conf host2:/etc/corosync/", "authkey corosync.conf"
+    assert lines.count(here) == 1
+    lab.host1.succeed("sh", "-e", "-c", lines.replace(here, f"mv {there} /HA/"))
+    for host in lab.hosts:
+        host.succeed("sh", "-e", "-c", f"cd /HA && cp -p {there} /etc/corosync/")
 
 
 def pacemaker_lab():
@@ -85,8 +87,7 @@ class Cluster:
         for host in self.lab.hosts:
             host.succeed("systemctl", "enable", "--now", "corosync", "pacemaker")
         wait_for(lambda: self.online() == {"host1", "host2"}, LIMIT, "both nodes of the cluster")
-        self.lab.host1.succeed("crm", "configure", "load", "update", "-",
-                               input=for_the_lab(crm_lines()))
+        self.lab.host1.succeed("sh", "-e", "-s", input=for_the_lab(configuration_lines()))
         return self
 
     def __exit__(self, *_):
@@ -105,9 +106,10 @@ class Cluster:
         self.switch.turned_off.clear()
         self.switch.asked_for.clear()
 
-    def crm(self, *words):
-        """Run a command of crmsh and wait until the cluster has done what follows from it."""
-        return self.lab.host1.succeed("crm", "--wait", *words)
+    def pcs(self, *words):
+        """Run a command of pcs and wait until the cluster has done what follows from it."""
+        self.lab.host1.succeed("pcs", *words)
+        self.lab.host1.succeed("crm_resource", "--wait", "--timeout", str(LIMIT))
 
     def online(self):
         """The nodes that are in the cluster, as host2 has it."""

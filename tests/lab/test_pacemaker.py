@@ -58,7 +58,8 @@ def test_ocf_tester_finds_nothing(lab):
 
 def test_readmes_lines_make_a_valid_configuration(lab):
     lab.host1.succeed("sh", "-c", "cibadmin --empty >/root/cib.xml")
-    lines = configuration_lines().replace("pcs ", "pcs -f /root/cib.xml ")
+    # By force, because the lab has no fence_ipmilan.
+    lines = configuration_lines().replace("pcs ", "pcs --force -f /root/cib.xml ")
     lab.host1.succeed("sh", "-e", "-s", input=lines)
     result = lab.host1.run("crm_verify", "--verbose", "--xml-file", "/root/cib.xml")
     assert (result.returncode, result.stdout + result.stderr) == (0, ""), lab.host1.report(result)

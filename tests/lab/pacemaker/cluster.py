@@ -134,7 +134,8 @@ class Cluster:
 
     def assert_serves(self, host):
         """The host, and it alone, has the VIP; its database and xcatd work on the share."""
-        assert holders(self.lab) == [host.name]
+        found = holders(self.lab)
+        assert found == [host.name], f"the VIP is on {found}, the resource on {host.name}"
         assert judge.database_directories(host) == {"/HA/var/lib/pgsql/data"}
         assert "clustersite" in xcat(host, "lsdef", "-t", "site")
         assert self.lab.client.connects(VIP, 3001)

@@ -257,3 +257,17 @@ def test_host_whose_holder_is_killed_while_the_share_hangs_reboots(duo):
         kill(UNIT, duo)
         duo.ends_service(L / 2 + SLACK)
         wait_for(lambda: has_rebooted(duo.active), L * 2 / 3 + SLACK, "reboot")
+
+
+def test_database_that_is_slow_to_stop_ends_in_order_when_its_host_shuts_down(duo):
+    """The lease outlives it, so that nothing but the VIP is left for the fence."""
+    slow = duo.active.root / "etc/systemd/system/postgresql.service.d/slow.conf"
+    slow.write_text(f"[Service]\nExecStop=/bin/sleep {L}\n")
+    duo.active.succeed("systemctl", "daemon-reload")
+    duo.active.reboot()
+    slow.unlink()
+    duo.active.succeed("systemctl", "daemon-reload")
+    database, fence = (duo.active.succeed("journalctl", "--boot=-1", f"--unit={unit}")
+                       for unit in ("postgresql", "xcatha-fence"))
+    assert "database system is shut down" in database
+    assert "VIP and services end here" in fence and "reboots" not in fence

@@ -158,7 +158,7 @@ ENGINES = {
 
 # {kind: a pattern of its processes' names}; a maker left by a killed run would start its server.
 PROCESSES = {"console": "goconserver|conserver", "DHCP": "dhcpd|kea-dhcp[46]|makedhcp",
-             "DNS": "named|makedns", "xcatd": "xcatd",
+             "DNS": "named|makedns", "xcatd": "xcatd|xCATd",
              "database": "postgres|postmaster|mysqld|mariadbd"}
 MAKERS = {"DNS": "makedns", "DHCP": "makedhcp"}
 # What xCAT's makers rewrite; the last of makeconservercf is what Debian's conserver reads.
@@ -170,7 +170,7 @@ MAKER_FILES = {"makedns -n": ["/etc/named.conf", "/etc/bind/named.conf"],
 UNSET = ("", "<xcatmaster>")
 # Columns and site attributes in which an address or host name is no server's.
 NEVER_SERVERS = ("netname", "net", "dynamicrange", "staticrange", "node", "comments", "disable",
-                 "dhcpinterfaces", "dnsinterfaces", "excludenodes")
+                 "excludenodes")
 # Below /tftpboot; at most so many of them are looked at, for at most so many seconds.
 BOOT_FILES = ("xcat/xnba/nodes/*", "xcat/xnba/nets/*", "boot/grub2/*", "petitboot/*",
               "pxelinux.cfg/*", "pxelinux.cfg/p/*", "etc/*")
@@ -834,8 +834,7 @@ def network_of(address, netmask):
 
 def towards(vip):
     """addresses() in whose network the VIP lies: smallest network first, the VIP itself last."""
-    near = [entry for entry in addresses()
-            if ipaddress.ip_address(vip) in network_of(*entry[1:])]
+    near = [entry for entry in addresses() if ipaddress.ip_address(vip) in network_of(*entry[1:])]
     return sorted(near, key=lambda entry: (entry[1] == vip, -network_of(*entry[1:]).prefixlen))
 
 
@@ -1363,8 +1362,11 @@ def stop_services(kind, seen_before=None):
     if not (RUN.dryrun and any(("state", unit) in RUN.pretended for unit in states)):
         wait_until(lambda: not processes_of(kind), LAST_BREATH, 0.02)
         if kind != "database":  # a server that outlives its unit is the administrator's to end
-            for process in processes_of(kind):
-                do(["kill", str(process.pid)], may_fail=True)
+            for sign in ("TERM", "KILL"):  # xcatd's may wait for what they have begun
+                for process in processes_of(kind):
+                    do(["kill", "-" + sign, str(process.pid)], may_fail=True)
+                if RUN.dryrun or wait_until(lambda: not processes_of(kind), ORDERLY_LIMIT):
+                    break
         gone = RUN.dryrun or wait_until(lambda: not processes_of(kind), ASK_LIMIT)
         errors.append(None if gone else HAError(
             "%s still runs outside its unit" % kind, ", ".join("%s (pid %d)" % (
@@ -1455,7 +1457,16 @@ def share_state(share):
     status = ask(["stat", "--file-system", "--", share + "/."], SHARE_LIMIT)[0] if share else 1
     if status == 124:
         return "silent"
-    return "missing" if status or mount_of(os.path.realpath(share))[0] == "/" else "answers"
+    return "missing" if status or unmounted(share) else "answers"
+
+
+def unmounted(share):
+    """Where the share's filesystem is to be mounted and is not, "" if it is on a mount."""
+    place = os.path.realpath(share)
+    mount = mount_of(place)[0]
+    nearest = max((point for _, _, point, *_ in fstab() if lies_in(place, point)), key=len,
+                  default=mount)
+    return nearest if len(nearest) > len(mount) else share if mount == "/" else ""
 
 
 def mounts():
@@ -1516,7 +1527,8 @@ def fstab():
     """[(number, line, mount point, filesystem, at boot or not)] of the lines of /etc/fstab."""
     fields = [(number, line, line.split("#")[0].split())
               for number, line in enumerate(read_text("/etc/fstab").splitlines(), 1)]
-    return [(number, line, unescaped(words[1]), words[2], "noauto" not in words[3].split(","))
+    return [(number, line, os.path.normpath(unescaped(words[1])), words[2],
+             "noauto" not in words[3].split(","))
             for number, line, words in fields if len(words) > 3]
 
 
@@ -1896,6 +1908,7 @@ ExecStart=%s --fence
 
 def take_lease(share, opts, vips):
     """This node holds the lease; when it is lost, these VIPs go too."""
+    make_directory(state_file(share), 0o700)
     held, units = lease_held_here(share), lease_units(share, vips)
     # The unit of an older xcatha.py has no fence; it stays as it is until it ends.
     if held and (not exists(FENCE_UNIT_FILE)
@@ -2335,8 +2348,8 @@ def guard_services(share):
         make_directory(os.path.dirname(guard_file(unit)))
         change_file(guard_file(unit), text)
     if os.path.isdir(NEEDRESTART):
-        change_file(NEEDRESTART + "/xcatha.conf",
-                    "push @{$nrconf{blacklist_rc}}, qr(^xcatha-);\n")
+        text = "push @{$nrconf{blacklist_rc}}, qr(^xcatha-);\n"
+        change_file(NEEDRESTART + "/xcatha.conf", text)
     if missing:
         do(["systemctl", "daemon-reload"])
     return "bound to the lease: " + short_names(*missing) if missing else "already bound"
@@ -2808,8 +2821,7 @@ def install_database(engine):
     names = list(itertools.compress(PACKAGES[manager][engine], lacking()))
     line = [manager, "install", "-y"] + names
     # What is there counts: zypper exits 106 where it did it all, but skipped some repository.
-    status, out, err = do(line, INSTALL_LIMIT, {"DEBIAN_FRONTEND": "noninteractive"},
-                          may_fail=True)
+    status, out, err = do(line, INSTALL_LIMIT, {"DEBIAN_FRONTEND": "noninteractive"}, may_fail=True)
     pretend_installed(ENGINES[engine]["units"][0], database_directories(engine), is_debian())
     expect(not any(lacking()), "%s could not be installed" % engine,
            "%s: exit %d, %s" % (pasted(line), status, last_line(out, err, 4)),
@@ -3336,7 +3348,7 @@ def run_own_steps(when, opts):
     return "run: " + " ".join(map(os.path.basename, steps)) if steps else ""
 
 
-def export_directories():
+def export_directories(share=""):
     """What /etc/exports names is exported; an NFS share often cannot be, which is only a note."""
     if not have("exportfs"):
         return "skipped: no NFS server is installed"
@@ -3344,6 +3356,8 @@ def export_directories():
     for unit, state in units_of("nfs-server", "nfsserver").items():
         if state["UnitFileState"] in STARTS_AT_BOOT and error_of(start_unit, unit):
             return "%s does not start; see `systemctl status %s`" % (short_names(unit), unit)
+    if share:  # what of it leaves this node again if the run fails
+        on_failure(withdraw_exports, share)
     status, out, err = do(["exportfs", "-r", "-a"], may_fail=True)
     return "not all exported: %s" % last_line(out, err) if status else "exported"
 
@@ -3414,8 +3428,9 @@ def check_host(opts):
     else:
         share = os.path.realpath(opts.path)
         mount, _, options = mount_of(share)
-        if mount == "/":
-            yield "%s is not on a mount of its own" % share, "it lies on /", "is it mounted?"
+        if unmounted(share):
+            yield ("%s is not on a mount of its own" % share, "it lies on " + mount,
+                   "is it mounted? mount " + unmounted(share))
         elif "ro" in options:
             yield ("%s is mounted read-only" % share, "mount options of %s" % mount,
                    "mount -o remount,rw %s" % mount)
@@ -3758,9 +3773,7 @@ def look_around(opts):
                 view["unseen"].append("the share: %s knows no path of it" % (
                     "this node" if os.geteuid() == 0 else "whoever is not root"))
             elif state != "answers":
-                above = [point for _, _, point, *_ in fstab()
-                         if lies_in(share, point) and point != "/"]
-                fix = "mount " + max(above, key=len, default=share) if state == "missing" else (
+                fix = "mount " + (unmounted(share) or share) if state == "missing" else (
                     "bring its server or network back; if the other node is to take over, run %s "
                     "here and power this node off" % line_to_paste(view, "-d"))
                 view["problems"].append({"problem": "the share %s is %s" % (share, state),
@@ -3859,8 +3872,7 @@ def problems(view):
         for path in all_directories():
             half = share + path + PARTIAL
             if finished and exists(half):
-                yield "a half copy is left: %s" % half, (
-                    "mv {0} {0}.old".format(shlex.quote(half)))
+                yield "a half copy is left: %s" % half, "mv {0} {0}.old".format(shlex.quote(half))
         if view["host"] not in view["nodes"]:
             yield "this node is not set up", join
         elif finished:
@@ -3958,8 +3970,10 @@ def xcat_problems(view):
         rows = [("site", "clustersite", site)] + [
             ("network", row["netname"], row) for row in networks] + [
                 ("node", row["node"], row) for row in table("noderes") + table("nodehm")]
+        # `host1|eth1` in dhcpinterfaces: where no name is this host's, DHCP listens on all NICs.
         wrong = {(kind, name, attribute): ("%s, " % value, with_vip(
-            value, places, kind == "network" and vip_of(row, opts) or vip_near(value, opts)))
+            value, places, opts.host_name if attribute.endswith("interfaces") else
+            kind == "network" and vip_of(row, opts) or vip_near(value, opts)))
                  for kind, name, row in rows for attribute, value in row.items()
                  if value and attribute not in NEVER_SERVERS}
         wrong.update(((kind, name, attribute), ("", value))
@@ -4419,8 +4433,7 @@ def check_not_managed(opts):
     parts = active_parts(opts).values() if resource else []
     if not any(not up if opts.command == "activate" else left for up, left in parts):
         return
-    tool, start, stop = (
-        ("pcs", "enable", "disable") if have("pcs") else ("crm", "start", "stop"))
+    tool, start, stop = ("pcs", "enable", "disable") if have("pcs") else ("crm", "start", "stop")
     line = "{0} resource {1} {3}, or {0} resource move {3} {4}" if (
         opts.command == "activate") else "{0} node standby {4}, or {0} resource {2} {3}"
     refuse("Pacemaker is in charge of this pair", "crm_mon: resource %s is managed" % resource,
@@ -4666,7 +4679,6 @@ def setup(opts):
     joining = active_node(read_record(share)) not in ("", me) and bool(other_holder(share))
     if not joining:
         check_vip_is_free(opts)  # before the first change; asked again under the lease
-        step("State directory", make_directory, state_file(share), 0o700, books=True)
         # Where an existing node's own address becomes the VIP, it is not lost with the lease yet.
         step("Lease", take_lease, share, opts, [
             one.vip for one in all_vips(opts) if not vip_here(one.vip)])
@@ -4735,10 +4747,7 @@ def setup(opts):
 
 
 def activate(opts):
-    """Make this node the active one; exit code.
-
-    A failure is undone until database and xcatd are up; what fails later is reported (exit 4).
-    """
+    """Make this node the active one; exit code; undone if it fails before xcatd is up."""
     run_checks(opts, check_host)
     fill_in_from_share(opts)
     run_checks(opts, check_pair, check_finished)
@@ -4761,7 +4770,6 @@ def activate(opts):
 
     # The lease first: until this node holds it, the other one may write to the share.
     on_failure(restore_units, states)
-    step("State directory", make_directory, state_file(share), 0o700, books=True)
     step("Lease", take_lease, share, opts, [one.vip for one in all_vips(opts)])
     directories = directories_to_link(opts, read_record(share))
     begin_record(opts, "activating")
@@ -4814,7 +4822,7 @@ def activate(opts):
         # Where these steps changed what the makers have read, they run again.
         stale = read_text("/etc/hosts") != hosts or not master.startswith("already")
         down += start_optional(opts, site, fresh or record.get("not_done"), stale, made)
-    step("NFS exports", export_directories, failed=down)
+    step("NFS exports", export_directories, share if fresh else "", failed=down)
     step("Boot", disable_services, failed=down, books=True)
     if fresh and not RUN.signal:
         on_failure(lambda: report(error_of(run_own_steps, "deactivate", opts)))
@@ -5068,8 +5076,7 @@ def rollback(error, opts):
     lost = not silent and has_taken_lease() and not attempt(lease_held_here, opts.path)[0]
     if (silent or lost) and share_from_links():
         kill_commands(RUN.children)  # xCAT's makers, without a database, would be long
-        report(error_of(stand_by, opts, "silent" if silent else "answers",
-                        attempt(unit_states)[0]))
+        report(error_of(stand_by, opts, "silent" if silent else "answers", attempt(unit_states)[0]))
         if lost:
             report(HAError("the lease was lost during this run; this node stands by",
                            "%s does not hold it" % LEASE_UNIT,
@@ -5146,17 +5153,10 @@ def main(argv=None):
     os.umask(0o022)
     RUN.secrets = [os.environ[name] for name in PASSWORD_VARIABLES if os.environ.get(name)]
     if opts.hold_lease or opts.fence or opts.lease_lost:  # the units of the lease run these
-        try:
-            if opts.hold_lease:
-                hold_lease(opts.hold_lease)  # ends with an error or a signal only
-            elif opts.fence:
-                fence()
-            else:
-                lose_lease()
-        except (HAError, OSError) as error:
-            say(str(error), sys.stderr)
-            return FAILED
-        return DONE
+        error = (error_of(hold_lease, opts.hold_lease) if opts.hold_lease else
+                 error_of(fence if opts.fence else lose_lease))
+        report(error)
+        return FAILED if error else DONE
     # A closed terminal or pipe does not stop a run: the administrator may be logged in at the VIP.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)

@@ -211,13 +211,15 @@ def test_stop_fails_while_the_vip_is_left(active):
 
 
 def test_stop_fails_while_an_xcatd_cannot_be_ended(active):
-    install(active, ASK_LIMIT=3)
+    install(active, ASK_LIMIT=3, ORDERLY_LIMIT=1)
     pid = active.succeed("sh", "-c", STUBBORN_XCATD).strip()
+    active.succeed("ln", "-s", "/bin/true", "/usr/local/sbin/kill")
     said = call(active, "stop", GENERIC).stderr
     assert "xcatd" in said.partition("ocf-exit-reason:not stopped:")[2]
-    active.succeed("kill", "-KILL", pid)
+    active.succeed("rm", "/usr/local/sbin/kill")
     call(active, "stop")
     assert is_standby(active)
+    active.fail("kill", "-0", pid, code=1)
 
 
 def test_stop_leaves_the_services_of_a_node_alone_that_was_never_set_up(node):

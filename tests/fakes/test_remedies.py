@@ -85,6 +85,11 @@ FRESH = {
         "mkdir /srv/HA", changed(SETUP, "-p", "/srv/HA"),
         "/srv/HA is not on a mount of its own\n.*\n.*next: is it mounted.",
         "mount --bind /HA /srv/HA"),
+    "a share that is not mounted where fstab has it": Case(
+        "umount /srv/HA; mount -t tmpfs tmpfs /srv && mkdir /srv/HA && "
+        "echo '/HA /srv/HA/ none bind 0 0' >>/etc/fstab", changed(SETUP, "-p", "/srv/HA"),
+        "/srv/HA is not on a mount of its own\n.*it lies on /srv\n"
+        ".*next: is it mounted. mount /srv/HA", "mount /srv/HA"),
     "a share that is mounted read-only": Case(
         "umount /srv/HA; mount -t tmpfs -o ro tmpfs /srv/HA", changed(SETUP, "-p", "/srv/HA"),
         "/srv/HA is mounted read-only\n.*\n.*next: mount -o remount,rw /srv/HA", "{remedy}"),

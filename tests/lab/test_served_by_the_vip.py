@@ -86,6 +86,7 @@ def test_active_node_names_nothing_but_the_servers_that_are_not_set(active):
     ("site", "clustersite", "extntpservers", "10.5.106.4,ntp.test", f"{VIP},ntp.test"),
     ("site", "clustersite", "forwarders", "10.5.106.5,10.1.1.1", "10.1.1.1"),
     ("site", "clustersite", "logservers", "host2.cluster.test", VIP),
+    ("site", "clustersite", "dhcpinterfaces", "host1|eth0", "hamn|eth0"),
     ("network", NETWORK, "dhcpserver", "host1", VIP),
     ("network", NETWORK, "nameservers", "10.5.106.4", VIP),
     ("network", NETWORK, "gateway", "10.5.106.5", VIP),

@@ -1434,11 +1434,13 @@ def restore_units(states):
 
 def share_from_links():
     """The share's path as the links of this node have it, "" without links."""
-    for directory in all_directories():
-        target = link_target(directory)
-        if target.endswith(directory) and target != directory:
-            return target[:-len(directory)]
-    return ""
+    # A link of the administrator's own may look like one; the lease's unit and the hint know.
+    told = re.findall(r"--hold-lease (\S+)", read_text(LEASE_UNIT_FILE)) + [
+        link_target(STATE_DIR + "/share")]
+    found = [target[:-len(path)] for path in ["/etc/xcat", *all_directories()]
+             for target in [link_target(path)] if target.endswith(path) and target != path]
+    known = [share for share in found if share in told]
+    return next(iter(known + (found if link_target("/etc/xcat") or not any(told) else [])), "")
 
 
 def find_share(opts):
@@ -2348,8 +2350,7 @@ def guard_services(share):
         make_directory(os.path.dirname(guard_file(unit)))
         change_file(guard_file(unit), text)
     if os.path.isdir(NEEDRESTART):
-        text = "push @{$nrconf{blacklist_rc}}, qr(^xcatha-);\n"
-        change_file(NEEDRESTART + "/xcatha.conf", text)
+        change_file(NEEDRESTART + "/xcatha.conf", "push @{$nrconf{blacklist_rc}}, qr(^xcatha-);\n")
     if missing:
         do(["systemctl", "daemon-reload"])
     return "bound to the lease: " + short_names(*missing) if missing else "already bound"
@@ -3271,8 +3272,7 @@ def begin_makers(pool, kinds):
     made = {}
     on_failure(end_makers, made)
     for kind in filter(servers_of, kinds):
-        made[kind] = pool.submit(error_of, run_maker, [MAKERS[kind], "-n"],
-                                 env={"XCATBYPASS": "1"})
+        made[kind] = pool.submit(error_of, run_maker, [MAKERS[kind], "-n"], env={"XCATBYPASS": "1"})
     return made
 
 

@@ -7,6 +7,7 @@ from tests.fakes.lines import ACTIVATE, DEACTIVATE, SETUP
 from tests.fakes.test_commands import changes_of
 from tests.fakes.test_refusals import changed
 
+STANDBY = 3
 VIP, OTHER_VIP = "10.5.106.50", "10.5.106.60"
 FILE_WITH_ATTRIBUTES = """
 mkdir /install
@@ -69,3 +70,14 @@ def test_install_is_left_out_by_every_failover(excluded):
         assert "PROBLEM" not in node.xcatha("--status").stdout
         node.xcatha(*DEACTIVATE)
         assert losses.is_standby(node)
+
+
+def test_link_of_the_administrators_own_that_ends_like_the_pairs_is_left_alone(node):
+    node.succeed("sh", "-c", "mkdir -p /srv/install && ln -s /srv/install /install")
+    node.xcatha(*SETUP, "--exclude", "/install")
+    assert "PROBLEM" not in node.xcatha("--status", code=STANDBY).stdout
+    node.xcatha(*ACTIVATE)
+    assert "PROBLEM" not in node.xcatha("--status").stdout
+    node.xcatha(*DEACTIVATE)
+    assert node.succeed("readlink", "/install").strip() == "/srv/install"
+    assert "PROBLEM" not in node.xcatha("--status", code=STANDBY).stdout

@@ -1434,13 +1434,13 @@ def restore_units(states):
 
 def share_from_links():
     """The share's path as the links of this node have it, "" without links."""
-    # A link of the administrator's own may look like one; the lease's unit and the hint know.
-    told = re.findall(r"--hold-lease (\S+)", read_text(LEASE_UNIT_FILE)) + [
-        link_target(STATE_DIR + "/share")]
+    # A link of the administrator's own may look like one; the hint knows, if there is one yet.
+    hint = link_target(STATE_DIR + "/share")
     found = [target[:-len(path)] for path in ["/etc/xcat", *all_directories()]
              for target in [link_target(path)] if target.endswith(path) and target != path]
-    known = [share for share in found if share in told]
-    return next(iter(known + (found if link_target("/etc/xcat") or not any(told) else [])), "")
+    if hint in found:
+        return hint
+    return next(iter([] if hint and not link_target("/etc/xcat") else found), "")
 
 
 def find_share(opts):
@@ -4353,7 +4353,7 @@ def run_agent(action):
         return OCF_SUCCESS
     if psutil is None:
         main(["--status"])  # which says so; where nothing was started, nothing is to be fenced
-        return OCF_ERR_INSTALLED if action != "stop" or os.path.exists(KEPT) else OCF_SUCCESS
+        return OCF_ERR_INSTALLED if action != "stop" or exists(LEASE_UNIT_FILE) else OCF_SUCCESS
     if os.geteuid() != 0:
         return OCF_ERR_PERM
     given = {name: os.environ.get("OCF_RESKEY_" + name) for name in PAIR_OPTIONS}

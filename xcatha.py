@@ -1434,13 +1434,11 @@ def restore_units(states):
 
 def share_from_links():
     """The share's path as the links of this node have it, "" without links."""
-    # A link of the administrator's own may look like one; the hint knows, if there is one yet.
-    hint = link_target(STATE_DIR + "/share")
-    found = [target[:-len(path)] for path in ["/etc/xcat", *all_directories()]
-             for target in [link_target(path)] if target.endswith(path) and target != path]
-    if hint in found:
-        return hint
-    return next(iter([] if hint and not link_target("/etc/xcat") else found), "")
+    # An administrator's own link may look alike; the hint is there before the first of the pair's,
+    # and the 2018 script, which had none, linked /etc/xcat.
+    places = [link_target(STATE_DIR + "/share"), link_target("/etc/xcat")[:-len("/etc/xcat")]]
+    return next((share for share in places if share and any(
+        link_target(path) == share + path for path in all_directories())), "")
 
 
 def find_share(opts):
@@ -4488,8 +4486,10 @@ def remember_share(share):
         return "already in %s" % hint
     make_directory(STATE_DIR, 0o700)
     if exists(hint):
+        on_failure(make_link, hint, link_target(hint))
         remove_file(hint)
     make_link(hint, share)
+    on_failure(remove_file, hint)
     return "in %s" % hint
 
 
@@ -4714,6 +4714,7 @@ def setup(opts):
     step("Services", stop_all_services)
     if first:
         step("Copy", copy_all, share, directories, since)
+    step("Hint", remember_share, share, books=True)
 
     # The node serves the share's data for a moment: only what works is recorded as finished.
     if not joining:
@@ -4731,7 +4732,6 @@ def setup(opts):
     # A member is bound to the lease and known on the share.
     step("Guard", guard_services, share)
     step("Node record", write_node, opts, books=True)
-    step("Hint", remember_share, share, books=True)
     step("Own cfgloc", restore_own_cfgloc, books=True)
     step("Saved hosts file", take_saved_hosts, share, books=True)
     if joining:
@@ -4792,6 +4792,7 @@ def activate(opts):
     if fresh:
         step("Services", stop_all_services, states)
     expect_lease(share)
+    step("Hint", remember_share, share, failed=down, books=True)
     step("Linked directories", link_all, share, directories)
     step("Guard", guard_services, share, books=True)
     step("Database address", name_vip_in_cfgloc, opts, books=True)
@@ -4828,7 +4829,6 @@ def activate(opts):
         on_failure(lambda: report(error_of(run_own_steps, "deactivate", opts)))
     step("Own steps", run_own_steps, "activated", opts, failed=down, books=True)
     step("Node record", write_node, opts, facts.result(), failed=down, books=True)
-    step("Hint", remember_share, share, failed=down, books=True)
     step("Own cfgloc", restore_own_cfgloc, failed=down, books=True)
 
     # The record last: a run that was killed before does it all again.

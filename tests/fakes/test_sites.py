@@ -81,3 +81,9 @@ def test_link_of_the_administrators_own_that_ends_like_the_pairs_is_left_alone(n
     node.xcatha(*DEACTIVATE)
     assert node.succeed("readlink", "/install").strip() == "/srv/install"
     assert "PROBLEM" not in node.xcatha("--status", code=STANDBY).stdout
+
+
+def test_deactivate_of_a_node_that_was_never_set_up_leaves_its_own_link_alone(node):
+    node.succeed("sh", "-c", "mkdir -p /srv/install && ln -s /srv/install /install")
+    node.xcatha(*DEACTIVATE)
+    assert node.succeed("readlink", "/install").strip() == "/srv/install"

@@ -76,6 +76,7 @@ RUN_LOCK = "/run/xcatha.lock"
 RUN_DIR = "/run/xcatha"
 STATE_DIR = "/var/lib/xcatha"
 TAKEN_HOSTS = STATE_DIR + "/hosts"
+SWITCHING = STATE_DIR + "/switching"  # the cfgloc of before, while the database is switched
 FURTHER_DIRECTORIES = STATE_DIR + "/directories"  # one a line, those of --also
 OWN_STEPS = "/etc/xcat/ha.d"
 # No directory can be linked in which one of these lies, or that lies in one of these.
@@ -134,8 +135,7 @@ EARLY_PROBE = 5  # so old may a probe for the VIP be
 LAST_BREATH = 1  # a process whose unit has just stopped
 ANSWER_LIMIT = 0.25  # the web and the TFTP server, for a note
 SETTLE = 3  # after which two rivals without locks have seen each other
-LOCK_EXPIRY = 120  # until a filesystem frees the lock of a dead node
-LUSTRE_LOCK_EXPIRY = 180
+LOCK_EXPIRY = 120  # until most filesystems free the lock of a dead node
 
 # The deadline of a lease's holder in parts of L (lease_time); see "Lease and guard".
 RENEW, GIVE_UP, ANSWER, KILL, REBOOT = 1 / 9, 1 / 2, 5 / 9, 11 / 18, 2 / 3
@@ -148,18 +148,21 @@ PARTIAL = ".xcatha-partial"  # ends the name of a copy on the share until the se
 ENGINES = {
     "postgresql": {"cfgloc": "Pg:", "lsxcatd": "Pg", "user": "postgres",
                    "directories": ["/var/lib/pgsql", "/var/lib/postgresql", "/etc/postgresql"],
-                   "units": ["postgresql"], "client": "psql", "perl": "DBD::Pg"},
+                   "units": ["postgresql"], "perl": "DBD::Pg"},
     "mysql": {"cfgloc": "mysql:", "lsxcatd": "mysql", "user": "mysql",
-              "directories": ["/var/lib/mysql"],
-              "units": ["mariadb", "mysqld", "mysql"], "client": "mysql", "perl": "DBD::mysql"},
+              "directories": ["/var/lib/mysql"], "units": ["mariadb", "mysqld", "mysql"],
+              "perl": "DBD::mysql"},
     "sqlite": {"cfgloc": "SQLite:", "lsxcatd": "SQLite", "user": "root", "directories": [],
-               "units": [], "client": None, "perl": None},
+               "units": [], "perl": None},
 }
+MYSQL = ["mysql", "mariadb"]  # MariaDB's client, which from 11.4 on may lack its old name
 
 # {kind: a pattern of its processes' names}; a maker left by a killed run would start its server.
 PROCESSES = {"console": "goconserver|conserver", "DHCP": "dhcpd|kea-dhcp[46]|makedhcp",
              "DNS": "named|makedns", "xcatd": "xcatd|xCATd",
-             "database": "postgres|postmaster|mysqld|mariadbd"}
+             "database": "postgres|postmaster|mysqld|mariadbd",
+             "database switch": "(?:pgsql|mysql)setup|(?:dump|restore)xCATdb|tabrestore"}
+ALIAS = r"(?<=[\w.-]):(?!noboot)[^,;|:\s]+"  # in site.dhcpinterfaces: DHCP cannot listen on it
 MAKERS = {"DNS": "makedns", "DHCP": "makedhcp"}
 # What xCAT's makers rewrite; the last of makeconservercf is what Debian's conserver reads.
 MAKER_FILES = {"makedns -n": ["/etc/named.conf", "/etc/bind/named.conf"],
@@ -583,7 +586,7 @@ def pretend_installed(name, directories, started):
 def read_text(path, default=""):
     """The text of a file, byte for byte, or the default where there is none."""
     if ("text", path) in RUN.pretended:
-        return RUN.pretended["text", path]
+        return default if RUN.pretended["text", path] is None else RUN.pretended["text", path]
     with contextlib.suppress(FileNotFoundError), open(
             through_links(path), encoding="utf-8", errors="surrogateescape", newline="") as stream:
         return stream.read()
@@ -647,9 +650,11 @@ def write_file(path, text, mode=0o644):
                   errors="surrogateescape", newline="") as stream:
             os.fchmod(stream.fileno(), mode)
             if os.path.exists(path):
-                shutil.copystat(path, aside)
-                os.utime(aside)
-                os.fchown(stream.fileno(), os.stat(path).st_uid, os.stat(path).st_gid)
+                before = os.stat(path)
+                with contextlib.suppress(OSError):  # an NFS server may refuse the labels
+                    shutil.copystat(path, aside)
+                os.fchmod(stream.fileno(), stat.S_IMODE(before.st_mode))
+                os.fchown(stream.fileno(), before.st_uid, before.st_gid)
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
@@ -661,7 +666,7 @@ def write_file(path, text, mode=0o644):
     sync_directory(os.path.dirname(path))
 
 
-def change_file(path, text):
+def change_file(path, text, mode=0o644):
     """The file says this (None: it is gone); put back if the run fails. True if it changed."""
     before = read_text(path, None)
     if before == text:
@@ -670,29 +675,17 @@ def change_file(path, text):
     if text is None:
         remove_file(path)
     else:
-        write_file(path, text)
+        write_file(path, text, mode)
     return True
 
 
 def make_directory(path, mode=0o755):
     """Make a directory with this mode, whatever the umask, and those above it with 0755."""
-    if seen("exists", path, os.path.isdir):
-        return "already there"
-    make_directory(os.path.dirname(path))
-    if is_real("make", path, {("exists", path): True}):
-        os.mkdir(path)
-        os.chmod(path, mode)
-    return "made"
-
-
-@contextlib.contextmanager
-def private_directory():
-    """A directory that only root may enter, for the length of the block; a dry run makes none."""
-    if RUN.dryrun:
-        yield "DIRECTORY"
-        return
-    with tempfile.TemporaryDirectory(prefix="xcatha-") as private:
-        yield private
+    if not seen("exists", path, os.path.isdir):
+        make_directory(os.path.dirname(path))
+        if is_real("make", path, {("exists", path): True}):
+            os.mkdir(path)
+            os.chmod(path, mode)
 
 
 def rename(source, target):
@@ -716,7 +709,7 @@ def make_link(path, target):
 
 def remove_file(path):
     """Remove a link or a file that is this tool's own."""
-    if is_real("remove", path, {("link", path): "", ("exists", path): False}):
+    if is_real("remove", path, {("link", path): "", ("exists", path): False, ("text", path): None}):
         os.unlink(path)
         sync_directory(os.path.dirname(path))
 
@@ -991,8 +984,7 @@ def add_vip(opts, as_found=False):
 
 def restore_vip(vip, places, routes):
     """The VIP is where it was, and the routes are back whose source it is."""
-    there = vip_places(vip)
-    for place in [place for place in places if place not in there]:
+    for place in [place for place in places if place not in vip_places(vip)]:
         do(["ip", "address", "add", "%s/%d" % (vip, place["prefixlen"])] + [
             word for key in ("broadcast", "scope", "dev", "label") if key in place
             for word in (key, place[key])])
@@ -1026,6 +1018,8 @@ def remove_vip(vip, leaves_another=False):
         finally:
             if not promoted:
                 do(["sysctl", "-q", "-w", names[1] + "=0"], may_fail=True)
+        if not place.get("secondary"):  # NFS may have come from it, and would wait for 180 s
+            do(["ss", "-K", "-H", "-n", "-t", "src", vip, "dport", "=", ":2049"], may_fail=True)
         lost = [address for address in kept if address not in own_addresses(device, vip)]
         expect(not lost, "removing the VIP took %s along" % ", ".join(lost),
                hint="add them again with `ip address add`")
@@ -1106,13 +1100,13 @@ def merge_hosts(text, wanted, gone=frozenset()):
     wanted is [(address, [names])]; an address's first name is its canonical one, which makedns
     takes for the reverse zone, and comes first. gone is {(address, name)} of what is to leave.
     Order, comments and line ends stay; a line that loses all its names to another address becomes
-    a comment. Only addresses of the same family compete for a name.
+    a comment. Only addresses of the same family compete for a name; ::1 is 127.0.0.1's (glibc).
     """
     homes, missing, present = {}, {}, {}
     for address, names in wanted:
         missing.setdefault(address, []).extend(names)
         for name in names:
-            homes.setdefault((name, ":" in address), set()).add(address)
+            homes.setdefault((name.lower(), ":" in address), set()).add(address)
     for address, names in parse_hosts(text):
         present.setdefault(address, []).extend(names)
     missing = {address: list(dict.fromkeys(names)) for address, names in missing.items()
@@ -1121,8 +1115,9 @@ def merge_hosts(text, wanted, gone=frozenset()):
     lines, newline, todo = [], newline_of(text), dict(missing)
     for line in lines_of(text):
         for address, names in parse_hosts(line):
+            family = ":" in address and address != "::1"
             stay = [name for name in names if (address, name) not in gone
-                    and address in homes.get((name, ":" in address), [address])]
+                    and address in homes.get((name.lower(), family), [address])]
             if address in missing:
                 stay = todo.pop(address, []) + [
                     name for name in stay if name not in missing[address]]
@@ -1452,10 +1447,11 @@ def find_share(opts):
 
 def share_state(share):
     """How the share is: "answers", "missing" or, after its time limit, "silent"."""
-    # The question is a child process's: whoever touches a hung filesystem hangs with it. It is
-    # about the filesystem (statfs(2)), to which no cache knows the answer.
+    # By a child: whoever touches a hung filesystem hangs with it. No cache knows the answer to
+    # statfs(2), which CephFS and Lustre give without the servers of their files.
     status = ask(["stat", "--file-system", "--", share + "/."], SHARE_LIMIT)[0] if share else 1
-    if status == 124:
+    if status == 124 or not status and mount_of(share)[1] in ("ceph", "lustre") and ask(
+            ["cat", "--", state_file(share, "lease")], SHARE_LIMIT)[0] == 124:
         return "silent"
     return "missing" if status or unmounted(share) else "answers"
 
@@ -1573,9 +1569,8 @@ def read_record(share):
         refuse("the record %s is of format %s" % (path, known),
                "this version knows formats 1 and 2", "use the newer xcatha.py on both nodes")
     if text and not record:
-        refuse("the record %s cannot be read" % path,
-               "it is no JSON object with " + ", ".join(keys),
-               "restore it from a backup of the share")
+        refuse("the record %s cannot be read" % path, "it is no JSON object with " +
+               ", ".join(keys), "restore it from a backup of the share")
     if known == 1:
         finished, released, last = (record.pop(name) for name in ("finished", "released", "active"))
         state = (last or {}).get("state", "active")
@@ -1726,7 +1721,7 @@ def is_loopback(address):
 #   locks reach both nodes, and
 #     the lock is free    at once; with a warning if the other's address answers: that node has
 #                         passed its deadline (see below)
-#     the lock is held    when it becomes free, within LOCK_EXPIRY (120 s; Lustre 180 s); refused
+#     the lock is held    when it becomes free, within 120 s (Lustre 180 s, CephFS 300 s); refused
 #                         at a sign of life (the counter moves), and at the end of that time
 #   locks do not reach, or flock is refused, and the other node
 #     has stood by        at once
@@ -1825,7 +1820,7 @@ def other_holder(share):
         return "its counter on the share moves" if wait_until(moves, limit, 1) else ""
     if lock_state(share) != "held":
         return ""
-    limit = LUSTRE_LOCK_EXPIRY if mount_of(share)[1] == "lustre" else LOCK_EXPIRY
+    limit = {"ceph": 300, "lustre": 180}.get(mount_of(share)[1], LOCK_EXPIRY)
     say("  the lease is held; waiting up to %d s for a sign of life or the lock" % limit)
     wait_until(lambda: moves() or lock_state(share) != "held", limit, 1)
     held = lock_state(share) == "held"
@@ -2025,8 +2020,8 @@ def hold_lease(share):
         # When this process dies, the lock outlives it until nothing needs it any more.
         notify_systemd("FDSTORE=1\nFDNAME=lease", descriptor)
         notify_systemd("READY=1")
-        beside(repeat, limit * RENEW, keep_address, set())
-        beside(repeat, limit * RENEW, lambda: is_idle() and save_hosts(share))
+        beside(repeat, limit * RENEW, keep_address, set())  # it and is_idle lock RUN_LOCK
+        beside(repeat, limit * RENEW, lambda: wait_until(is_idle, SETTLE) and save_hosts(share))
         # No heartbeat opens a file or waits for what does: a restarted NFS server refuses opens
         # for 90 s, while it reads and writes what is open.
         whose = "ours"
@@ -2079,7 +2074,10 @@ def expect_no_rival(share, record, leases):
 def beside(action, *args):
     """Run what may hang in a thread that ends with this process; a future of its error."""
     error = concurrent.futures.Future()
-    threading.Thread(target=lambda: error.set_result(error_of(action, *args)), daemon=True).start()
+    thread = threading.Thread(daemon=True, target=lambda: error.set_result(error_of(action, *args)))
+    problem = error_of(thread.start)  # the kernel may have no room for one more
+    if problem:
+        error.set_result(problem)
     return error
 
 
@@ -2101,8 +2099,9 @@ def is_idle():
 def keep_address(away):
     """Set VIP and host name of the active node again, whoever took them; away: of NICs down."""
     with open(RUN_LOCK, "a") as lock:  # a run of xcatha.py may be about to take them away itself
-        kept = parse_object(read_text(KEPT), KEPT_OPTIONS)
-        if not kept or lock_file(lock.fileno()) != "ours":
+        kept = wait_until(lambda: lock_file(lock.fileno()) == "ours", 1) and parse_object(
+            read_text(KEPT), KEPT_OPTIONS)
+        if not kept:
             return
         if host_name() != kept["host_name"]:
             say("the host name was taken away; now " + set_host_name(kept["host_name"]))
@@ -2209,11 +2208,19 @@ def end_service(lease, reason, libc):
         flushed.append(libc.syncfs(place) == 0 or not lease["reboots"])
     share, PAIR.vips = lease["share"], vips_of_lease_unit() or lease.get("vips") or []
     whose, flushed, started = [], [], time.monotonic()
+    # Where the kernel hangs in getifaddrs(3), no thread of Python gets on: then this child, which
+    # has nothing else to do, reboots a moment after the loop should have.
+    rebooter = os.fork() if lease["reboots"] else None
+    if rebooter == 0:
+        try:
+            time.sleep(max(0, lease["last"] + lease["limit"] * REBOOT + 1.5 - time.monotonic()))
+            libc.reboot(RB_AUTOBOOT)
+        finally:
+            os._exit(FAILED)
     notify_systemd("WATCHDOG=1")  # on a busy host what comes before the loop takes its time
     if needing_lease(share) or any(map(vip_here, PAIR.vips)):
         text = "the lease is lost: %s; VIP and services end here" % reason
         concurrent.futures.wait([beside(log_loss, text)], 1)
-        notify_systemd("WATCHDOG=1")
     # Nothing is waited for that could hang: neither the share nor a command.
     beside(repeat, 1, look)
     for vip in PAIR.vips:
@@ -2243,6 +2250,7 @@ def end_service(lease, reason, libc):
                 flushing = beside(flush)
             if (in_order or flushed == [True]) if ours else not lease["reboots"]:
                 forget_lease()
+                kill(rebooter)
                 return
         if lease["reboots"] and (passed > REBOOT or whose[-1:] == ["another's"]):
             text = "the lease is lost: %s; this node reboots and syncs nothing" % reason
@@ -2505,7 +2513,7 @@ def copy_directory(share, path, running=False):
     expect_lease(share)
     status, out, err = do(rsync_line(share, path), COPY_LIMIT, may_fail=True,
                           shown=sys.stdout.isatty())
-    complaints = [line for line in err.splitlines() if line.startswith("rsync: ")]
+    complaints = [line for line in err.splitlines() if line.startswith(("rsync: ", "ERROR: "))]
     # NFS has neither file capabilities nor POSIX ACLs; rsync has copied the contents even so.
     worse = [line for line in complaints if not re.match(UNSTORABLE, line)]
     if status == 23 and complaints and not worse:
@@ -2718,8 +2726,8 @@ def start_database(share, engine):
 
 def database_version(engine):
     """The server's major.minor version, "" for sqlite or where it is not installed."""
-    client = ENGINES[engine]["client"]
-    text = output_of([client, "--version"]) if client and have(client) else ""
+    client = next(filter(have, {"postgresql": ["psql"], "mysql": MYSQL}.get(engine, [])), "")
+    text = output_of([client, "--version"]) if client else ""
     # MariaDB's client names its own version first, then that of its distribution.
     versions = re.findall(r"(\d+\.\d+)[.\d]*-MariaDB", text) + re.findall(r"\d+\.\d+", text)
     return (versions + [""])[0]
@@ -2828,21 +2836,31 @@ def install_database(engine):
     return "installed: " + " ".join(names)
 
 
+def put_back_switch():
+    """xCAT's tables are those from before a switch that was killed; the new ones may be half."""
+    if not exists(SWITCHING):
+        return "already whole"
+    stop_services("database switch", {})
+    change_file("/etc/xcat/cfgloc", read_text(SWITCHING) or None)
+    change_file(SWITCHING, None)
+    return "cfgloc says what it said before"
+
+
 def switch_database(opts):
     """xCAT's tables live in the wanted engine, at the VIP."""
-    before = current_engine()
+    before, cfgloc = current_engine(), "/etc/xcat/cfgloc"
     if before == opts.dbtype:
         return "already " + before
     say("  switching the database takes minutes; xcatd is down meanwhile")
     if exists("/root/xcat-dbback"):  # the tools dump all tables there, having emptied it
         back_up("/root/xcat-dbback", ".xcatbak")
-    earlier = read_text("/etc/xcat/cfgloc", None)
-    on_failure(stop_unit, "xcatd.service")  # last, so that it starts anew on the old database
-    on_failure(change_file, "/etc/xcat/cfgloc", earlier)
+    earlier = read_text(cfgloc, None)
+    make_directory(STATE_DIR, 0o700)
+    change_file(SWITCHING, earlier or "", 0o600)
+    on_failure(stop_unit, "xcatd.service")  # so that it starts anew on the old database
+    on_failure(change_file, cfgloc, earlier)
     if earlier:
-        make_directory(STATE_DIR, 0o700)
-        on_failure(change_file, STATE_DIR + "/cfgloc", read_text(STATE_DIR + "/cfgloc", None))
-        write_file(STATE_DIR + "/cfgloc", earlier, 0o600)
+        change_file(STATE_DIR + "/cfgloc", earlier, 0o600)
     if opts.dbtype == "postgresql":
         # A server on the default directory, then xCAT's own pgsqlsetup. PostgreSQL 15 took CREATE
         # on schema public away from everyone (its release notes, E.1); pgsqlsetup needs it and
@@ -2856,19 +2874,19 @@ def switch_database(opts):
         do(["pgsqlsetup", "-i", "-V", "-a", opts.vip, "-a", physical_address(opts)],
            INSTALL_LIMIT, env={"XCATPGPW": password("XCATPGPW")})
     else:
-        with private_directory() as private:  # for the addresses from which connections will come
-            hosts = os.path.join(private, "hosts")
-            write_file(hosts, "%s\n%s\n" % (opts.vip, physical_address(opts)), 0o600)
-            do(["mysqlsetup", "-i", "-V", "-f", hosts], INSTALL_LIMIT, env={
-                "XCATMYSQLADMIN_PW": password("XCATMYSQLADMIN_PW"),
-                "XCATMYSQLROOT_PW": password("XCATMYSQLROOT_PW"), "MYSQL_HISTFILE": "/dev/null"})
+        hosts = RUN_DIR + "/hosts"  # the addresses from which connections will come
+        write_file(hosts, "%s\n%s\n" % (opts.vip, physical_address(opts)), 0o600)
+        do(["mysqlsetup", "-i", "-V", "-f", hosts], INSTALL_LIMIT, env={
+            "XCATMYSQLADMIN_PW": password("XCATMYSQLADMIN_PW"),
+            "XCATMYSQLROOT_PW": password("XCATMYSQLROOT_PW"), "MYSQL_HISTFILE": "/dev/null"})
     unit = database_unit(opts.dbtype)
     pretend("switched", "", True)
     pretend("state", unit, "active")
     # mysqlsetup enables it by chkconfig or update-rc.d, which not every distribution has.
     pretend("enabled", unit, opts.dbtype == "postgresql" or unit_states(unit)[unit][1] or "perhaps")
     expect(current_engine() == opts.dbtype, "the switch to %s did not happen" % opts.dbtype,
-           "/etc/xcat/cfgloc still names %s" % before, "the log has the tool's output")
+           "%s still names %s" % (cfgloc, before), "the log has the tool's output")
+    remove_file(SWITCHING)
     return "%s -> %s" % (before, opts.dbtype)
 
 
@@ -2893,9 +2911,10 @@ def password(variable):
 
 def grant_access(opts):
     """MariaDB admits xCAT's user from the VIP and this node's address; granted over the socket."""
+    client = next(filter(have, MYSQL), MYSQL[0])
     _, user, secret = (read_cfgloc().split("|") + ["", ""])[:3]
     RUN.secrets += filter(None, [secret])
-    if user and ask(["mysql", "--host=" + opts.vip, "--user=" + user, "xcatdb",
+    if user and ask([client, "--host=" + opts.vip, "--user=" + user, "xcatdb",
                      "--execute=SELECT 1"], env={"MYSQL_PWD": secret})[0] == 0:
         return "%s already admitted" % physical_address(opts)
     expect(re.match(r"^\w+$", user) and re.match(r"^\w+$", secret),
@@ -2908,7 +2927,7 @@ def grant_access(opts):
         "CREATE USER IF NOT EXISTS '{0}'@'{1}' IDENTIFIED BY '{2}';\n"
         "GRANT ALL PRIVILEGES ON xcatdb.* TO '{0}'@'{1}';\n".format(user, address, secret)
         for address in (opts.vip, physical_address(opts)))
-    status, out, err = do(["mysql", "--user=root", "--batch"], text=statements, may_fail=True,
+    status, out, err = do([client, "--user=root", "--batch"], text=statements, may_fail=True,
                           env={"MYSQL_PWD": os.environ.get("XCATMYSQLROOT_PW") or "cluster"})
     expect(not status, "the database did not let root grant access", last_line(out, err),
            "give its root password in the environment as XCATMYSQLROOT_PW")
@@ -2935,22 +2954,22 @@ def install_xcat(opts):
     if xcat_installed():
         return "already installed (%s)" % xcat_version()
     source = opts.go_xcat
-    with private_directory() as private:
-        remote = source.startswith("https://")
-        script = os.path.join(private, "go-xcat") if remote else os.path.abspath(source)
-        if remote and is_real("download", source, {}):
-            import urllib.request  # here, because it would take a fifth of each start
-            try:
-                with open(script, "wb") as stream, urllib.request.urlopen(  # nosec: https only
-                        source, timeout=DO_LIMIT) as page:
-                    stream.write(page.read())
-            except (OSError, ValueError) as error:
-                raise HAError("go-xcat could not be downloaded", "%s: %s" % (source, error),
-                              "give a local copy with --go-xcat FILE") from error
-        given = {"core": opts.xcat_core, "dep": opts.xcat_dep, "version": opts.xcat_version}
-        sources = ["--xcat-%s=%s" % (name, os.path.abspath(value) if os.path.exists(value) else
-                                     value) for name, value in given.items() if value]
-        do(["bash", script, "--yes"] + sources + ["install"], INSTALL_LIMIT)
+    remote = source.startswith("https://")
+    script = RUN_DIR + "/go-xcat" if remote else os.path.abspath(source)
+    make_directory(RUN_DIR, 0o700)
+    if remote and is_real("download", source, {}):
+        import urllib.request  # here, because it would take a fifth of each start
+        try:
+            with open(script, "wb") as stream, urllib.request.urlopen(  # nosec: https only
+                    source, timeout=DO_LIMIT) as page:
+                stream.write(page.read())
+        except (OSError, ValueError) as error:
+            raise HAError("go-xcat could not be downloaded", "%s: %s" % (source, error),
+                          "give a local copy with --go-xcat FILE") from error
+    given = {"core": opts.xcat_core, "dep": opts.xcat_dep, "version": opts.xcat_version}
+    sources = ["--xcat-%s=%s" % (name, os.path.abspath(value) if os.path.exists(value) else value)
+               for name, value in given.items() if value]
+    do(["bash", script, "--yes"] + sources + ["install"], INSTALL_LIMIT)
     pretend_installed("xcatd", XCAT_DIRECTORIES, True)
     if RUN.dryrun:
         for verb, what in (("run", "systemctl stop UNIT"), ("run", "systemctl disable UNIT"),
@@ -3016,11 +3035,9 @@ def verify_xcat(opts):
     out = xcat(["lsxcatd", "-a"])
     shown = dict(line.strip().split("=", 1) for line in out.splitlines() if "=" in line)
     engine = ENGINES[opts.dbtype]["lsxcatd"]
-    expect(shown.get("dbengine") == engine, "xCAT does not use %s" % opts.dbtype,
-           "lsxcatd -a: dbengine=%s" % shown.get("dbengine"), "see /etc/xcat/cfgloc")
-    expect(opts.dbtype == "sqlite" or shown.get("dbhost") == opts.vip,
-           "xCAT's database is not at the VIP", "lsxcatd -a: dbhost=%s" % shown.get("dbhost"),
-           "see /etc/xcat/cfgloc")
+    expect(shown.get("dbengine") == engine and (engine == "SQLite" or shown.get("dbhost") ==
+           opts.vip), "xCAT does not use %s at the VIP" % opts.dbtype, "lsxcatd -a: dbengine=%s, "
+           "dbhost=%s" % (shown.get("dbengine"), shown.get("dbhost")), "see /etc/xcat/cfgloc")
     expect(site_attributes().get("master"), "xCAT's tables are empty",
            "lsdef -t site shows no master", "restore a dump, a nightly one or that of the tool "
            "that switched the database: restorexCATdb -p /root/xcat-dbback")
@@ -3594,12 +3611,12 @@ def check_software(opts):
                "pg_lsclusters: " + ", ".join("%s at port %s" % pair for pair in clusters.items()),
                "make one at its port: pg_createcluster --port %s VERSION NAME" % port_of(
                    read_cfgloc(opts.path) or read_cfgloc()))
-    rules = "\n".join(map(read_text, glob.glob("/etc/apparmor.d/**/*sbin.m*d", recursive=True)))
-    denied = re.search(r"^(\S*/(mysqld|mariadbd)) \(enforce\)", read_text(
+    rules = "\n".join(map(read_text, glob.glob("/etc/apparmor.d/**/*m[ay]*d", recursive=True)))
+    denied = re.search(r"^((?:\S*/)?(mysqld|mariadbd)) \(enforce\)", read_text(
         "/sys/kernel/security/apparmor/profiles"), re.MULTILINE)
     if opts.dbtype == "mysql" and denied and not re.search(
             r"^\s*\"?%s/" % re.escape(opts.path), rules, re.MULTILINE):
-        name = denied.group(1)[1:].replace("/", ".")
+        name = denied.group(1).lstrip("/").replace("/", ".")
         yield ("AppArmor keeps the database server out of the share",
                "%s is enforced, and no rule names %s" % (denied.group(1), opts.path),
                "echo '{0}/var/lib/mysql/ r, {0}/var/lib/mysql/** rwk,' >>/etc/apparmor.d/local/{1} "
@@ -3659,6 +3676,11 @@ def check_data(opts):
             and not opts.peer_is_off):
         yield ("setup on %s is not finished" % record["host"], "recorded on the share",
                "run setup there again; if it is dead, power it off, then add --peer-is-off here")
+    if exists(SWITCHING) and is_running("xcatd.service") and (
+            not processes_of("database switch") and current_engine() == opts.dbtype):
+        yield ("setup was killed when it switched the database, and xcatd runs since", SWITCHING,
+               "if all definitions are there (lsdef), rm %s; if not, systemctl stop xcatd; then "
+               "run this again" % SWITCHING)
     if share_has_data(opts.path):
         return
 
@@ -3828,10 +3850,10 @@ def neighbour(address):
     """The MAC that answers for an address, "" for nobody; a ping fills the neighbour table."""
     # Not by ask: silence is an answer here. EL 8's ping takes whole seconds only.
     answers = run(["ping", "-n", "-c", "1", "-W", "1", address], 0.5)[0] == 0
-    entries = json.loads(output_of(["ip", "-json", "neighbour", "show", address]) or "[]")
-    # An older entry may be of a machine that is gone.
-    return next((entry["lladdr"] for entry in entries if "lladdr" in entry
-                 and (answers or "REACHABLE" in entry["state"])), "")
+    # As text: iproute2 4.15 knows -json, but not here. An older entry may be of one that is gone.
+    shown = output_of(["ip", "neighbour", "show", address])
+    return next((mac for mac, state in re.findall(r"lladdr (\S+)(.*)", shown)
+                 if answers or "REACHABLE" in state), "")
 
 
 def line_to_paste(view, command):
@@ -3991,7 +4013,7 @@ def xcat_problems(view):
                     anew if kind == "network" else "")
 
         nics = site.get("dhcpinterfaces", "")
-        devices = without_aliases(nics)
+        devices = re.sub(ALIAS, "", nics)
         if devices != nics:
             yield "dhcpinterfaces of clustersite has an alias: %s" % nics, (
                 "chdef -t site -o clustersite dhcpinterfaces=" + shlex.quote(devices))
@@ -4040,11 +4062,6 @@ def boot_file_problems(opts, places):
     for fix, paths in fixes.items():
         yield "boot files name one node of the pair (%s)" % " ".join(list(paths.values())[:3]), (
             fix.format(",".join(paths)))
-
-
-def without_aliases(nics):
-    """site.dhcpinterfaces with the devices of aliases, on which DHCP cannot listen."""
-    return re.sub(r"(?<=[\w.-]):(?!noboot)[^,;|:\s]+", "", nics)
 
 
 def standby_problems(view):
@@ -4170,18 +4187,10 @@ def delivery_notes(vip, site):
 
 def first_public_file(directory):
     """A file below the directory that anybody may read, "" if a short look shows none."""
-    enough = time.monotonic() + ANSWER_LIMIT
-    for place, below, names in os.walk(directory):
-        for name in below + names:
-            path, plain = os.path.join(place, name), re.match(r"[\w+-][\w.+-]*\Z", name, re.A)
-            mode = os.lstat(path).st_mode if plain and os.path.lexists(path) else 0
-            if mode & stat.S_IROTH and stat.S_ISREG(mode):
-                return path
-            if name in below and not mode & stat.S_IROTH:
-                below.remove(name)
-        if time.monotonic() > enough:
-            break
-    return ""
+    plain = "(/[A-Za-z0-9_+-][A-Za-z0-9_.+-]*)*"  # Not by ask: silence is an answer here.
+    return run(["find", directory + "/", "-mindepth", "1", "-regextype", "posix-extended", "(",
+                "-not", "-perm", "-o=r", "-o", "-not", "-regex", plain, ")", "-prune", "-o",
+                "-type", "f", "-print", "-quit"], ANSWER_LIMIT)[1].rstrip("\n")
 
 
 def package_notes(view):
@@ -4227,9 +4236,8 @@ def status(opts):
     rows += [("node " + name, "%(address)s, %(os)s, xCAT %(xcat)s, database %(database)s, "
               "ssh key %(ssh_key)s" % {key: value or "none" for key, value in node.items()})
              for name, node in sorted(view["nodes"].items())]
-    rows += [("own step", path) for path in view["own_steps"]]
-    rows += [("history", line) for line in view["history"]]
-    rows += [("not seen", text) for text in view["unseen"]]
+    for title, key in (("own step", "own_steps"), ("history", "history"), ("not seen", "unseen")):
+        rows += [(title, text) for text in view[key]]
     lines = ["%-16s %s" % row for row in rows]
     for fix, items in itertools.groupby(view["problems"], lambda item: item["fix"]):
         lines += ["PROBLEM: " + item["problem"] for item in items] + ["  fix: " + fix]
@@ -4503,13 +4511,6 @@ def amiss(opts, states, problems_of):
             *(unit for unit, (_, enabled) in states.items() if enabled)]
 
 
-def is_set_up(opts, states):
-    """True if this node is a member and stands by, and setup would change nothing."""
-    record, me = read_record(opts.path), physical_host_name()
-    return bool(record and active_node(record) != me and me in read_nodes(opts.path)
-                and xcat_installed() and not amiss(opts, states, standby_problems))
-
-
 def is_serving(opts):
     """True if this node has VIP, links, database and xcatd up, be it without the lease."""
     needed = set(XCAT_DIRECTORIES) & set(directories_to_link(opts, read_record(opts.path)))
@@ -4601,9 +4602,8 @@ def save_for_other_node(opts):
 
 def release_record(share, started):
     """The record no longer names this node as active; another node's word is left alone."""
-    expect(exists(state_file(share)) or not is_running(LEASE_UNIT),
-           "the record cannot be reached", "%s is gone" % state_file(share),
-           "mount the share again, then run xcatha.py -d")
+    expect(exists(state_file(share)) or not is_running(LEASE_UNIT), "the record cannot be reached",
+           "%s is gone" % state_file(share), "mount the share again, then run xcatha.py -d")
     record, lease, me = read_record(share), read_lease(share), physical_host_name()
     nonce = lease.get("nonce") if lease.get("host") == me else record.get("lease")
     if active_node(record) not in ("", me):
@@ -4667,7 +4667,8 @@ def setup(opts):
             say("An older script set it up; xcatha.py -a adds its lease and record.")
         return DONE
     states = unit_states()
-    if share_has_data(share) and is_set_up(opts, states):
+    if (record and share_has_data(share) and active_node(record) != me and me in read_nodes(share)
+            and xcat_installed() and not amiss(opts, states, standby_problems)):
         step("Node record", write_node, opts, books=True)
         step("Saved hosts file", take_saved_hosts, share, books=True)
         say("%s is set up already." % me)
@@ -4690,6 +4691,7 @@ def setup(opts):
         UNDO.tidied = True
         step("Earlier services", stop_all_services)
     step("Earlier links", unlink_all, share, books=True)
+    step("Earlier switch", put_back_switch, books=True)
 
     # xCAT's installer and its tables take the address and the name that the node has then.
     if not joining:
@@ -4906,9 +4908,8 @@ def stand_by(opts, state, states):
         step("Linked directories", unlink_all, opts.path, failed=failed)
 
     # The VIP late: until here it still led administrators and clients to this node.
-    for vip in dict.fromkeys([one.vip for one in opts.others] + vips_of_lease_unit()):
-        if vip != opts.vip:
-            step("Virtual IP", remove_vip, vip, failed=failed)
+    for vip in sorted({one.vip for one in opts.others} | {*vips_of_lease_unit()} - {opts.vip}):
+        step("Virtual IP", remove_vip, vip, failed=failed)
     step("Virtual IP", remove_vip, opts.vip, True, failed=failed)
     # A lambda, so that an empty /etc/hostname is an error of this step alone.
     step("Host name", lambda: set_host_name(physical_host_name()), failed=failed)
@@ -5101,8 +5102,7 @@ def rollback(error, opts):
 def run_command(opts):
     """Guide, then run the command alone on this node, and undo it if it fails; exit code."""
     patience = SERVICE_LIMIT if RUN.by_pacemaker else EARLY_PROBE  # keep_address takes a moment
-    # A dry run may look on.
-    with open(os.devnull if RUN.dryrun else RUN_LOCK, "a") as lock:
+    with open(os.devnull if RUN.dryrun else RUN_LOCK, "a") as lock:  # a dry run may look on
         if not RUN.dryrun and not wait_until(lambda: lock_file(lock.fileno()) == "ours", patience):
             refuse("another run of xcatha.py is at work on this node",
                    RUN_LOCK + " is locked", "wait for its end")

@@ -63,20 +63,22 @@ def test_postgresql_of_pgdg(node):
     node.xcatha(*SETUP, "--dryrun")
 
 
-def test_mysql_that_apparmor_keeps_out_of_the_share(node):
+@pytest.mark.parametrize("profile, server", [
+    ("usr.sbin.mysqld", "/usr/sbin/mysqld"), ("mariadbd", "mariadbd")])  # by its path or a name
+def test_mysql_that_apparmor_keeps_out_of_the_share(node, profile, server):
     node.succeed("mount", "-t", "tmpfs", "tmpfs", "/sys/kernel")
     node.succeed("mkdir", "-p", "/sys/kernel/security/apparmor", "/etc/apparmor.d/local",
                  "/usr/local/bin")
     node.succeed("tee", "/sys/kernel/security/apparmor/profiles",
-                 input="/usr/bin/man (enforce)\n/usr/sbin/mysqld (enforce)\n")
-    node.succeed("tee", "/etc/apparmor.d/usr.sbin.mysqld",
-                 input="/usr/sbin/mysqld {\n  /var/lib/mysql/** rwk,\n}\n")
+                 input=f"/usr/bin/man (enforce)\n{server} (enforce)\n")
+    node.succeed("tee", f"/etc/apparmor.d/{profile}",
+                 input=f"profile {server} {{\n  /var/lib/mysql/** rwk,\n}}\n")
     node.succeed("ln", "-s", "/bin/true", "/usr/local/bin/apparmor_parser")
     said = refused(node, *MYSQL)
     assert "AppArmor keeps the database server out of the share" in said
-    assert "/usr/sbin/mysqld is enforced, and no rule names /HA" in said
+    assert f"{server} is enforced, and no rule names /HA" in said
     node.succeed("sh", "-c", next_line(said))
-    assert node.succeed("cat", "/etc/apparmor.d/local/usr.sbin.mysqld") == (
+    assert node.succeed("cat", f"/etc/apparmor.d/local/{profile}") == (
         "/HA/var/lib/mysql/ r, /HA/var/lib/mysql/** rwk,\n")
     assert "AppArmor" not in node.run(*node.script(*MYSQL, "--dryrun")).stderr
 

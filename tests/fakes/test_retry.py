@@ -1,6 +1,7 @@
 """A setup fails after the copy, the node works on: the next setup takes its newest data."""
 
 import json
+import signal
 
 import pytest
 
@@ -38,3 +39,57 @@ def test_newest_data_is_on_the_share(retried):
     assert files == {"kept": "old\n", "changed": "new\n", "added": "new\n"}
     rows = json.loads((retried.share / "var/lib/pgsql/data/tables.json").read_text())
     assert rows["site"]["domain"] == "newest.test"
+
+
+# ---- The database was being switched when setup was killed -----------------------------------
+
+SWITCHING = "/var/lib/xcatha/switching"
+
+
+@pytest.fixture
+def half_switched(node):
+    """A management node whose setup was killed; cfgloc names PostgreSQL, without its tables."""
+    node.succeed("/usr/local/lib/fakes/go-xcat", "--yes", "install")
+    node.succeed(*CHDEF, "domain=newest.test")
+    node.plan("SIGKILL_ON", "pgsqlsetup")
+    assert node.run(*node.script(*SETUP)).returncode == -signal.SIGKILL
+    node.heal()
+    write(node, "/etc/xcat/cfgloc", "Pg:dbname=xcatdb;host=10.5.106.50|xcatadm|cluster\n")
+    return node
+
+
+def domain_on_the_share(node):
+    return json.loads((node.share / "var/lib/pgsql/data/tables.json").read_text())[
+        "site"]["domain"]
+
+
+@pytest.mark.timeout(120)
+def test_tool_that_still_works_is_ended_and_the_switch_begins_anew(half_switched):
+    half_switched.succeed("install", "-m", "755", "/dev/stdin", "/root/pgsqlsetup",
+                          input="#!/bin/sh\nwhile sleep 1; do :; done\n")
+    half_switched.succeed("sh", "-c", "setsid /root/pgsqlsetup >/dev/null 2>&1 &")
+    half_switched.xcatha(*SETUP)
+    assert domain_on_the_share(half_switched) == "newest.test"
+    assert half_switched.run("pgrep", "-f", "/root/pgsqlsetup").returncode == 1
+    assert not half_switched.path(SWITCHING).exists()
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("remedy, domain", [
+    ("systemctl stop xcatd", "newest.test"), (f"rm {SWITCHING}", "since.test")])
+def test_xcatd_that_has_run_with_the_new_tables_since_then_is_refused(
+        half_switched, remedy, domain):
+    half_switched.succeed("systemctl", "start", "postgresql", "xcatd")
+    half_switched.succeed(*CHDEF, "master=10.5.106.50", "domain=since.test")
+    said = half_switched.xcatha(*SETUP, code=3).stderr
+    assert "setup was killed when it switched the database, and xcatd runs since" in said
+    assert remedy in said
+    half_switched.succeed(*remedy.split())
+    half_switched.xcatha(*SETUP)
+    assert domain_on_the_share(half_switched) == domain
+
+
+def test_failed_switch_leaves_no_mark(node):
+    node.plan("FAIL_ON", "pgsqlsetup")
+    node.xcatha(*SETUP, code=1)
+    assert not node.path(SWITCHING).exists()

@@ -5,7 +5,8 @@ import pytest
 from tests.fakes import losses
 from tests.fakes.lines import ACTIVATE, DEACTIVATE, SETUP
 from tests.fakes.test_commands import changes_of
-from tests.fakes.test_refusals import changed
+from tests.fakes.test_refusals import IP, changed
+from tests.lab.image import wait_for
 
 STANDBY = 3
 VIP, OTHER_VIP = "10.5.106.50", "10.5.106.60"
@@ -87,3 +88,32 @@ def test_deactivate_of_a_node_that_was_never_set_up_leaves_its_own_link_alone(no
     node.succeed("sh", "-c", "mkdir -p /srv/install && ln -s /srv/install /install")
     node.xcatha(*DEACTIVATE)
     assert node.succeed("readlink", "/install").strip() == "/srv/install"
+
+
+# A client of a server on port 2049, connected from the VIP; what its connection ends with.
+NFS_FROM_THE_VIP = """
+import socket, sys
+server = socket.create_server(("10.5.106.4", 2049))
+client = socket.create_connection(("10.5.106.4", 2049), source_address=("10.5.106.50", 0))
+accepted, _ = server.accept()
+print("connected", file=open("/run/client", "w"))
+try:
+    client.recv(1)
+except OSError as error:
+    print(error, file=open("/run/client", "w"))
+"""
+
+
+def test_nfs_that_came_from_the_vip_is_told_that_it_is_gone(members):
+    """It would wait for minutes, and the lease would be lost meanwhile."""
+    host1, _ = members
+    host1.xcatha(*ACTIVATE)
+    host1.succeed("sysctl", "-q", "-w", "net.ipv4.conf.eth0.promote_secondaries=1")
+    for change in ("del", "add"):  # the VIP is the first address of its subnet then
+        host1.succeed(IP, "address", change, "10.5.106.4/8", "dev", "eth0")
+    host1.succeed("tee", "/root/client.py", input=NFS_FROM_THE_VIP)
+    host1.succeed("sh", "-c", "setsid python3 /root/client.py >/dev/null 2>&1 &")
+    told = host1.path("/run/client")
+    wait_for(lambda: told.exists() and told.read_text() == "connected\n", 10, "the connection")
+    host1.xcatha(*DEACTIVATE)
+    wait_for(lambda: "abort" in told.read_text(), 5, "the end of the connection")

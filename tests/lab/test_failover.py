@@ -51,8 +51,7 @@ class Journey:
         self.number = self.done + 10
         self.node = define_node(old, self.number)
         if step == "power loss":
-            saved = self.lab.share / ".xcatha/hosts"
-            wait_for(lambda: self.node in saved.read_text(), 15, "the lease's copy of /etc/hosts")
+            self.wait_for_saved_hosts(old)
         define_osimage(old, step.replace(" ", "-"))
         self.definitions = judge.definitions(old)
         assert self.lab.client.pings(VIP)
@@ -63,6 +62,17 @@ class Journey:
         self.pair.activate(new)
         self.arp_entry = self.lab.client.arp_entry(VIP)
         self.active, self.standby, self.done = new, old, self.done + 1
+
+    def wait_for_saved_hosts(self, host):
+        """The lease's holder copies the host's /etc/hosts with every heartbeat, each 10 s."""
+        saved = self.lab.share / ".xcatha/hosts"
+        try:
+            wait_for(lambda: self.node in saved.read_text(), 25, "the lease's copy of /etc/hosts")
+        except TimeoutError as error:
+            seen = [host.run(*line).stdout for line in (
+                ["cat", "/etc/hosts"], ["cat", "/proc/locks"], ["cat", "/run/xcatha/kept"],
+                ["journalctl", "--no-pager", "-n", "20", "-u", "xcatha-lease"])]
+            raise AssertionError("\n".join([str(error), saved.read_text(), *seen])) from error
 
     def stop(self, host, step):
         """Let the active host go, one way or the other."""

@@ -132,6 +132,16 @@ def test_version_is_major_and_minor(monkeypatch, text, version):
     assert xcatha.database_version("mysql") == version
 
 
+@pytest.mark.parametrize("there, asked", [
+    ({"mysql", "mariadb"}, ["mysql"]), ({"mariadb"}, ["mariadb"]), (set(), [])])
+def test_client_of_mariadb_may_have_its_new_name_alone(monkeypatch, there, asked):
+    lines = []
+    monkeypatch.setattr(xcatha, "have", there.__contains__)
+    monkeypatch.setattr(xcatha, "output_of", lambda line: lines.append(line[0]) or "")
+    xcatha.database_version("mysql")
+    assert lines == asked
+
+
 def test_settings_are_those_of_the_newest_version_by_number(monkeypatch):
     old, new = "/etc/postgresql/9.6/main", "/etc/postgresql/15/main"
     monkeypatch.setattr(xcatha.glob, "glob", lambda pattern: [old, new])

@@ -4,6 +4,8 @@ The function that may reboot is handed in, so that none of these tests can.
 """
 
 import contextlib
+import os
+import select
 import time
 
 import pytest
@@ -33,17 +35,19 @@ class Libc:
 def lose(monkeypatch):
     """Loses the lease; what was called, and when the last heartbeat was."""
 
-    def run(whose, ends_by, reboots=True, answers_after=0):
+    def run(whose, ends_by, reboots=True, answers_after=0, looks=None):
         """ends_by: what ends the service's process, "order", SIGKILL ("kill") or nothing ("")."""
         libc, last = Libc(), time.monotonic() - L * xcatha.GIVE_UP
-        left = [PID]
+        left, real = [PID], xcatha.kill
 
         def look(*_):
             time.sleep(answers_after)
             return whose
 
         def kill(*pids):
-            libc.calls.extend(("kill", pid, time.monotonic()) for pid in pids if pid)
+            real(*{*pids} - {PID, HOLDER})
+            libc.calls.extend(("kill", pid, time.monotonic()) for pid in pids
+                              if pid in (PID, HOLDER))
             if PID in pids and ends_by == "kill":
                 left.clear()
 
@@ -54,7 +58,7 @@ def lose(monkeypatch):
 
         once = {"repeat": lambda pause, action, *args: action(*args)}
         stand_ins = dict(once, renew_lease=look, kill=kill, do=stop, log_loss=str)
-        stand_ins.update(needing_lease=lambda share: list(left), vips_of_lease_unit=list)
+        stand_ins.update(needing_lease=looks or (lambda share: list(left)), vips_of_lease_unit=list)
         stand_ins.update(SETTLE=0, forget_lease=list)
         stand_ins.update(guarded_here=lambda: ["xcatd.service"])
         for name, value in stand_ins.items():
@@ -110,3 +114,25 @@ def test_share_that_answers_too_late_for_an_orderly_end_but_before_the_reboot_sa
 def test_node_on_a_filesystem_of_its_own_does_not_reboot(lose, whose):
     calls, _ = lose(whose, "kill", reboots=False)
     assert calls == [("kill", PID), ("kill", HOLDER)]
+
+
+def test_node_reboots_where_no_thread_gets_on(lose, monkeypatch):
+    """Python waits with the kernel for what has no end: a child process reboots."""
+    ours, childs = os.pipe()
+    monkeypatch.setattr(Libc, "reboot", lambda *_: os.write(childs, b"reboot"))
+    last, rebooted = time.monotonic() - L * xcatha.GIVE_UP, []
+
+    def hang(share):
+        rebooted.extend(select.select([ours], [], [], L)[0] and [time.monotonic() - last])
+        return []
+
+    lose("ours", "order", looks=hang)
+    assert L * xcatha.REBOOT <= rebooted[0] < L
+
+
+def test_node_that_stands_by_in_time_is_not_rebooted_later(lose, monkeypatch):
+    ours, childs = os.pipe()
+    monkeypatch.setattr(Libc, "reboot", lambda *_: os.write(childs, b"reboot"))
+    _, when = lose("ours", "order")
+    os.close(childs)  # the child has the last one
+    assert select.select([ours], [], [], L)[0] and os.read(ours, 9) == b""

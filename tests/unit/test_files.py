@@ -39,6 +39,17 @@ def test_replaced_file_keeps_its_mode_and_is_another_inode(path):
     assert read(path) == "new" and stat.S_IMODE(os.stat(path).st_mode) == 0o640
 
 
+def test_server_that_refuses_labels_keeps_no_file_from_being_written(path, monkeypatch):
+    def refuse(*_):
+        raise OSError(524, "Unknown error 524")
+
+    write(path, "old")
+    os.chmod(path, 0o640)
+    monkeypatch.setattr(xcatha.shutil, "copystat", refuse)
+    xcatha.write_file(path, "new", 0o600)
+    assert read(path) == "new" and stat.S_IMODE(os.stat(path).st_mode) == 0o640
+
+
 def test_replacing_leaves_nothing_behind(path):
     xcatha.write_file(path, "text")
     assert os.listdir(os.path.dirname(path)) == ["file"]

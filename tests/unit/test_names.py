@@ -20,10 +20,12 @@ PHYSICAL_LINE = ("10.5.106.4", ["host1"])
         ("10.5.106.50 a\n10.5.106.50 hamn b\n", [VIP_LINE], "10.5.106.50 hamn a\n10.5.106.50 b\n"),
         ("# 10.5.106.9 hamn\n", [VIP_LINE], "# 10.5.106.9 hamn\n10.5.106.50 hamn\n"),
         ("10.5.106.9 hamn db\n", [VIP_LINE], "10.5.106.9 db\n10.5.106.50 hamn\n"),
-        ("::1 hamn\n", [VIP_LINE], "::1 hamn\n10.5.106.50 hamn\n"),
+        ("fd00::5 hamn\n", [VIP_LINE], "fd00::5 hamn\n10.5.106.50 hamn\n"),
+        ("::1 localhost hamn\n", [VIP_LINE], "::1 localhost\n10.5.106.50 hamn\n"),
+        ("10.5.106.9 HAmn db\n", [VIP_LINE], "10.5.106.9 db\n10.5.106.50 hamn\n"),
     ],
     ids="empty append no-newline present more-names windows two-lines comment moved "
-    "other-family".split(),
+    "other-family loopback capitals".split(),
 )
 def test_hosts_line_is_merged(before, wanted, after):
     assert xcatha.merge_hosts(before, wanted) == after

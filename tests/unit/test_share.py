@@ -460,3 +460,18 @@ def test_postgresql_clusters_of_others_are_none_of_the_pairs(monkeypatch, opts, 
     assert what == "no PostgreSQL cluster is that of xCAT's database string"
     assert evidence == "pg_lsclusters: 15-a at port 5433, 15-b at port 5434"
     assert "pg_createcluster --port 5432" in hint
+
+
+@pytest.mark.parametrize("fstype, state", [
+    ("ceph", "silent"), ("lustre", "silent"), ("nfs4", "answers")])
+def test_share_whose_file_servers_hang_is_silent(monkeypatch, mounts, fstype, state):
+    """CephFS and Lustre ask none of them about the filesystem; NFS has one server for both."""
+    mounts(("/HA", fstype, "rw"))
+    monkeypatch.setattr(xcatha, "ask", lambda line, limit: (124 if line[0] == "cat" else 0, "", ""))
+    assert xcatha.share_state("/HA") == state
+
+
+def test_share_without_a_lease_answers(monkeypatch, mounts):
+    mounts(("/HA", "ceph", "rw"))
+    monkeypatch.setattr(xcatha, "ask", lambda line, limit: (line[0] == "cat", "", ""))
+    assert xcatha.share_state("/HA") == "answers"

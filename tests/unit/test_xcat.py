@@ -104,8 +104,8 @@ LSXCATD = "Version 2.19.0\ndbengine=%s\ndbhost=%s\n"
 @pytest.mark.parametrize(
     "lsxcatd, site, what, hint",
     [
-        (("SQLite", ""), {}, "xCAT does not use postgresql", "cfgloc"),
-        (("Pg", "10.5.106.4"), {}, "xCAT's database is not at the VIP", "cfgloc"),
+        (("SQLite", ""), {}, "xCAT does not use postgresql at the VIP", "cfgloc"),
+        (("Pg", "10.5.106.4"), {}, "xCAT does not use postgresql at the VIP", "cfgloc"),
         (("Pg", "10.5.106.50"), {}, "xCAT's tables are empty", "restore a dump"),
         (("Pg", "10.5.106.50"), {"master": "10.5.106.50"}, "", ""),
     ],

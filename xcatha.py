@@ -4010,13 +4010,13 @@ def xcat_problems(view):
                 kind = "group"
             yield "%s of %s is %snot the VIP" % (attribute, name, value), pasted(
                 ["chdef", "-t", kind, "-o", name, "%s=%s" % (attribute, right)]) + (
-                    anew if kind == "network" else "")
+                    anew if kind == "network" or attribute == "dhcpinterfaces" else "")
 
         nics = site.get("dhcpinterfaces", "")
         devices = re.sub(ALIAS, "", nics)
         if devices != nics:
             yield "dhcpinterfaces of clustersite has an alias: %s" % nics, (
-                "chdef -t site -o clustersite dhcpinterfaces=" + shlex.quote(devices))
+                "chdef -t site -o clustersite dhcpinterfaces=" + shlex.quote(devices) + anew)
         for row in networks:
             if ":" in row["mgtifname"].replace("!remote!", ""):
                 yield "mgtifname of %s is the alias %s" % (row["netname"], row["mgtifname"]), (
@@ -4144,10 +4144,12 @@ def notes(view):
         site = {row["key"]: row["value"] for row in rows or ()}
         yield from delivery_notes(vip, site)
         serves = site and attempt(skip_reason, "DHCP", site)[0] == ""
+        forwards = read_text("/proc/sys/net/ipv4/ip_forward") == "1\n"  # else it names no gateway
         for row in serves and attempt(table, "networks")[0] or ():
             vip = vip_of(row, opts_of(view))
-            unset = [name for name in ("logservers", "ntpservers") if vip
-                     and row.get(name) in UNSET and site.get(name, "") in UNSET]
+            unset = ["gateway"] if vip and forwards and row["gateway"] == "<xcatmaster>" else []
+            unset += [name for name in ("logservers", "ntpservers") if vip
+                      and row.get(name) in UNSET and site.get(name, "") in UNSET]
             if unset:
                 yield "DHCP names this node's own address as %s of %s" % (
                     " and ".join(unset), row["netname"]), (
@@ -4983,9 +4985,6 @@ def build_parser():
                                          "1 inconsistent, 4 unknown")):
         command.add_argument(*flags, dest="command", action="store_const",
                              const=flags[-1].strip("-"), help=words)
-    command.add_argument("--hold-lease", type=check["directory"], help=argparse.SUPPRESS)
-    command.add_argument("--fence", action="store_true", help=argparse.SUPPRESS)
-    command.add_argument("--lease-lost", action="store_true", help=argparse.SUPPRESS)
     for name, (flags, kind, words) in PAIR_OPTIONS.items():
         if name in KEPT_OPTIONS:  # those of a VIP, of which there may be several: see parse
             parser.add_argument(*flags, dest="given", action="append", metavar=name.upper(),
@@ -5136,6 +5135,11 @@ def main(argv=None):
         code, error = attempt(run_agent, argv[0])
         report(error)
         return OCF_ERR_GENERIC if error else code
+    if argv[:1] in (["--hold-lease"], ["--fence"], ["--lease-lost"]):  # the units of the lease
+        error = (error_of(hold_lease, argv[1]) if argv[0] == "--hold-lease" else
+                 error_of(fence if argv[0] == "--fence" else lose_lease))
+        report(error)
+        return FAILED if error else DONE
     opts = parse(argv)
     RUN.verbose = opts.verbose
     if psutil is None:
@@ -5152,11 +5156,6 @@ def main(argv=None):
     RUN.dryrun = opts.dryrun
     os.umask(0o022)
     RUN.secrets = [os.environ[name] for name in PASSWORD_VARIABLES if os.environ.get(name)]
-    if opts.hold_lease or opts.fence or opts.lease_lost:  # the units of the lease run these
-        error = (error_of(hold_lease, opts.hold_lease) if opts.hold_lease else
-                 error_of(fence if opts.fence else lose_lease))
-        report(error)
-        return FAILED if error else DONE
     # A closed terminal or pipe does not stop a run: the administrator may be logged in at the VIP.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)

@@ -111,9 +111,17 @@ def test_attribute_that_names_one_node_is_shown_with_the_line_that_changes_it(
 ])
 def test_attribute_that_names_no_single_node_of_the_pair_is_not_mentioned(
         active, kind, name, setting):
+    active.succeed("sysctl", "-q", "-w", "net.ipv4.ip_forward=0")  # DHCP names no gateway then
     xcat(active, "chdef", "-t", kind, "-o", name, setting)
     assert is_fixed(active, setting.split("=")[0])
     xcat(active, "chdef", "-t", kind, "-o", name, f"{setting.split('=')[0]}=")
+
+
+def test_gateway_of_a_node_that_forwards_is_the_vip(active):
+    active.succeed("sysctl", "-q", "-w", "net.ipv4.ip_forward=1")
+    xcat(active, "chdef", "-t", "network", "-o", NETWORK, "gateway=<xcatmaster>")
+    follow_note(active, f"gateway of {NETWORK}")
+    assert f"gateway={VIP}" in xcat(active, "lsdef", "-t", "network", "-o", NETWORK).split()
 
 
 def test_tftp_server_is_fixed_by_activate_as_well(active):

@@ -73,9 +73,11 @@ STATUS_CODES = {"active": 0, "inconsistent": 1, "standby": 3, "unknown": 4}
 
 LOG_FILE = "/var/log/xcatha.log"
 RUN_LOCK = "/run/xcatha.lock"
+COMMANDS = "/run/xcatha.commands"  # open in each command of a run, which removes it at its end
 RUN_DIR = "/run/xcatha"
 STATE_DIR = "/var/lib/xcatha"
 TAKEN_HOSTS = STATE_DIR + "/hosts"
+INSTALLING = STATE_DIR + "/installing"  # there until an installer that has begun ends well
 SWITCHING = STATE_DIR + "/switching"  # the cfgloc of before, while the database is switched
 FURTHER_DIRECTORIES = STATE_DIR + "/directories"  # one a line, those of --also
 OWN_STEPS = "/etc/xcat/ha.d"
@@ -160,8 +162,7 @@ MYSQL = ["mysql", "mariadb"]  # MariaDB's client, which from 11.4 on may lack it
 # {kind: a pattern of its processes' names}; a maker left by a killed run would start its server.
 PROCESSES = {"console": "goconserver|conserver", "DHCP": "dhcpd|kea-dhcp[46]|makedhcp",
              "DNS": "named|makedns", "xcatd": "xcatd|xCATd",
-             "database": "postgres|postmaster|mysqld|mariadbd",
-             "database switch": "(?:pgsql|mysql)setup|(?:dump|restore)xCATdb|tabrestore"}
+             "database": "postgres|postmaster|mysqld|mariadbd"}
 ALIAS = r"(?<=[\w.-]):(?!noboot)[^,;|:\s]+"  # in site.dhcpinterfaces: DHCP cannot listen on it
 MAKERS = {"DNS": "makedns", "DHCP": "makedhcp"}
 # What xCAT's makers rewrite; the last of makeconservercf is what Debian's conserver reads.
@@ -172,8 +173,7 @@ MAKER_FILES = {"makedns -n": ["/etc/named.conf", "/etc/bind/named.conf"],
 # What stands in xCAT's tables for the node's own address.
 UNSET = ("", "<xcatmaster>")
 # Columns and site attributes in which an address or host name is no server's.
-NEVER_SERVERS = ("netname", "net", "dynamicrange", "staticrange", "node", "comments", "disable",
-                 "excludenodes")
+NEVER_SERVERS = "netname net dynamicrange staticrange node comments disable excludenodes".split()
 # Below /tftpboot; at most so many of them are looked at, for at most so many seconds.
 BOOT_FILES = ("xcat/xnba/nodes/*", "xcat/xnba/nets/*", "boot/grub2/*", "petitboot/*",
               "pxelinux.cfg/*", "pxelinux.cfg/p/*", "etc/*")
@@ -248,6 +248,7 @@ def refuse(what, evidence, hint):
 RUN = argparse.Namespace(
     dryrun=False, verbose=False, by_pacemaker=False, signal=None,  # SIGINT, SIGTERM: once it came
     children=[], arpings=[], secrets=[],  # commands at work; arping's futures; never printed
+    inherited=(),  # the descriptor of COMMANDS
     asked={}, patience=None, unanswered=[],  # see ask
     pretended={})  # a dry run's changes; threads add to it, so that loops take a copy
 # Whether anything was changed, and what puts it back, the newest last; see rollback.
@@ -396,7 +397,8 @@ def run(argv, limit, env=None, text="", shown=False):
         try:
             child = subprocess.Popen(  # nosec: an argument list, never a shell
                 argv, stdin=given, stdout=None if shown else out, stderr=err,
-                start_new_session=True, cwd="/", env=command_environment(env or {}))
+                start_new_session=True, cwd="/", env=command_environment(env or {}),
+                pass_fds=RUN.inherited)
         except OSError as error:
             return 127, "", "%s: %s" % (argv[0], error.strerror)
         RUN.children.append(child)
@@ -416,6 +418,15 @@ def run(argv, limit, env=None, text="", shown=False):
     if in_time:
         return child.returncode, texts[0], texts[1]
     return 124, texts[0], texts[1] + "\nno end within %d s" % limit
+
+
+def orphans():
+    """What the commands of a killed run still do: a run that ends removes the name COMMANDS."""
+    found = set()
+    for path in glob.glob("/proc/[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            found |= {int(path.split("/")[2])} if os.readlink(path) == COMMANDS else set()
+    return found
 
 
 def stop_if_asked():
@@ -699,11 +710,10 @@ def rename(source, target):
             sync_directory(directory)
 
 
-def make_link(path, target):
+def make_link(path, place):
     """Make a symbolic link."""
-    if is_real("link", "%s -> %s" % (path, target), {
-            ("link", path): target, ("exists", path): True}):
-        os.symlink(target, path)
+    if is_real("link", "%s -> %s" % (path, place), {("link", path): place, ("exists", path): True}):
+        os.symlink(place, path)
         sync_directory(os.path.dirname(path))
 
 
@@ -952,24 +962,24 @@ def check_vip_is_free(opts, early=None):
 
 def add_vip(opts, as_found=False):
     """The VIP is on its NIC, with its label and prefix (or as_found there); the network knows."""
-    amiss, here = vip_amiss(opts.vip, opts.nic, opts.netmask), vip_here(opts.vip)
-    if here and (not amiss or as_found and device_of(here) == device_of(opts.nic)):
+    was, here = vip_amiss(opts.vip, opts.nic, opts.netmask), vip_here(opts.vip)
+    if here and (not was or as_found and device_of(here) == device_of(opts.nic)):
         return "already on %s" % here
     if here:
         on_failure(restore_vip, opts.vip, vip_places(opts.vip), routes_from(opts.vip))
         remove_vip(opts.vip)
-    network = network_of(opts.vip, opts.netmask)
-    broadcast = str(network.broadcast_address)
+    net = network_of(opts.vip, opts.netmask)
+    broadcast = str(net.broadcast_address)
     label = ["label", opts.nic] if ":" in opts.nic else []
     on_failure(remove_vip, opts.vip)
     if have("ip"):
-        do(["ip", "address", "add", "%s/%d" % (opts.vip, network.prefixlen), "broadcast",
+        do(["ip", "address", "add", "%s/%d" % (opts.vip, net.prefixlen), "broadcast",
             broadcast, "dev", device_of(opts.nic)] + label)
     else:
         alias = opts.nic if label else opts.nic + ":ha"
         do(["ifconfig", alias, opts.vip, "netmask", opts.netmask, "broadcast", broadcast, "up"])
     pretend("address", opts.vip, opts.nic)
-    pretend("prefix", opts.vip, network.prefixlen)
+    pretend("prefix", opts.vip, net.prefixlen)
     expect(vip_here(opts.vip), "the VIP is not on %s" % opts.nic, "psutil does not list it")
     # Correct the neighbours' ARP tables in the background, as request and as reply: some switches
     # learn from replies only. Repeats cover a lost frame (RFC 5227, 2.3). A run waits at its end.
@@ -978,8 +988,7 @@ def add_vip(opts, as_found=False):
         RUN.arpings.append(beside(functools.partial(do, line, may_fail=True)))
         if RUN.dryrun:  # in order, so that two dry runs read alike
             RUN.arpings[-1].result()
-    return "%s/%d added to %s%s" % (opts.vip, network.prefixlen, opts.nic,
-                                    amiss and " (was %s)" % amiss)
+    return "%s/%d added to %s%s" % (opts.vip, net.prefixlen, opts.nic, was and " (was %s)" % was)
 
 
 def restore_vip(vip, places, routes):
@@ -1026,9 +1035,8 @@ def remove_vip(vip, leaves_another=False):
     pretend("address", vip, "")
     expect(not vip_here(vip), "the VIP %s is still on %s" % (vip, here))
     for route in routes:
-        for other in own_addresses(route[route.index("dev") + 1], vip)[:1]:
-            do(["ip", "-4", "route", "replace"] + [
-                other if word == vip else word for word in route])
+        for own in own_addresses(route[route.index("dev") + 1], vip)[:1]:
+            do(["ip", "-4", "route", "replace"] + [own if word == vip else word for word in route])
     return "removed from %s" % here
 
 
@@ -1119,8 +1127,7 @@ def merge_hosts(text, wanted, gone=frozenset()):
             stay = [name for name in names if (address, name) not in gone
                     and address in homes.get((name.lower(), family), [address])]
             if address in missing:
-                stay = todo.pop(address, []) + [
-                    name for name in stay if name not in missing[address]]
+                stay = todo.pop(address, []) + [one for one in stay if one not in missing[address]]
             body = line.rstrip("\r\n")
             end, comment = line[len(body):], re.findall("#.*", body)
             if not stay and gone.issuperset((address, name) for name in names):
@@ -1130,11 +1137,10 @@ def merge_hosts(text, wanted, gone=frozenset()):
             elif stay != names:
                 line = " ".join([address] + stay + comment) + end
         lines.append(line)
-    added = ["%s %s%s" % (address, " ".join(names), newline)
-             for address, names in todo.items() if names]
+    new = ["%s %s%s" % (place, " ".join(names), newline) for place, names in todo.items() if names]
     merged = "".join(lines)
-    complete = newline if added and merged and not merged.endswith("\n") else ""
-    return merged + complete + "".join(added)
+    complete = newline if new and merged and not merged.endswith("\n") else ""
+    return merged + complete + "".join(new)
 
 
 def names_of(name, domain):
@@ -1148,8 +1154,7 @@ def entries_of_pair(text, hosts, domain):
     # Those on the lines of any of these addresses (an existing node's own stand at the VIP) or of
     # loopback. Without a known domain that of the first of them counts.
     places = [address for address, _ in hosts]
-    found = [name for _, name in hosts] + [
-        name for address, names in parse_hosts(text)
+    found = [name for _, name in hosts] + [name for address, names in parse_hosts(text)
         if address in places or address.startswith("127.") for name in names]
     longs = {name: [one for one in found if one.startswith(name.split(".")[0] + ".")]
              for _, name in hosts}
@@ -1165,9 +1170,8 @@ def write_hosts(opts, site):
         announce("write", "/etc/hosts", "if site.domain is set and a long name is missing")
         pretend("may change", "/etc/hosts", True)
         return "depends on xCAT's tables"
-    text, hosts = read_text("/etc/hosts"), [
-        (one.vip, one.host_name) for one in all_vips(opts) if one.host_name] + [
-            (physical_address(opts), physical_host_name())]
+    text, hosts = read_text("/etc/hosts"), [(one.vip, one.host_name) for one in all_vips(opts)
+        if one.host_name] + [(physical_address(opts), physical_host_name())]
     wanted = entries_of_pair(text, hosts, site.get("domain"))
     changed = change_file("/etc/hosts", merge_hosts(text, wanted))
     return "VIP and physical address %s" % ("added" if changed else "already there")
@@ -1278,9 +1282,8 @@ def unit_states(*asked):
         if len(answers) != len(group):
             answers = [ask(["systemctl", "is-enabled", unit])[1].strip() for unit in group]
         boot.update(zip(group, answers))
-    return {unit: (shown[unit]["ActiveState"] not in DOWN,
-                   seen("enabled", unit, lambda name: boot.get(name) in STARTS_AT_BOOT))
-            for unit in shown}
+    return {unit: (shown[unit]["ActiveState"] not in DOWN, seen(
+        "enabled", unit, lambda name: boot.get(name) in STARTS_AT_BOOT)) for unit in shown}
 
 
 def journal_of(unit):
@@ -1350,8 +1353,7 @@ def stop_services(kind, seen_before=None):
     states = {unit: state for unit, state in looked.items() if kind_of(unit) == kind}
     # An error with one unit does not keep the others from being stopped.
     errors = [error_of(stop_unit, unit) for unit, (running, _) in states.items() if running]
-    errors += [error_of(set_boot, False, [unit])
-               for unit, (_, enabled) in states.items() if enabled]
+    errors += [error_of(set_boot, False, [unit]) for unit, (_, boots) in states.items() if boots]
     # Nor does one run outside its unit; restartxcatd, for one, leaves such processes behind. In a
     # dry run those there are may be of a unit that would be stopped.
     if not (RUN.dryrun and any(("state", unit) in RUN.pretended for unit in states)):
@@ -1382,13 +1384,12 @@ def processes_of(kind, place=""):
     if kind == "database" and not place:
         places = [link_target(path) or path for engine in pair_engines()
                   for path in database_directories(engine)]
-    for process in psutil.process_iter():
+    for one in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):  # it has ended, or root alone may look
-            if re.match(r"(?:%s)\b" % PROCESSES[kind], process.name()) and (
-                    is_own_namespace(process.pid)):
-                directory = process.cwd()
+            if re.match(r"(?:%s)\b" % PROCESSES[kind], one.name()) and is_own_namespace(one.pid):
+                directory = one.cwd()
                 if any(lies_in(directory, place) for place in places):
-                    found[process] = directory
+                    found[one] = directory
     return found
 
 
@@ -1460,9 +1461,8 @@ def unmounted(share):
     """Where the share's filesystem is to be mounted and is not, "" if it is on a mount."""
     place = os.path.realpath(share)
     mount = mount_of(place)[0]
-    nearest = max((point for _, _, point, *_ in fstab() if lies_in(place, point)), key=len,
-                  default=mount)
-    return nearest if len(nearest) > len(mount) else share if mount == "/" else ""
+    near = max((top for _, _, top, *_ in fstab() if lies_in(place, top)), key=len, default=mount)
+    return near if len(near) > len(mount) else share if mount == "/" else ""
 
 
 def mounts():
@@ -1485,8 +1485,7 @@ def is_mount_point(path):
 
 def mount_of(path):
     """(mount point, filesystem, [options]) that the path lies on; touches no filesystem."""
-    above = [mount for mount in mounts()
-             if os.path.join(path, "").startswith(os.path.join(mount[0], ""))]
+    above = [one for one in mounts() if os.path.join(path, "").startswith(os.path.join(one[0], ""))]
     return max(reversed(above), key=lambda mount: len(mount[0]))  # the last one covers others
 
 
@@ -1521,11 +1520,10 @@ def unprotected_device(share):
 
 def fstab():
     """[(number, line, mount point, filesystem, at boot or not)] of the lines of /etc/fstab."""
-    fields = [(number, line, line.split("#")[0].split())
+    rows = [(number, line, line.split("#")[0].split())
               for number, line in enumerate(read_text("/etc/fstab").splitlines(), 1)]
     return [(number, line, os.path.normpath(unescaped(words[1])), words[2],
-             "noauto" not in words[3].split(","))
-            for number, line, words in fields if len(words) > 3]
+             "noauto" not in words[3].split(",")) for number, line, words in rows if len(words) > 3]
 
 
 def mounts_at_boot(share, links):
@@ -1815,8 +1813,7 @@ def other_holder(share):
         if is_let_go(share) and wait_until(lambda: lock_state(share) != "held", 2):
             return ""
         limit = silence_limit(share, lease)
-        say("  locks do not reach between the nodes here; watching the other node's counter for "
-            "%d s" % limit)
+        say("  locks do not reach between the nodes; watching the other's counter for %d s" % limit)
         return "its counter on the share moves" if wait_until(moves, limit, 1) else ""
     if lock_state(share) != "held":
         return ""
@@ -1836,9 +1833,8 @@ def silence_limit(share, lease):
 def is_let_go(share):
     """True if the last word on the share is that nobody is active, or this node itself."""
     record, lease = read_record(share), read_lease(share)
-    return (active_node(record) in ("", physical_host_name())
-            and (not lease or lease["host"] == physical_host_name()
-                 or lease.get("nonce") == record.get("lease")))
+    return (active_node(record) in ("", physical_host_name()) and (not lease or
+            lease["host"] == physical_host_name() or lease.get("nonce") == record.get("lease")))
 
 
 def check_lease_is_free(share, opts):
@@ -1928,8 +1924,7 @@ def take_lease(share, opts, vips):
             if exists(state_file(share, "lease")):
                 back_up(state_file(share, "lease"), ".replaced")
         # What another node at work would change (expect_no_rival).
-        signs = [read_text(state_file(share, "cluster.json")), read_lease(share),
-                 lock_decides(share)]
+        was = [read_text(state_file(share, "cluster.json")), read_lease(share), lock_decides(share)]
         if not opts.peer_is_off:
             check_lease_is_free(share, opts)
         on_failure(release_lease, share)
@@ -1943,7 +1938,7 @@ def take_lease(share, opts, vips):
     do(["systemctl", "daemon-reload"])
     if held:
         return "held by this node"
-    write_file(RUN_DIR + "/ticket", json.dumps(signs) + "\n", 0o600)
+    write_file(RUN_DIR + "/ticket", json.dumps(was) + "\n", 0o600)
     # Not by start_unit, whose undo would stop it under a database that does not end.
     do(["systemctl", "start", LEASE_UNIT], DO_LIMIT, may_fail=True)
     pretend("state", LEASE_UNIT, "active")
@@ -2010,11 +2005,9 @@ def hold_lease(share):
             write_heartbeat(descriptor, life, counter)
             if time.monotonic() - last < limit * RENEW:
                 break
-        # Until its data counts, nobody else may start with this share.
         text = json.dumps({"share": share, "life": life, "last": last, "limit": limit,
                            "holder": os.getpid(), "vips": vips_of_lease_unit(),
-                           "reboots": mount_of(share)[1] not in UNSHARED
-                           and share_has_data(share)})
+                           "reboots": mount_of(share)[1] not in UNSHARED})
         write_file(ARMED, text, 0o600)
         send_message(channel, text, descriptor)
         # When this process dies, the lock outlives it until nothing needs it any more.
@@ -2208,6 +2201,8 @@ def end_service(lease, reason, libc):
         flushed.append(libc.syncfs(place) == 0 or not lease["reboots"])
     share, PAIR.vips = lease["share"], vips_of_lease_unit() or lease.get("vips") or []
     whose, flushed, started = [], [], time.monotonic()
+    # Before the first guard (a first setup), nobody else may start with this share's data.
+    lease["reboots"] = lease["reboots"] and bool(guarded_here())
     # Where the kernel hangs in getifaddrs(3), no thread of Python gets on: then this child, which
     # has nothing else to do, reboots a moment after the loop should have.
     rebooter = os.fork() if lease["reboots"] else None
@@ -2231,8 +2226,7 @@ def end_service(lease, reason, libc):
         kill(lease.pop("holder"))
         units = [unit.replace("@.", "@*.") for unit in guarded_here()]
         if units:
-            beside(functools.partial(do, ["systemctl", "stop"] + units, SERVICE_LIMIT,
-                                     may_fail=True))
+            beside(lambda: do(["systemctl", "stop", *units], SERVICE_LIMIT, may_fail=True))
     while True:
         notify_systemd("WATCHDOG=1")
         left, now_is = needing_lease(share), time.monotonic()
@@ -2304,8 +2298,7 @@ def needing_lease(share):
 
 def guarded_here():
     """Return the units that are bound to the lease, as their drop-ins tell; templates as such."""
-    return [os.path.basename(os.path.dirname(path))[:-len(".d")]
-            for path in glob.glob(guard_file("*"))]
+    return [path.split("/")[-2][:-len(".d")] for path in glob.glob(guard_file("*"))]
 
 
 def notify_systemd(message, *descriptors):
@@ -2357,7 +2350,8 @@ def guard_services(share):
         change_file(guard_file(unit), text)
     if os.path.isdir(NEEDRESTART):
         change_file(NEEDRESTART + "/xcatha.conf", "push @{$nrconf{blacklist_rc}}, qr(^xcatha-);\n")
-    if missing:
+    shown = output_of(["systemctl", "show", "--property=NeedDaemonReload", *units_of(*GUARDED)])
+    if missing or "yes" in shown:  # a killed run may have made them
         do(["systemctl", "daemon-reload"])
     return "bound to the lease: " + short_names(*missing) if missing else "already bound"
 
@@ -2443,11 +2437,14 @@ def unmount(path):
 
 
 def expect_data(path):
-    """Refuse an empty directory in place of the data: a filesystem that is not mounted, perhaps."""
+    """Refuse what is not the data: an empty directory, or the one below what is not mounted."""
     kept = RUN_DIR + "/mounted" + path
-    if path in ("/install", "/etc/xcat") and not link_target(path) and (
-            not os.path.isdir(path) or set(os.listdir(path)) <= {"lost+found"}):
-        refuse("%s is empty" % path, "xCAT is installed, so its data must be elsewhere",
+    away = is_mount_point(kept) or path in [point for _, _, point, *_ in fstab()]
+    empty = path in ("/install", "/etc/xcat") and (
+        not os.path.isdir(path) or set(os.listdir(path)) <= {"lost+found"})
+    if not link_target(path) and (empty or away and not is_mount_point(path)):
+        refuse("%s is %s" % (path, "empty" if empty else "not mounted"),
+               "xCAT is installed, so its data must be elsewhere",
                "mount --bind %s %s" % (kept, path) if is_mount_point(kept) else
                "mount it or restore it: mount %s" % path)
 
@@ -2840,7 +2837,6 @@ def put_back_switch():
     """xCAT's tables are those from before a switch that was killed; the new ones may be half."""
     if not exists(SWITCHING):
         return "already whole"
-    stop_services("database switch", {})
     change_file("/etc/xcat/cfgloc", read_text(SWITCHING) or None)
     change_file(SWITCHING, None)
     return "cfgloc says what it said before"
@@ -2867,12 +2863,19 @@ def switch_database(opts):
         # does not notice, so the template of new databases grants it first.
         data, as_postgres = "/var/lib/pgsql/data", ["runuser", "-u", "postgres", "--"]
         if data == postgres_settings() and not os.path.exists(data + "/PG_VERSION"):
-            do(as_postgres + ["initdb", "-D", data, "-E", "UTF8"])
+            new = "/var/lib/pgsql/.xcatha-new"  # one that is killed leaves half a cluster
+            if exists(new):
+                back_up(new, ".old")
+            do(as_postgres + ["initdb", "-D", new, "-E", "UTF8"])
+            do(["mv", "-T", new, data])  # in place of the package's empty directory
         start_unit(database_unit("postgresql"))
-        do(as_postgres + ["psql", "-X", "-q", "-d", "template1", "-c",
-                          "GRANT ALL ON SCHEMA public TO PUBLIC"])
+        psql = as_postgres + ["psql", "-X", "-q", "-d", "template1"]
+        do(psql + ["-c", "GRANT ALL ON SCHEMA public TO PUBLIC"])
+        secret = password("XCATPGPW")
+        if output_of(psql + ["-tc", "SELECT 1 FROM pg_roles WHERE rolname = 'xcatadm'"]).strip():
+            do(psql, text="ALTER ROLE xcatadm PASSWORD '%s';\n" % secret)  # pgsqlsetup keeps it
         do(["pgsqlsetup", "-i", "-V", "-a", opts.vip, "-a", physical_address(opts)],
-           INSTALL_LIMIT, env={"XCATPGPW": password("XCATPGPW")})
+           INSTALL_LIMIT, env={"XCATPGPW": secret})
     else:
         hosts = RUN_DIR + "/hosts"  # the addresses from which connections will come
         write_file(hosts, "%s\n%s\n" % (opts.vip, physical_address(opts)), 0o600)
@@ -2938,7 +2941,7 @@ def grant_access(opts):
 
 def xcat_installed():
     """True if xCAT's management node packages are on this host."""
-    return os.path.exists("/opt/xcat/sbin/xcatd")
+    return os.path.exists("/opt/xcat/sbin/xcatd") and not exists(INSTALLING)
 
 
 def xcat_version():
@@ -2969,7 +2972,10 @@ def install_xcat(opts):
     given = {"core": opts.xcat_core, "dep": opts.xcat_dep, "version": opts.xcat_version}
     sources = ["--xcat-%s=%s" % (name, os.path.abspath(value) if os.path.exists(value) else value)
                for name, value in given.items() if value]
+    make_directory(STATE_DIR, 0o700)
+    write_file(INSTALLING, "")
     do(["bash", script, "--yes"] + sources + ["install"], INSTALL_LIMIT)
+    remove_file(INSTALLING)
     pretend_installed("xcatd", XCAT_DIRECTORIES, True)
     if RUN.dryrun:
         for verb, what in (("run", "systemctl stop UNIT"), ("run", "systemctl disable UNIT"),
@@ -2985,10 +2991,9 @@ def xcat(argv, action=ask, hint="see `systemctl status xcatd`", limit=DO_LIMIT):
     """Run an xCAT command; its stdout, or an HAError where it fails."""
     # Not past a daemon that is down (XCATBYPASS): without its database such a command blocks for
     # minutes, and on a standby it may reach the tables of the active node. See activate.
-    status, out, err = action(argv, limit)
-    if status:
-        raise HAError("%s failed" % " ".join(argv), "exit %d, %s" % (status, last_line(out, err)),
-                      hint)
+    code, out, err = action(argv, limit)
+    if code:
+        raise HAError("%s failed" % pasted(argv), "exit %d, %s" % (code, last_line(out, err)), hint)
     return out
 
 
@@ -3381,8 +3386,8 @@ def withdraw_exports(share):
     """Nothing on the share is exported, which would keep it busy."""
     # The server knows an export by the path that it resolves to, by now: of a directory that
     # became a link since, its own table may still have the old name.
-    exports = exports_of(share)
-    for client, path, resolved in exports:
+    gone = exports_of(share)
+    for client, path, resolved in gone:
         if ":" in client:
             client = "[%s]%s%s" % (client.partition("/"))
         any(do(["exportfs", "-u", "%s:%s" % (client, name)], may_fail=True)[0] == 0
@@ -3390,8 +3395,7 @@ def withdraw_exports(share):
     left = " ".join("%s:%s" % entry[:2] for entry in exports_of(share))
     expect(not left, "still exported: " + left, "/var/lib/nfs/etab lists them",
            "withdraw all exports with `exportfs -u -a`, then run xcatha.py -d")
-    return "withdrawn: " + " ".join(
-        dict.fromkeys(path for _, path, _ in exports)) if exports else "none"
+    return "withdrawn: " + " ".join(dict.fromkeys(path for _, path, _ in gone)) if gone else "none"
 
 
 def exports_of(share):
@@ -3676,8 +3680,7 @@ def check_data(opts):
             and not opts.peer_is_off):
         yield ("setup on %s is not finished" % record["host"], "recorded on the share",
                "run setup there again; if it is dead, power it off, then add --peer-is-off here")
-    if exists(SWITCHING) and is_running("xcatd.service") and (
-            not processes_of("database switch") and current_engine() == opts.dbtype):
+    if exists(SWITCHING) and is_running("xcatd.service") and current_engine() == opts.dbtype:
         yield ("setup was killed when it switched the database, and xcatd runs since", SWITCHING,
                "if all definitions are there (lsdef), rm %s; if not, systemctl stop xcatd; then "
                "run this again" % SWITCHING)
@@ -3756,9 +3759,8 @@ def fill_in_from_share(opts):
     record, me = read_record(opts.path), read_nodes(opts.path).get(physical_host_name(), {})
     opts.vip, opts.nic = opts.vip or record.get("vip"), opts.nic or me.get("nic")
     further = {one["vip"]: one for one in record.get("others", [])}
-    opts.others = opts.others or [argparse.Namespace(
-        vip=vip, nic=nic_of_further(one, me), netmask=None, host_name=None)
-        for vip, one in further.items()]
+    opts.others = opts.others or [argparse.Namespace(vip=vip, nic=nic_of_further(one, me),
+        netmask=None, host_name=None) for vip, one in further.items()]
     PAIR.vips = [one.vip for one in all_vips(opts) if one.vip]
     for one in all_vips(opts):
         known = record if one is opts else further.get(one.vip, {})
@@ -3771,8 +3773,7 @@ def fill_in_from_share(opts):
     opts.dbtype = opts.dbtype or record.get("dbtype") or found or "sqlite"
     PAIR.engine = opts.dbtype
     pair_cluster(cfgloc)
-    known = [names[0] for address, names in parse_hosts(read_text("/etc/hosts"))
-             if address == opts.vip]
+    known = [names[0] for place, names in parse_hosts(read_text("/etc/hosts")) if place == opts.vip]
     opts.host_name = opts.host_name or next(iter(known), None)
 
 
@@ -3781,10 +3782,9 @@ def fill_in_from_share(opts):
 def look_around(opts):
     """All that status shows, the form of --json; "unseen" names what cannot be seen. No lock."""
     share, states = find_share(opts), {}
-    view = {"format": 3, "host": physical_host_name(), "time": now(), "unseen": [],
-            "record": {}, "nodes": {}, "history": [], "lease": {"held_here": False},
-            "problems": [], "notes": [], "own_steps": {},
-            "share": {"path": share, "answers": False}}
+    view = {"format": 3, "host": physical_host_name(), "time": now(), "unseen": [], "record": {},
+            "nodes": {}, "history": [], "lease": {"held_here": False}, "problems": [], "notes": [],
+            "own_steps": {}, "share": {"path": share, "answers": False}}
     with concurrent.futures.ThreadPoolExecutor(3) as pool:  # silence is waited for once
         services, pacemaker = pool.submit(unit_states), pool.submit(managed_resource)
         try:
@@ -3796,8 +3796,7 @@ def look_around(opts):
                 fix = "mount " + (unmounted(share) or share) if state == "missing" else (
                     "bring its server or network back; if the other node is to take over, run %s "
                     "here and power this node off" % line_to_paste(view, "-d"))
-                view["problems"].append({"problem": "the share %s is %s" % (share, state),
-                                         "fix": fix})
+                view["problems"] += [{"problem": "the share %s is %s" % (share, state), "fix": fix}]
                 view["unseen"].append("the share: %s is %s" % (share, state))
             else:
                 mount, fstype, _ = mount_of(share)
@@ -3866,9 +3865,8 @@ def line_to_paste(view, command):
     nics = [nodes.get(view["host"], {}).get("nic")] + [
         label for label, _, _ in (towards(vip) if vip else [])] + [
             node.get("nic") for node in nodes.values()]
-    known = {"-p": view["share"]["path"], "-v": vip,
-             "-i": next(filter(None, nics), None), "-n": record.get("host_name"),
-             "-m": record.get("netmask"), "-t": record.get("dbtype")}
+    known = {"-p": view["share"]["path"], "-v": vip, "-i": next(filter(None, nics), None),
+             "-n": record.get("host_name"), "-m": record.get("netmask"), "-t": record.get("dbtype")}
     wanted = {"-s": "-p -v -i -n -m -t", "-a": "-p -v -i", "-d": "-v"}[command].split()
     words = [word for flag in wanted if known[flag] for word in (flag, known[flag])]
     return pasted([sys.executable, os.path.abspath(__file__), command] + words)
@@ -4004,8 +4002,7 @@ def xcat_problems(view):
                 continue
             if attribute == "forwarders":  # a name server that asks itself asks for ever
                 right = ",".join(word for word in right.split(",") if word != opts.vip)
-            if kind == "node" and (
-                    name in [row.get("groupname") for row in table("nodegroup")]
+            if kind == "node" and (name in [row.get("groupname") for row in table("nodegroup")]
                     or any(name in row["groups"].split(",") for row in table("nodelist"))):
                 kind = "group"
             yield "%s of %s is %snot the VIP" % (attribute, name, value), pasted(
@@ -4093,8 +4090,7 @@ def standby_problems(view):
     if view["lease"]["held_here"]:
         yield "a standby holds the lease", clean
     # Another NIC of the node may answer for it on the same network, too.
-    macs = {mac for node in view["nodes"].values() for mac in [
-        node.get("mac"), *node.get("macs", [])]}
+    macs = {mac for one in view["nodes"].values() for mac in [one.get("mac"), *one.get("macs", [])]}
     if view["vip"]["answered_by"] and not macs & {None, view["vip"]["answered_by"]}:
         active = active_node(view["record"])
         yield "the VIP answers at %s, which is no node of the pair" % view["vip"]["answered_by"], (
@@ -4565,10 +4561,9 @@ def summary(opts, states):
             ("links", str(len(linked_into(share)))),
             ("database in", " ".join(view["database"]["working_directories"]) or "-")]
     for kind in SERVICES:
-        running = [unit for unit, state in (view["services"] or {}).items()
-                   if state["kind"] == kind and state["running"]]
-        rows.append((kind, "unknown" if view["services"] is None else
-                     short_names(*running) or "down"))
+        units = [unit for unit, state in (view["services"] or {}).items()
+                 if state["kind"] == kind and state["running"]]
+        rows += [(kind, "unknown" if view["services"] is None else short_names(*units) or "down")]
     with contextlib.suppress(HAError, OSError):  # the other node cannot be seen from here
         record = read_record(share)
         rows += [(name, "%s, by the share's record" % (
@@ -4593,8 +4588,7 @@ def save_for_other_node(opts):
         make_directory(state_file(share), 0o700)
         begin_record(opts, "active")
         write_record(share, directories=linked_into(share))
-        save_hosts(share)
-    if is_active_record(read_record(share)) and lease_held_here(share):
+    if adopted or is_active_record(read_record(share)) and lease_held_here(share):
         save_hosts(share)
         in_use, record = services_in_use(share), read_record(share)
         if in_use != {name: record.get(name) for name in in_use}:
@@ -4826,7 +4820,8 @@ def activate(opts):
         master = step("Master and networks", set_master, opts, site, failed=down, books=True)
         # Where these steps changed what the makers have read, they run again.
         stale = read_text("/etc/hosts") != hosts or not master.startswith("already")
-        down += start_optional(opts, site, fresh or record.get("not_done"), stale, made)
+        again = record.get("not_done") or record.get("state") == "activating"  # a killed run
+        down += start_optional(opts, site, fresh or again, stale, made)
     step("NFS exports", export_directories, share if fresh else "", failed=down)
     step("Boot", disable_services, failed=down, books=True)
     if fresh and not RUN.signal:
@@ -5105,17 +5100,23 @@ def run_command(opts):
         if not RUN.dryrun and not wait_until(lambda: lock_file(lock.fileno()) == "ours", patience):
             refuse("another run of xcatha.py is at work on this node",
                    RUN_LOCK + " is locked", "wait for its end")
-        code = DONE
-        command, error = attempt(guide, opts)
-        if command:
-            open_log(opts.log)  # not before: a dry run, which may be the answer, keeps none
-            log.info("%s", pasted(sys.argv))
-            code, error = attempt(command, opts)
-        elif not error:
-            say("Nothing was changed.")
-        concurrent.futures.wait(RUN.arpings)
-        if error:
-            code, error = attempt(rollback, error, opts)
+        if exists(COMMANDS) and not RUN.dryrun:  # they would work beside this run, and after it
+            kill(*orphans())
+            wait_until(lambda: not orphans(), ORDERLY_LIMIT)
+        with open(os.devnull if RUN.dryrun else COMMANDS, "w") as commands:
+            code, RUN.inherited = DONE, [commands.fileno()]
+            command, error = attempt(guide, opts)
+            if command:
+                open_log(opts.log)  # not before: a dry run, which may be the answer, keeps none
+                log.info("%s", pasted(sys.argv))
+                code, error = attempt(command, opts)
+            elif not error:
+                say("Nothing was changed.")
+            concurrent.futures.wait(RUN.arpings)
+            if error:
+                code, error = attempt(rollback, error, opts)
+        if not RUN.dryrun:
+            os.unlink(COMMANDS)
         if error:  # of the undo itself
             report(error)
             return INCOMPLETE

@@ -13,10 +13,12 @@ LOOKS = [line.split() for line in """
     arping -V
     ip -4 route show
     ip -json
+    ip neighbour show
     mysql --host=10.5.106.50
     mysql --version
     systemctl is-enabled
     systemctl list-units
+    runuser -u postgres -- psql -X -q -d template1 -tc
     systemctl show
 """.strip().splitlines()]
 LOOKING_TOOLS = """

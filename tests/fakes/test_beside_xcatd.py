@@ -81,6 +81,16 @@ def test_maker_that_a_killed_run_left_behind_is_ended_by_deactivate(served):
     assert served.xcatha("--status", code=3).stdout.endswith("host1: standby\n")
 
 
+def test_makers_of_a_killed_run_run_again_though_their_servers_run(served):
+    served.plan("SIGKILL_ON", "makedhcp -a")
+    served.run(*served.script(*ACTIVATE))
+    served.heal()
+    before = len(served.calls())
+    served.xcatha(*ACTIVATE)
+    again = [" ".join(call[:2]) for call in served.calls()[before:]]
+    assert {"makedns -n", "makedhcp -n", "makedhcp -a"} <= set(again)
+
+
 def test_run_that_was_undone_has_let_go_of_the_lease(members, served):
     _, host2 = members
     host2.plan("FAIL_ON", XCATD)

@@ -95,6 +95,27 @@ def test_run_that_was_killed_at_one_of_them_converges(site):
     assert host1.xcatha("--status").stdout.endswith("host1: active\n")
 
 
+def test_one_that_outlives_a_killed_run_is_ended_by_the_next_command(site):
+    host1, _ = site
+    give(host1, "activated-15-endless",
+         "#!/bin/sh\nkill -KILL $PPID\nwhile sleep 1; do :; done\n")
+    host1.run(*host1.script(*ACTIVATE))
+    assert host1.run("pgrep", "-f", "activated-15-endless").returncode == 0
+    host1.xcatha(*DEACTIVATE)
+    assert host1.run("pgrep", "-f", "activated-15-endless").returncode == 1
+
+
+def test_daemon_that_one_of_them_has_started_in_order_outlives_a_killed_run(site):
+    host1, _ = site
+    give(host1, "activated-15-daemon", "#!/bin/sh\nsetsid sleep 1000 &\n")
+    host1.xcatha(*ACTIVATE)
+    host1.plan("SIGKILL_ON", "hostname host1")
+    host1.run(*host1.script(*DEACTIVATE))
+    host1.heal()
+    host1.xcatha(*DEACTIVATE)
+    host1.succeed("pkill", "-f", "sleep 1000")
+
+
 def test_run_that_is_stopped_at_one_of_them_undoes_them(site):
     host1, _ = site
     give(host1, "activated-15-stops", "#!/bin/sh\nkill -INT $PPID\nsleep 5\n")

@@ -83,6 +83,18 @@ def test_mysql_that_apparmor_keeps_out_of_the_share(node, profile, server):
     assert "AppArmor" not in node.run(*node.script(*MYSQL, "--dryrun")).stderr
 
 
+@pytest.mark.parametrize("path", ["/tftpboot", "/var/lib/pgsql"])
+def test_directory_whose_own_filesystem_is_not_mounted(node, path):
+    """The empty one below it is not taken for the data, whichever of them it is."""
+    install(node)
+    node.succeed("mkdir", "-p", path)
+    node.succeed("tee", "-a", "/etc/fstab", input=f"/dev/mapper/vg-lv {path} xfs defaults 0 0\n")
+    said = refused(node, *SETUP)
+    assert f"{path} is not mounted" in said and next_line(said).endswith(f"mount {path}")
+    node.succeed("mount", "-t", "tmpfs", "tmpfs", path)
+    assert "is not mounted" not in node.run(*node.script(*SETUP, "--dryrun")).stderr
+
+
 @pytest.mark.parametrize("name, usual", [("installdir", "/install"), ("tftpdir", "/tftpboot")])
 def test_data_of_xcat_in_another_directory(node, name, usual):
     install(node)

@@ -6,6 +6,7 @@ import signal
 import pytest
 
 from tests.fakes.lines import SETUP
+from tests.fakes.test_refusals import changed
 
 CHDEF = "/opt/xcat/bin/chdef -t site -o clustersite".split()
 AFTER_THE_COPY = "lsxcatd -a"
@@ -54,6 +55,7 @@ def half_switched(node):
     node.plan("SIGKILL_ON", "pgsqlsetup")
     assert node.run(*node.script(*SETUP)).returncode == -signal.SIGKILL
     node.heal()
+    node.succeed("systemctl", "stop", "xcatd")  # as the tool does before it changes anything
     write(node, "/etc/xcat/cfgloc", "Pg:dbname=xcatdb;host=10.5.106.50|xcatadm|cluster\n")
     return node
 
@@ -67,7 +69,8 @@ def domain_on_the_share(node):
 def test_tool_that_still_works_is_ended_and_the_switch_begins_anew(half_switched):
     half_switched.succeed("install", "-m", "755", "/dev/stdin", "/root/pgsqlsetup",
                           input="#!/bin/sh\nwhile sleep 1; do :; done\n")
-    half_switched.succeed("sh", "-c", "setsid /root/pgsqlsetup >/dev/null 2>&1 &")
+    half_switched.succeed(
+        "sh", "-c", "setsid /root/pgsqlsetup >/dev/null 2>&1 9>>/run/xcatha.commands &")
     half_switched.xcatha(*SETUP)
     assert domain_on_the_share(half_switched) == "newest.test"
     assert half_switched.run("pgrep", "-f", "/root/pgsqlsetup").returncode == 1
@@ -93,3 +96,25 @@ def test_failed_switch_leaves_no_mark(node):
     node.plan("FAIL_ON", "pgsqlsetup")
     node.xcatha(*SETUP, code=1)
     assert not node.path(SWITCHING).exists()
+
+
+def test_half_a_cluster_of_an_initdb_that_was_killed_is_moved_aside(node):
+    half = "/var/lib/pgsql/.xcatha-new"
+    node.succeed("mkdir", "-p", half)
+    write(node, half + "/PG_VERSION", "15\n")
+    node.xcatha(*SETUP)
+    data = node.share / "var/lib/pgsql"
+    assert [path.name for path in (data / ".xcatha-new.old").iterdir()] == ["PG_VERSION"]
+    assert (data / "data/pg_hba.conf").exists() and not (data / ".xcatha-new").exists()
+
+
+# ---- xCAT's installer was at work when setup was killed --------------------------------------
+
+def test_installer_that_was_killed_runs_again_though_some_of_xcat_is_there(node):
+    node.succeed("tee", "/root/killer", input="kill -KILL $PPID\n")
+    line = changed(SETUP, "--go-xcat", "/root/killer")
+    assert node.run(*node.script(*line)).returncode == -signal.SIGKILL
+    node.succeed("mkdir", "-p", "/opt/xcat/sbin")
+    write(node, "/opt/xcat/sbin/xcatd", "unpacked, never configured\n")
+    assert "xCAT                     installed (2.19)" in node.xcatha(*SETUP).stdout
+    assert not node.path("/var/lib/xcatha/installing").exists()

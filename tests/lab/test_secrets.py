@@ -108,3 +108,17 @@ def test_no_other_user_can_read_the_password(story):
 def test_root_finds_the_password_where_xcat_keeps_it(story):
     found = story.host.succeed("grep", "-rl", SECRET, "/HA/etc/xcat")
     assert "/HA/etc/xcat/cfgloc" in found.split()
+
+
+def test_password_given_after_a_setup_that_failed_is_the_one_that_counts():
+    """pgsqlsetup leaves a user that it finds as it is, and says nothing."""
+    with Lab() as lab:
+        host, line = lab.host1, Pair(lab, "postgresql").line(SETUP, lab.host1)
+        in_the_way = lab.share / "tftpboot.xcatha-partial"
+        in_the_way.touch()
+        done = host.run(*line, env={"XCATPGPW": "first1"})
+        assert done.returncode == 1 and "Database switch" in done.stdout, host.report(done)
+        in_the_way.unlink()
+        host.succeed(*line, env={"XCATPGPW": SECRET})
+        host.succeed(*Pair(lab, "postgresql").line(ACTIVATE, host))
+        assert host.succeed("cat", "/etc/xcat/cfgloc").strip().endswith("|" + SECRET)

@@ -35,7 +35,8 @@ class Libc:
 def lose(monkeypatch):
     """Loses the lease; what was called, and when the last heartbeat was."""
 
-    def run(whose, ends_by, reboots=True, answers_after=0, looks=None):
+    def run(whose, ends_by, reboots=True, answers_after=0, looks=None,
+            guarded=("xcatd.service",)):
         """ends_by: what ends the service's process, "order", SIGKILL ("kill") or nothing ("")."""
         libc, last = Libc(), time.monotonic() - L * xcatha.GIVE_UP
         left, real = [PID], xcatha.kill
@@ -60,7 +61,7 @@ def lose(monkeypatch):
         stand_ins = dict(once, renew_lease=look, kill=kill, do=stop, log_loss=str)
         stand_ins.update(needing_lease=looks or (lambda share: list(left)), vips_of_lease_unit=list)
         stand_ins.update(SETTLE=0, forget_lease=list)
-        stand_ins.update(guarded_here=lambda: ["xcatd.service"])
+        stand_ins.update(guarded_here=lambda: list(guarded))
         for name, value in stand_ins.items():
             monkeypatch.setattr(xcatha, name, value)
         lease = {"share": "/HA", "last": last, "limit": L, "holder": HOLDER, "vip": ""}
@@ -113,6 +114,11 @@ def test_share_that_answers_too_late_for_an_orderly_end_but_before_the_reboot_sa
 @pytest.mark.parametrize("whose", ["unknown", "another's"])
 def test_node_on_a_filesystem_of_its_own_does_not_reboot(lose, whose):
     calls, _ = lose(whose, "kill", reboots=False)
+    assert calls == [("kill", PID), ("kill", HOLDER)]
+
+
+def test_node_whose_first_setup_has_not_come_to_the_guard_does_not_reboot(lose):
+    calls, _ = lose("unknown", "kill", guarded=())
     assert calls == [("kill", PID), ("kill", HOLDER)]
 
 

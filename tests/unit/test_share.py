@@ -252,6 +252,17 @@ def test_units_of_the_lease_are_of_type_notify_and_its_end_drops_the_vip(mounts)
     assert not any("/HA" in line for line in fence)
 
 
+@pytest.mark.parametrize("stale, reloads", [("yes", 1), ("no", 0)])
+def test_guard_that_a_killed_run_has_written_is_loaded(monkeypatch, stale, reloads):
+    lines = []
+    monkeypatch.setattr(xcatha, "unguarded_units", lambda text: [])
+    monkeypatch.setattr(xcatha, "units_of", lambda *kinds: {"xcatd.service": {}})
+    monkeypatch.setattr(xcatha, "output_of", lambda line: f"NeedDaemonReload={stale}\n")
+    monkeypatch.setattr(xcatha, "do", lines.append)
+    assert xcatha.guard_services("/HA") == "already bound"
+    assert lines == [["systemctl", "daemon-reload"]] * reloads
+
+
 def test_guard_of_an_instance_is_that_of_its_template():
     assert xcatha.guard_file("postgresql@15-main.service") == (
         "/etc/systemd/system/postgresql@.service.d/xcatha.conf"

@@ -5101,9 +5101,9 @@ def run_command(opts):
             refuse("another run of xcatha.py is at work on this node",
                    RUN_LOCK + " is locked", "wait for its end")
         if exists(COMMANDS) and not RUN.dryrun:  # they would work beside this run, and after it
-            kill(*orphans())
-            wait_until(lambda: not orphans(), ORDERLY_LIMIT)
-        with open(os.devnull if RUN.dryrun else COMMANDS, "w") as commands:
+            wait_until(lambda: not [kill(pid) for pid in orphans()], ORDERLY_LIMIT)
+        name = os.devnull if RUN.dryrun else COMMANDS
+        with open(name, "w") as commands:
             code, RUN.inherited = DONE, [commands.fileno()]
             command, error = attempt(guide, opts)
             if command:
@@ -5115,8 +5115,8 @@ def run_command(opts):
             concurrent.futures.wait(RUN.arpings)
             if error:
                 code, error = attempt(rollback, error, opts)
-        if not RUN.dryrun:
-            os.unlink(COMMANDS)
+        if name == COMMANDS:
+            os.unlink(name)
         if error:  # of the undo itself
             report(error)
             return INCOMPLETE

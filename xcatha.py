@@ -2866,6 +2866,7 @@ def switch_database(opts):
             new = "/var/lib/pgsql/.xcatha-new"  # one that is killed leaves half a cluster
             if exists(new):
                 back_up(new, ".old")
+            do(["install", "-d", "-o", "postgres", "-g", "postgres", "-m", "700", new])
             do(as_postgres + ["initdb", "-D", new, "-E", "UTF8"])
             do(["mv", "-T", new, data])  # in place of the package's empty directory
         start_unit(database_unit("postgresql"))
@@ -2956,8 +2957,7 @@ def install_xcat(opts):
     """xCAT is installed, by go-xcat: the given file, or the download of an https address."""
     if xcat_installed():
         return "already installed (%s)" % xcat_version()
-    source = opts.go_xcat
-    remote = source.startswith("https://")
+    source, remote = opts.go_xcat, opts.go_xcat.startswith("https://")
     script = RUN_DIR + "/go-xcat" if remote else os.path.abspath(source)
     make_directory(RUN_DIR, 0o700)
     if remote and is_real("download", source, {}):

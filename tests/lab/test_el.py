@@ -72,7 +72,7 @@ def install(host, engine="postgresql", code=0):
 
 def follow(host, hint):
     """Type the hint's command, and yes; zypper wants a terminal for that."""
-    host.succeed("sh", "-c", 'yes | script -qec "$0" /dev/null', hint.partition(",")[0])
+    host.succeed("sh", "-c", 'yes | head -n 99 | script -qec "$0" /dev/null', hint.partition(",")[0])
 
 
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)

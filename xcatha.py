@@ -29,7 +29,7 @@ command line (search for "def activate"). What they call comes before them, in t
 
 import argparse
 import array
-import concurrent.futures
+import concurrent.futures.thread  # not later: Python may be upgraded under the lease's holder
 import contextlib
 import csv
 import ctypes
@@ -422,11 +422,8 @@ def run(argv, limit, env=None, text="", shown=False):
 
 def orphans():
     """What the commands of a killed run still do: a run that ends removes the name COMMANDS."""
-    found = set()
-    for path in glob.glob("/proc/[0-9]*/fd/*"):
-        with contextlib.suppress(OSError):
-            found |= {int(path.split("/")[2])} if os.readlink(path) == COMMANDS else set()
-    return found
+    opened = {path: attempt(os.readlink, path)[0] for path in glob.glob("/proc/[0-9]*/fd/*")}
+    return {int(path.split("/")[2]) for path, target in opened.items() if target == COMMANDS}
 
 
 def stop_if_asked():
@@ -826,8 +823,9 @@ def device_of(nic):
 
 
 def is_up(nic):
-    """True if the NIC's device is there and up."""
-    return getattr(psutil.net_if_stats().get(device_of(nic)), "isup", False)
+    """True if the NIC's device is there, up and linked, which psutil tells from 5.7.3 on."""
+    return getattr(psutil.net_if_stats().get(device_of(nic)), "isup", False) and read_text(
+        "/sys/class/net/%s/carrier" % device_of(nic), "1").strip() != "0"
 
 
 def network_of(address, netmask):
@@ -1498,12 +1496,13 @@ def locks_reach(share):
 
 def lease_time(share):
     """Return L: after how many seconds the share's server gives a silent node's lock away."""
-    # NFSv4 tells it (mountstats, lease_time=); for others LEASE_TIME is what the nodes keep.
+    # NFSv4 tells it (mountstats, lease_time=), but not before Linux 5.3: few servers have less
+    # than 30 s. For others LEASE_TIME is what the nodes keep.
     mount, found = mount_of(share)[0], []
     for device in read_text("/proc/self/mountstats").split("\ndevice "):
         place = re.match(r".* mounted on (\S+) with fstype nfs4", device)
         if place and unescaped(place.group(1)) == mount:
-            found = [int(time) for time in re.findall(r"\blease_time=(\d+)", device)]
+            found = [int(time) for time in re.findall(r"\blease_time=(\d+)", device)] or [30]
     return next(filter(None, found), LEASE_TIME)
 
 
@@ -1974,6 +1973,7 @@ def release_lease(share):
 
 def hold_lease(share):
     """The lease unit's main loop: lock, say ready, then write a heartbeat every RENEW of L."""
+    expect(psutil, "%s finds no psutil when systemd starts it" % sys.executable)  # PYTHONPATH?
     forget_lease()
     # It lets it start once: a dependency that pulls the unit in later cannot take the lease.
     ticket = RUN_DIR + "/ticket"
@@ -3425,7 +3425,7 @@ def check_host(opts):
         if device not in nics:
             yield ("there is no NIC %s" % device, "NICs here: %s" % ", ".join(sorted(nics)),
                    "give the right one with -i")
-        elif not nics[device].isup and not vip_here(one.vip):
+        elif not is_up(one.nic) and not vip_here(one.vip):
             yield ("the NIC %s is down" % device, "its link or its setting is down",
                    "bring it up: ip link set %s up" % device)
     packages = {"systemctl": "systemd", "ping": "iputils-ping", "arping": "iputils-arping",
@@ -5144,8 +5144,8 @@ def main(argv=None):
     opts = parse(argv)
     RUN.verbose = opts.verbose
     if psutil is None:
-        say("xcatha.py needs the Python library psutil; next: %s" % (
-            install_command(["python3-psutil"])), sys.stderr)
+        say("xcatha.py needs the Python library psutil for %s; next: %s" % (
+            sys.executable, install_command(["python3-psutil"])), sys.stderr)
         return USAGE
     if opts.command == "status":  # needs neither root nor a log
         code, error = attempt(status, opts)

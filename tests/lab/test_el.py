@@ -72,7 +72,8 @@ def install(host, engine="postgresql", code=0):
 
 def follow(host, hint):
     """Type the hint's command, and yes; zypper wants a terminal for that."""
-    host.succeed("sh", "-c", 'yes | head -n 99 | script -qec "$0" /dev/null', hint.partition(",")[0])
+    typed = 'yes | head -n 99 | script -qec "$0" /dev/null'  # script keeps what nobody reads
+    host.succeed("sh", "-c", typed, hint.partition(",")[0])
 
 
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)

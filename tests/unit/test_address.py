@@ -288,3 +288,11 @@ def test_neighbour_is_who_answers_now(monkeypatch, pings, shown, mac):
     monkeypatch.setattr(xcatha, "run", lambda *_: (0 if pings else 1, "", ""))
     monkeypatch.setattr(xcatha, "output_of", lambda line: shown)
     assert xcatha.neighbour("10.5.106.50") == mac
+
+
+@pytest.mark.parametrize("carrier, up", [("1\n", True), ("0\n", False), (None, True)])
+def test_nic_without_a_link_is_down_whatever_an_old_psutil_says(monkeypatch, carrier, up):
+    monkeypatch.setattr(xcatha.psutil, "net_if_stats",
+                        lambda: {"eth0": argparse.Namespace(isup=True)})
+    monkeypatch.setattr(xcatha, "read_text", lambda path, default: carrier or default)
+    assert xcatha.is_up("eth0:0") == up

@@ -486,3 +486,10 @@ def test_share_without_a_lease_answers(monkeypatch, mounts):
     mounts(("/HA", "ceph", "rw"))
     monkeypatch.setattr(xcatha, "ask", lambda line, limit: (line[0] == "cat", "", ""))
     assert xcatha.share_state("/HA") == "answers"
+
+
+def test_lease_is_not_held_by_a_python_without_psutil(monkeypatch, tmp_path):
+    """It may come by PYTHONPATH, which systemd does not pass on; the fence needs it."""
+    monkeypatch.setattr(xcatha, "psutil", None)
+    error = xcatha.error_of(xcatha.hold_lease, str(tmp_path))
+    assert "finds no psutil when systemd starts it" in error.what

@@ -137,7 +137,8 @@ EARLY_PROBE = 5  # so old may a probe for the VIP be
 LAST_BREATH = 1  # a process whose unit has just stopped
 ANSWER_LIMIT = 0.25  # the web and the TFTP server, for a note
 SETTLE = 3  # after which two rivals without locks have seen each other
-LOCK_EXPIRY = 120  # until most filesystems free the lock of a dead node
+# Until a filesystem ends what a dead node holds: most of them, and those that take longer.
+LOCK_EXPIRY, LONG_EXPIRY = 120, {"ceph": 300, "lustre": 180}
 
 # The deadline of a lease's holder in parts of L (lease_time); see "Lease and guard".
 RENEW, GIVE_UP, ANSWER, KILL, REBOOT = 1 / 9, 1 / 2, 5 / 9, 11 / 18, 2 / 3
@@ -220,6 +221,8 @@ PACKAGES = {
     "apt-get": {"postgresql": ["postgresql", "libdbd-pg-perl"],
                 "mysql": ["mariadb-server", "libdbd-mysql-perl"]},
 }
+# The names of what does their work.
+INSTALLERS = [*PACKAGES, "Zypp-main", "yum", "rpm", "apt", "dpkg"]
 REINSTALL = {"dnf": "dnf reinstall -y xCAT", "zypper": "zypper install -y --force xCAT",
              "apt-get": "apt-get install -y --reinstall xcat"}
 
@@ -421,9 +424,18 @@ def run(argv, limit, env=None, text="", shown=False):
 
 
 def orphans():
-    """What the commands of a killed run still do: a run that ends removes the name COMMANDS."""
+    """{process: its name} of a killed run's commands: a run that ends removes the name COMMANDS."""
     opened = {path: attempt(os.readlink, path)[0] for path in glob.glob("/proc/[0-9]*/fd/*")}
-    return {int(path.split("/")[2]) for path, target in opened.items() if target == COMMANDS}
+    found = {path.split("/")[2] for path, target in opened.items() if target == COMMANDS}
+    return {int(pid): read_text("/proc/%s/comm" % pid).strip() for pid in found}
+
+
+def end_orphans():
+    """Nothing of a killed run is at work; installers end by themselves, the rest is killed."""
+    if not set(INSTALLERS).isdisjoint(orphans().values()):  # half a transaction is worse
+        say("  an installer of a run that was killed is still at work; waiting for its end")
+        wait_until(lambda: set(INSTALLERS).isdisjoint(orphans().values()), INSTALL_LIMIT, 1)
+    wait_until(lambda: not [kill(pid) for pid in orphans()], ORDERLY_LIMIT)
 
 
 def stop_if_asked():
@@ -679,7 +691,7 @@ def change_file(path, text, mode=0o644):
     before = read_text(path, None)
     if before == text:
         return False
-    on_failure(change_file, path, before)
+    on_failure(change_file, path, before, stat.S_IMODE(os.stat(path).st_mode) if before else mode)
     if text is None:
         remove_file(path)
     else:
@@ -739,11 +751,17 @@ def now():
 
 
 def back_up(path, suffix):
-    """Rename to NAME+suffix, with a time stamp where that exists; returns the new name."""
+    """Rename to backup_name; returns that."""
+    name = backup_name(path, suffix)
+    rename(path, name)
+    return name
+
+
+def backup_name(path, suffix):
+    """NAME+suffix, with a time stamp where that exists."""
     stamp = ""
     while backups_of(path, suffix + stamp):  # a stamp is a second's
         stamp = time.strftime("-%Y%m%d-%H%M%S", time.gmtime())  # UTC knows no summer time
-    rename(path, path + suffix + stamp)
     return path + suffix + stamp
 
 
@@ -1444,13 +1462,21 @@ def find_share(opts):
     return next(filter(None, [share_from_links(), *held, hint, opts.path]), "")
 
 
-def share_state(share):
+def share_state(share, takes_over=False):
     """How the share is: "answers", "missing" or, after its time limit, "silent"."""
     # By a child: whoever touches a hung filesystem hangs with it. No cache knows the answer to
-    # statfs(2), which CephFS and Lustre give without the servers of their files.
+    # statfs(2).
     status = ask(["stat", "--file-system", "--", share + "/."], SHARE_LIMIT)[0] if share else 1
-    if status == 124 or not status and mount_of(share)[1] in ("ceph", "lustre") and ask(
-            ["cat", "--", state_file(share, "lease")], SHARE_LIMIT)[0] == 124:
+    # CephFS and Lustre answer it without the servers of their files, of which a dead node may hold
+    # the lease until they give it up.
+    expiry = LONG_EXPIRY.get(mount_of(share)[1]) if not status else None
+    look = ["cat", "--", state_file(share, "lease")]
+    silent = expiry and ask(look, SHARE_LIMIT)[0] == 124
+    if silent and takes_over:
+        say("  the lease cannot be read yet; waiting up to %d s until its holder is given up" %
+            expiry)
+        silent = ask(look, expiry)[0] == 124
+    if status == 124 or silent:
         return "silent"
     return "missing" if status or unmounted(share) else "answers"
 
@@ -1816,7 +1842,7 @@ def other_holder(share):
         return "its counter on the share moves" if wait_until(moves, limit, 1) else ""
     if lock_state(share) != "held":
         return ""
-    limit = {"ceph": 300, "lustre": 180}.get(mount_of(share)[1], LOCK_EXPIRY)
+    limit = LONG_EXPIRY.get(mount_of(share)[1], LOCK_EXPIRY)
     say("  the lease is held; waiting up to %d s for a sign of life or the lock" % limit)
     wait_until(lambda: moves() or lock_state(share) != "held", limit, 1)
     held = lock_state(share) == "held"
@@ -2007,7 +2033,8 @@ def hold_lease(share):
                 break
         text = json.dumps({"share": share, "life": life, "last": last, "limit": limit,
                            "holder": os.getpid(), "vips": vips_of_lease_unit(),
-                           "reboots": mount_of(share)[1] not in UNSHARED})
+                           "reboots": mount_of(share)[1] not in UNSHARED,
+                           "finished": share_has_data(share)})
         write_file(ARMED, text, 0o600)
         send_message(channel, text, descriptor)
         # When this process dies, the lock outlives it until nothing needs it any more.
@@ -2201,11 +2228,11 @@ def end_service(lease, reason, libc):
         flushed.append(libc.syncfs(place) == 0 or not lease["reboots"])
     share, PAIR.vips = lease["share"], vips_of_lease_unit() or lease.get("vips") or []
     whose, flushed, started = [], [], time.monotonic()
-    # Before the first guard (a first setup), nobody else may start with this share's data.
-    lease["reboots"] = lease["reboots"] and bool(guarded_here())
+    # Before the first guard of a first setup, nobody else may start with this share's data.
+    lease["reboots"] = lease["reboots"] and bool(lease.get("finished") or guarded_here())
     # Where the kernel hangs in getifaddrs(3), no thread of Python gets on: then this child, which
     # has nothing else to do, reboots a moment after the loop should have.
-    rebooter = os.fork() if lease["reboots"] else None
+    rebooter = attempt(os.fork)[0] if lease["reboots"] else None  # there may be no room for it
     if rebooter == 0:
         try:
             time.sleep(max(0, lease["last"] + lease["limit"] * REBOOT + 1.5 - time.monotonic()))
@@ -2439,9 +2466,11 @@ def unmount(path):
 def expect_data(path):
     """Refuse what is not the data: an empty directory, or the one below what is not mounted."""
     kept = RUN_DIR + "/mounted" + path
-    away = is_mount_point(kept) or path in [point for _, _, point, *_ in fstab()]
-    empty = path in ("/install", "/etc/xcat") and (
-        not os.path.isdir(path) or set(os.listdir(path)) <= {"lost+found"})
+    bare = not os.path.isdir(path) or set(os.listdir(path)) <= {"lost+found"}
+    empty = bare and path in ("/install", "/etc/xcat")
+    # A line with noauto may be of a filesystem that is no longer used.
+    away = is_mount_point(kept) or any(
+        at_boot or bare for _, _, point, _, at_boot in fstab() if point == path)
     if not link_target(path) and (empty or away and not is_mount_point(path)):
         refuse("%s is %s" % (path, "empty" if empty else "not mounted"),
                "xCAT is installed, so its data must be elsewhere",
@@ -2503,12 +2532,12 @@ def unlink_all(share):
     return "local again: " + " ".join(changed) if changed else "already local"
 
 
-def copy_directory(share, path, running=False):
+def copy_directory(share, path, running=False, again=False):
     """The partial copy equals the directory, links, ACLs, attributes and holes included."""
     expect(os.path.isdir(path), "%s is missing on this node" % path, "no such directory",
            "install xCAT and the database completely, or leave it out with --exclude " + path)
     expect_lease(share)
-    status, out, err = do(rsync_line(share, path), COPY_LIMIT, may_fail=True,
+    status, out, err = do(rsync_line(share, path, again), COPY_LIMIT, may_fail=True,
                           shown=sys.stdout.isatty())
     complaints = [line for line in err.splitlines() if line.startswith(("rsync: ", "ERROR: "))]
     # NFS has neither file capabilities nor POSIX ACLs; rsync has copied the contents even so.
@@ -2522,30 +2551,36 @@ def copy_directory(share, path, running=False):
                       "fix the cause, then run setup again")
 
 
-def rsync_line(share, path):
+def rsync_line(share, path, again=False):
     """The command that makes the partial copy equal the directory."""
-    progress = ["--info=progress2"] if sys.stdout.isatty() else []
+    copy = share + path + PARTIAL
+    more = ["--info=progress2"] if sys.stdout.isatty() else []
+    if again:  # while an earlier run's copy was linked, files may have been written into it
+        more += ["--backup", "--backup-dir=" + backup_name(copy, ".old")]
     # SELinux labels belong to this host; a share that cannot store them fails otherwise.
     return ["rsync", "-aHAXS", "--numeric-ids", "--one-file-system", "--delete",
-            "--filter=-x security.selinux", "--filter=-x system.*", *progress,
-            path + "/", share + path + PARTIAL + "/"]
+            "--filter=-x security.selinux", "--filter=-x system.*", *more, path + "/", copy + "/"]
 
 
 def copy_while_running(share, directories):
     """The bulk is copied while the services still run; copy_all makes it complete."""
     # No copy bears its final name, and those that must start empty do.
+    again = []
     for path in directories:
         mark_partial(share, path)
         if not RUN.dryrun:
             expect_data(path)
-        if path not in COPIED_WHILE_RUNNING and exists(share + path + PARTIAL):
-            back_up(share + path + PARTIAL, ".old")
+        if exists(share + path + PARTIAL):
+            if path in COPIED_WHILE_RUNNING:
+                again.append(path)
+            else:
+                back_up(share + path + PARTIAL, ".old")
         make_directory(share + os.path.dirname(path),
                        stat.S_IMODE(os.stat(os.path.dirname(path)).st_mode))
         make_directory(share + path + PARTIAL)
     first = [path for path in directories if path in COPIED_WHILE_RUNNING]
     for path in first:
-        copy_directory(share, path, running=True)
+        copy_directory(share, path, running=True, again=path in again)
     return "copied: " + " ".join(first)
 
 
@@ -2974,7 +3009,12 @@ def install_xcat(opts):
                for name, value in given.items() if value]
     make_directory(STATE_DIR, 0o700)
     write_file(INSTALLING, "")
-    do(["bash", script, "--yes"] + sources + ["install"], INSTALL_LIMIT)
+    if os.path.exists("/opt/xcat/sbin/xcatd"):  # go-xcat ends with lsdef, and an undo stops xcatd
+        error_of(start_unit, "xcatd.service")
+    error = error_of(do, ["bash", script, "--yes"] + sources + ["install"], INSTALL_LIMIT)
+    if error:
+        raise HAError(error.what, error.evidence, "the log has all its output; if xCAT is whole "
+                      "by now (lsdef answers), rm %s; then run setup again" % INSTALLING)
     remove_file(INSTALLING)
     pretend_installed("xcatd", XCAT_DIRECTORIES, True)
     if RUN.dryrun:
@@ -3438,7 +3478,7 @@ def check_host(opts):
         yield ("arping is not that of iputils", "arping -V", install_command(["iputils-arping"]))
 
     # PATH is a directory on a mount of its own, not read-only.
-    if share_state(opts.path) == "silent":
+    if share_state(opts.path, True) == "silent":
         yield ("the share %s does not answer" % opts.path, "stat: no end within %d s" %
                SHARE_LIMIT, "bring its server or network back")
     elif not os.path.isdir(opts.path):
@@ -3560,7 +3600,7 @@ def check_finished(opts):
         yield ("the share %s holds no finished setup" % opts.path, "no record says so",
                "run setup first: xcatha.py -s")
     if not xcat_installed():
-        yield ("xCAT is not installed on this node", "/opt/xcat/sbin/xcatd is missing",
+        yield ("xCAT is not installed on this node", "no /opt/xcat/sbin/xcatd, or " + INSTALLING,
                "run setup on this node: xcatha.py -s")
 
 
@@ -3649,6 +3689,13 @@ def check_software(opts):
         if found and not {opts.vip, *(address for _, address, _ in addresses())} & set(found):
             yield ("xCAT's database is on another host", "/etc/xcat/cfgloc: host=" + host,
                    "move it to a server on this node first; xcatha shares a server's directory")
+        usual = "/opt/xcat/cfg" if os.path.isdir("/opt/xcat/cfg") else "/etc/xcat"
+        tables = read_cfgloc().rpartition(":")[2] or usual
+        linked = directories_to_link(opts, {})
+        if engine == "sqlite" and not any(lies_in(tables, path) for path in linked):
+            yield ("xCAT's tables are in %s, which is not shared" % tables,
+                   "SQLite, by /etc/xcat/cfgloc", "systemctl stop xcatd; mv %s/*.sqlite /etc/xcat; "
+                   "echo SQLite:/etc/xcat >/etc/xcat/cfgloc" % tables)
     elif opts.dbtype == "sqlite":
         yield ("xCAT already uses %s on this node" % engine, read_cfgloc().split("|")[0],
                "run setup with -t %s" % engine)
@@ -3680,10 +3727,13 @@ def check_data(opts):
             and not opts.peer_is_off):
         yield ("setup on %s is not finished" % record["host"], "recorded on the share",
                "run setup there again; if it is dead, power it off, then add --peer-is-off here")
-    if exists(SWITCHING) and is_running("xcatd.service") and current_engine() == opts.dbtype:
-        yield ("setup was killed when it switched the database, and xcatd runs since", SWITCHING,
-               "if all definitions are there (lsdef), rm %s; if not, systemctl stop xcatd; then "
-               "run this again" % SWITCHING)
+    old = exists(SWITCHING) and time.time() - os.stat(SWITCHING).st_mtime > INSTALL_LIMIT
+    if exists(SWITCHING) and current_engine() == opts.dbtype and (
+            old or is_running("xcatd.service")):
+        yield ("setup was killed when it switched the database, and xcatd %s since" % (
+            "may have run" if old else "runs"), SWITCHING,
+               "if all definitions are there (systemctl start xcatd; lsdef), rm {0}; if not, "
+               "touch {0} && systemctl stop xcatd; then run this again".format(SWITCHING))
     if share_has_data(opts.path):
         return
 
@@ -4260,7 +4310,7 @@ def guide(opts):
         return command
     opts.path = opts.path or find_share(opts)
     opts.vip = opts.vip or next(iter(vips_of_lease_unit()), None)
-    if opts.path and share_state(opts.path) == "answers":
+    if opts.path and share_state(opts.path, opts.command == "activate") == "answers":
         report(error_of(fill_in_from_share, opts))
     if opts.path or missing != needed:
         require(opts, *needed)
@@ -5100,12 +5150,12 @@ def run_command(opts):
         if not RUN.dryrun and not wait_until(lambda: lock_file(lock.fileno()) == "ours", patience):
             refuse("another run of xcatha.py is at work on this node",
                    RUN_LOCK + " is locked", "wait for its end")
-        if exists(COMMANDS) and not RUN.dryrun:  # they would work beside this run, and after it
-            wait_until(lambda: not [kill(pid) for pid in orphans()], ORDERLY_LIMIT)
-        name = os.devnull if RUN.dryrun else COMMANDS
+        command, error = attempt(guide, opts)
+        if command and not RUN.dryrun:
+            end_orphans()  # they would work beside this run, and after it
+        name = COMMANDS if command and not RUN.dryrun else os.devnull
         with open(name, "w") as commands:
             code, RUN.inherited = DONE, [commands.fileno()]
-            command, error = attempt(guide, opts)
             if command:
                 open_log(opts.log)  # not before: a dry run, which may be the answer, keeps none
                 log.info("%s", pasted(sys.argv))
@@ -5115,12 +5165,12 @@ def run_command(opts):
             concurrent.futures.wait(RUN.arpings)
             if error:
                 code, error = attempt(rollback, error, opts)
+            RUN.inherited = ()
         if name == COMMANDS:
             os.unlink(name)
-        if error:  # of the undo itself
-            report(error)
-            return INCOMPLETE
-        return code
+        report(error)  # of the undo itself
+        return INCOMPLETE if error else code
+
 
 
 def main(argv=None):

@@ -17,6 +17,10 @@ def next_line(said):
     return re.search(r"  next: (.*)", said)[1]
 
 
+def write(node, path, text):
+    node.succeed("install", "-D", "/dev/stdin", path, input=text)
+
+
 def install(node):
     node.succeed("sh", "/root/go-xcat", "--yes", "install")
 
@@ -50,6 +54,23 @@ def test_database_that_works_in_another_directory(node):
     node.succeed("rm", drop_in)
     node.succeed("systemctl", "restart", "postgresql")
     assert "is not in" not in node.run(*node.script(*SETUP, "--dryrun")).stderr
+
+
+@pytest.mark.parametrize("named", ["SQLite:/var/lib/tables", "/var/lib/tables", ""])
+def test_tables_of_sqlite_outside_what_is_shared(node, named):
+    """The standby would start on empty tables; no cfgloc means /opt/xcat/cfg where that is."""
+    install(node)
+    place = named.rpartition(":")[2] or "/opt/xcat/cfg"
+    node.succeed("mkdir", "-p", place)
+    write_cfgloc(node, named + "\n")
+    node.succeed("touch", f"{place}/site.sqlite")
+    said = refused(node, *SQLITE)
+    assert f"xCAT's tables are in {place}, which is not shared" in said
+    node.succeed("sh", "-c", next_line(said))
+    assert node.succeed("cat", "/etc/xcat/cfgloc") == "SQLite:/etc/xcat\n"
+    node.succeed("test", "-e", "/etc/xcat/site.sqlite")
+    assert "not shared" not in node.run(*node.script(*SQLITE, "--dryrun")).stderr
+    assert "not shared" not in node.run(*node.script(*SETUP, "--dryrun")).stderr
 
 
 def test_postgresql_of_pgdg(node):
@@ -93,6 +114,16 @@ def test_directory_whose_own_filesystem_is_not_mounted(node, path):
     assert f"{path} is not mounted" in said and next_line(said).endswith(f"mount {path}")
     node.succeed("mount", "-t", "tmpfs", "tmpfs", path)
     assert "is not mounted" not in node.run(*node.script(*SETUP, "--dryrun")).stderr
+
+
+def test_directory_with_files_is_the_data_though_fstab_could_mount_another_over_it(node):
+    install(node)
+    write(node, "/tftpboot/pxelinux.0", "a boot loader\n")
+    node.succeed("tee", "-a", "/etc/fstab", input="/dev/drbd1 /tftpboot xfs noauto,_netdev 0 0\n")
+    node.xcatha(*SETUP, "--dryrun")
+    node.succeed("rm", "-r", "/tftpboot")
+    node.succeed("mkdir", "/tftpboot")
+    assert "/tftpboot is not mounted" in refused(node, *SETUP)
 
 
 @pytest.mark.parametrize("name, usual", [("installdir", "/install"), ("tftpdir", "/tftpboot")])

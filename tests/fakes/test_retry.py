@@ -42,6 +42,24 @@ def test_newest_data_is_on_the_share(retried):
     assert rows["site"]["domain"] == "newest.test"
 
 
+@pytest.mark.timeout(120)
+def test_what_was_written_through_the_links_of_a_killed_setup_is_kept(node):
+    """The rerun copies this node's own directory again; what it lacks is moved aside."""
+    node.succeed("/usr/local/lib/fakes/go-xcat", "--yes", "install")
+    write(node, "/install/image", "old\n")
+    node.plan("SIGKILL_ON", AFTER_THE_COPY)
+    assert node.run(*node.script(*SETUP)).returncode == -signal.SIGKILL
+    node.heal()
+    write(node, "/install/image", "newer\n")
+    write(node, "/install/added", "new\n")
+    node.xcatha(*SETUP)
+    aside = node.share / "install.xcatha-partial.old"
+    assert {file.name: file.read_text() for file in aside.iterdir()} == {
+        "image": "newer\n", "added": "new\n"}
+    assert (node.share / "install/image").read_text() == "old\n"
+    assert "left over from an earlier setup" in node.xcatha("--status", code=3).stdout
+
+
 # ---- The database was being switched when setup was killed -----------------------------------
 
 SWITCHING = "/var/lib/xcatha/switching"
@@ -78,6 +96,25 @@ def test_tool_that_still_works_is_ended_and_the_switch_begins_anew(half_switched
 
 
 @pytest.mark.timeout(120)
+def test_tables_that_may_have_been_used_since_are_not_switched_again_by_themselves(half_switched):
+    half_switched.succeed("touch", "-d", "2 days ago", SWITCHING)
+    said = half_switched.xcatha(*SETUP, code=3).stderr
+    assert "setup was killed when it switched the database, and xcatd may have run since" in said
+    assert f"touch {SWITCHING} && systemctl stop xcatd; then run this again" in said
+    half_switched.succeed("touch", SWITCHING)
+    half_switched.xcatha(*SETUP)
+    assert domain_on_the_share(half_switched) == "newest.test"
+
+
+@pytest.mark.timeout(120)
+def test_cfgloc_with_a_password_that_an_undo_brings_back_is_roots_alone(half_switched):
+    half_switched.succeed("chmod", "600", "/etc/xcat/cfgloc")
+    half_switched.plan("FAIL_ON", "pgsqlsetup")
+    half_switched.xcatha(*SETUP, code=1)
+    assert half_switched.succeed("stat", "-c", "%a", "/etc/xcat/cfgloc") == "600\n"
+
+
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("remedy, domain", [
     ("systemctl stop xcatd", "newest.test"), (f"rm {SWITCHING}", "since.test")])
 def test_xcatd_that_has_run_with_the_new_tables_since_then_is_refused(
@@ -110,6 +147,8 @@ def test_half_a_cluster_of_an_initdb_that_was_killed_is_moved_aside(node):
 
 # ---- xCAT's installer was at work when setup was killed --------------------------------------
 
+INSTALLING = "/var/lib/xcatha/installing"
+
 def test_installer_that_was_killed_runs_again_though_some_of_xcat_is_there(node):
     node.succeed("tee", "/root/killer", input="kill -KILL $PPID\n")
     line = changed(SETUP, "--go-xcat", "/root/killer")
@@ -117,4 +156,29 @@ def test_installer_that_was_killed_runs_again_though_some_of_xcat_is_there(node)
     node.succeed("mkdir", "-p", "/opt/xcat/sbin")
     write(node, "/opt/xcat/sbin/xcatd", "unpacked, never configured\n")
     assert "xCAT                     installed (2.19)" in node.xcatha(*SETUP).stdout
-    assert not node.path("/var/lib/xcatha/installing").exists()
+    assert not node.path(INSTALLING).exists()
+
+
+def test_failed_installer_is_told_of_with_the_way_on_where_xcat_is_whole(node):
+    """go-xcat ends with lsdef: xcatd, which the undo stopped, runs before the second try."""
+    node.succeed("/usr/local/lib/fakes/go-xcat", "--yes", "install")
+    node.succeed("mkdir", "-p", "/var/lib/xcatha")
+    write(node, INSTALLING, "")
+    node.succeed("systemctl", "stop", "xcatd")
+    node.succeed("tee", "/root/smoke", input="systemctl is-active xcatd || exit 111\nexit 1\n")
+    line = changed(SETUP, "--go-xcat", "/root/smoke")
+    said = node.xcatha(*line, code=1).stderr
+    assert "smoke failed" in said and f"(lsdef answers), rm {INSTALLING}; then run setup again" in said
+    node.succeed("rm", INSTALLING)
+    assert "already installed" in node.xcatha(*line).stdout
+
+
+@pytest.mark.timeout(120)
+def test_installer_of_a_killed_run_ends_by_itself_before_the_next_one_begins(node):
+    """Half a transaction is worse than a wait."""
+    node.succeed("install", "-m", "755", "/dev/stdin", "/root/rpm",
+                 input="#!/bin/sh\nsleep 4\necho whole >/root/transaction\n")
+    node.succeed("sh", "-c", "setsid /root/rpm >/dev/null 2>&1 9>>/run/xcatha.commands &")
+    said = node.xcatha(*SETUP).stdout
+    assert "an installer of a run that was killed is still at work" in said
+    assert node.succeed("cat", "/root/transaction") == "whole\n"

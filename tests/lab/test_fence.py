@@ -259,6 +259,14 @@ def test_host_whose_holder_is_killed_while_the_share_hangs_reboots(duo):
         wait_for(lambda: has_rebooted(duo.active), L * 2 / 3 + SLACK, "reboot")
 
 
+def test_host_that_serves_finished_data_before_it_has_a_guard_reboots(duo):
+    """As a further node's setup does, which tries them before it comes to the guard."""
+    duo.active.succeed("sh", "-c", "rm /etc/systemd/system/*.d/xcatha.conf")
+    duo.active.succeed("systemctl", "daemon-reload")
+    with duo.hang():
+        wait_for(lambda: has_rebooted(duo.active), L * 2 / 3 + SLACK, "reboot")
+
+
 def test_database_that_is_slow_to_stop_ends_in_order_when_its_host_shuts_down(duo):
     """The lease outlives it, so that nothing but the VIP is left for the fence."""
     slow = duo.active.root / "etc/systemd/system/postgresql.service.d/slow.conf"

@@ -4,6 +4,7 @@ The function that may reboot is handed in, so that none of these tests can.
 """
 
 import contextlib
+import errno
 import os
 import select
 import time
@@ -36,7 +37,7 @@ def lose(monkeypatch):
     """Loses the lease; what was called, and when the last heartbeat was."""
 
     def run(whose, ends_by, reboots=True, answers_after=0, looks=None,
-            guarded=("xcatd.service",)):
+            guarded=("xcatd.service",), finished=False):
         """ends_by: what ends the service's process, "order", SIGKILL ("kill") or nothing ("")."""
         libc, last = Libc(), time.monotonic() - L * xcatha.GIVE_UP
         left, real = [PID], xcatha.kill
@@ -65,7 +66,7 @@ def lose(monkeypatch):
         for name, value in stand_ins.items():
             monkeypatch.setattr(xcatha, name, value)
         lease = {"share": "/HA", "last": last, "limit": L, "holder": HOLDER, "vip": ""}
-        lease.update(descriptor=-1, life={}, reboots=reboots)
+        lease.update(descriptor=-1, life={}, reboots=reboots, finished=finished)
         with contextlib.suppress(SystemExit):
             xcatha.end_service(lease, "a test", libc)
         return [call[:2] for call in libc.calls], libc.calls[-1][2] - last
@@ -120,6 +121,21 @@ def test_node_on_a_filesystem_of_its_own_does_not_reboot(lose, whose):
 def test_node_whose_first_setup_has_not_come_to_the_guard_does_not_reboot(lose):
     calls, _ = lose("unknown", "kill", guarded=())
     assert calls == [("kill", PID), ("kill", HOLDER)]
+
+
+def test_further_nodes_setup_that_has_not_come_to_the_guard_reboots(lose):
+    """Its database works on finished data, which the other node takes over."""
+    calls, _ = lose("unknown", "kill", guarded=(), finished=True)
+    assert calls == [("kill", PID), ("kill", HOLDER), REBOOT]
+
+
+def test_node_that_cannot_make_a_process_kills_and_reboots(lose, monkeypatch):
+    def fork():
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", fork)
+    calls, _ = lose("unknown", "kill")
+    assert calls == [("kill", PID), ("kill", HOLDER), REBOOT]
 
 
 def test_node_reboots_where_no_thread_gets_on(lose, monkeypatch):

@@ -482,6 +482,21 @@ def test_share_whose_file_servers_hang_is_silent(monkeypatch, mounts, fstype, st
     assert xcatha.share_state("/HA") == state
 
 
+def test_takeover_waits_until_the_filesystem_gives_up_what_a_dead_node_holds(
+        monkeypatch, mounts, capsys):
+    mounts(("/HA", "ceph", "rw"))
+    looks = []
+
+    def ask(line, limit):
+        looks.append((line[0], limit))
+        return (124 if line[0] == "cat" and limit < 300 else 0), "", ""
+
+    monkeypatch.setattr(xcatha, "ask", ask)
+    assert xcatha.share_state("/HA", takes_over=True) == "answers"
+    assert looks == [("stat", 10), ("cat", 10), ("cat", 300)]
+    assert "waiting up to 300 s until its holder is given up" in capsys.readouterr().out
+
+
 def test_share_without_a_lease_answers(monkeypatch, mounts):
     mounts(("/HA", "ceph", "rw"))
     monkeypatch.setattr(xcatha, "ask", lambda line, limit: (line[0] == "cat", "", ""))

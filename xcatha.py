@@ -29,14 +29,11 @@ command line (search for "def activate"). What they call comes before them, in t
 
 import argparse
 import array
-import concurrent.futures.thread  # not later: Python may be upgraded under the lease's holder
-import contextlib
 import csv
 import ctypes
 import datetime
 import errno
 import fcntl
-import functools
 import glob
 import ipaddress
 import itertools
@@ -56,6 +53,11 @@ import sys
 import tempfile
 import threading
 import time
+from argparse import Namespace
+from concurrent import futures
+from concurrent.futures import ThreadPoolExecutor  # not when it is used: Python may be new by then
+from contextlib import ExitStack, suppress
+from functools import partial
 
 try:
     import psutil
@@ -137,8 +139,8 @@ EARLY_PROBE = 5  # so old may a probe for the VIP be
 LAST_BREATH = 1  # a process whose unit has just stopped
 ANSWER_LIMIT = 0.25  # the web and the TFTP server, for a note
 SETTLE = 3  # after which two rivals without locks have seen each other
-# Until a filesystem ends what a dead node holds: most of them, and those that take longer.
-LOCK_EXPIRY, LONG_EXPIRY = 120, {"ceph": 300, "lustre": 180}
+LOCK_EXPIRY = 120  # until most filesystems end what a dead node holds
+LONG_EXPIRY = {"ceph": 300, "lustre": 180}  # those that take longer
 
 # The deadline of a lease's holder in parts of L (lease_time); see "Lease and guard".
 RENEW, GIVE_UP, ANSWER, KILL, REBOOT = 1 / 9, 1 / 2, 5 / 9, 11 / 18, 2 / 3
@@ -221,8 +223,7 @@ PACKAGES = {
     "apt-get": {"postgresql": ["postgresql", "libdbd-pg-perl"],
                 "mysql": ["mariadb-server", "libdbd-mysql-perl"]},
 }
-# The names of what does their work.
-INSTALLERS = [*PACKAGES, "Zypp-main", "yum", "rpm", "apt", "dpkg"]
+INSTALLERS = "apt|dnf|dpkg|rpm|yum|zypper|Zypp"  # the names of what does their work
 REINSTALL = {"dnf": "dnf reinstall -y xCAT", "zypper": "zypper install -y --force xCAT",
              "apt-get": "apt-get install -y --reinstall xcat"}
 
@@ -248,17 +249,17 @@ def refuse(what, evidence, hint):
 
 
 # What this run is doing; the options of the command line travel separately, as `opts`.
-RUN = argparse.Namespace(
+RUN = Namespace(
     dryrun=False, verbose=False, by_pacemaker=False, signal=None,  # SIGINT, SIGTERM: once it came
     children=[], arpings=[], secrets=[],  # commands at work; arping's futures; never printed
     inherited=(),  # the descriptor of COMMANDS
     asked={}, patience=None, unanswered=[],  # see ask
     pretended={})  # a dry run's changes; threads add to it, so that loops take a copy
 # Whether anything was changed, and what puts it back, the newest last; see rollback.
-UNDO = argparse.Namespace(changed=False, calls=[], at_work=False, failed=False, past_return=False,
+UNDO = Namespace(changed=False, calls=[], at_work=False, failed=False, past_return=False,
                           tidied=False)
 # What is the pair's: its engine, its PostgreSQL cluster (pair_cluster), its VIPs.
-PAIR = argparse.Namespace(engine="", cluster=None, vips=[])
+PAIR = Namespace(engine="", cluster=None, vips=[])
 
 log = logging.getLogger("xcatha")
 log.addHandler(logging.NullHandler())  # until there is a file to write to
@@ -272,7 +273,7 @@ def say(text, stream=None):
     code = next((code for start, code in COLOURS.items() if text.startswith(start)), None)
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     try:
-        with contextlib.suppress(ValueError):  # a stream without a file descriptor
+        with suppress(ValueError):  # a stream without a file descriptor
             if not select.select([], [stream], [], ASK_LIMIT)[1]:
                 raise TimeoutError("nobody reads this pipe")
         if code and not plain and stream.isatty():
@@ -379,7 +380,7 @@ def command_environment(extra):
 def kill_commands(children):
     """Kill these commands and all that they started."""
     for child in list(children):
-        with contextlib.suppress(ProcessLookupError):
+        with suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
 
 
@@ -423,19 +424,17 @@ def run(argv, limit, env=None, text="", shown=False):
     return 124, texts[0], texts[1] + "\nno end within %d s" % limit
 
 
-def orphans():
-    """{process: its name} of a killed run's commands: a run that ends removes the name COMMANDS."""
-    opened = {path: attempt(os.readlink, path)[0] for path in glob.glob("/proc/[0-9]*/fd/*")}
-    found = {path.split("/")[2] for path, target in opened.items() if target == COMMANDS}
-    return {int(pid): read_text("/proc/%s/comm" % pid).strip() for pid in found}
-
-
 def end_orphans():
     """Nothing of a killed run is at work; installers end by themselves, the rest is killed."""
-    if not set(INSTALLERS).isdisjoint(orphans().values()):  # half a transaction is worse
+    def left(names="."):
+        """The processes of such a name that have COMMANDS open, which a run removes at its end."""
+        opened = {path.split("/")[2] for path in glob.glob("/proc/[0-9]*/fd/*")
+                  if attempt(os.readlink, path)[0] == COMMANDS}
+        return [int(pid) for pid in opened if re.match(names, read_text("/proc/%s/comm" % pid))]
+    if left(INSTALLERS):
         say("  an installer of a run that was killed is still at work; waiting for its end")
-        wait_until(lambda: set(INSTALLERS).isdisjoint(orphans().values()), INSTALL_LIMIT, 1)
-    wait_until(lambda: not [kill(pid) for pid in orphans()], ORDERLY_LIMIT)
+        wait_until(lambda: not left(INSTALLERS), INSTALL_LIMIT, 1)
+    wait_until(lambda: not [kill(pid) for pid in left()], ORDERLY_LIMIT)
 
 
 def stop_if_asked():
@@ -538,7 +537,7 @@ def expect(condition, what, evidence="", hint=""):
 def on_failure(action, *args, **kwargs):
     """Register how to put back what the next change changes; undone in reverse order."""
     if not RUN.dryrun and not UNDO.at_work:
-        UNDO.calls.append(functools.partial(action, *args, **kwargs))
+        UNDO.calls.append(partial(action, *args, **kwargs))
 
 
 def point_of_no_return():
@@ -607,7 +606,7 @@ def read_text(path, default=""):
     """The text of a file, byte for byte, or the default where there is none."""
     if ("text", path) in RUN.pretended:
         return default if RUN.pretended["text", path] is None else RUN.pretended["text", path]
-    with contextlib.suppress(FileNotFoundError), open(
+    with suppress(FileNotFoundError), open(
             through_links(path), encoding="utf-8", errors="surrogateescape", newline="") as stream:
         return stream.read()
     return default
@@ -671,7 +670,7 @@ def write_file(path, text, mode=0o644):
             os.fchmod(stream.fileno(), mode)
             if os.path.exists(path):
                 before = os.stat(path)
-                with contextlib.suppress(OSError):  # an NFS server may refuse the labels
+                with suppress(OSError):  # an NFS server may refuse the labels
                     shutil.copystat(path, aside)
                 os.fchmod(stream.fileno(), stat.S_IMODE(before.st_mode))
                 os.fchown(stream.fileno(), before.st_uid, before.st_gid)
@@ -680,7 +679,7 @@ def write_file(path, text, mode=0o644):
             os.fsync(stream.fileno())
         os.rename(aside, path)
     except OSError:
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             os.unlink(aside)
         raise
     sync_directory(os.path.dirname(path))
@@ -777,8 +776,7 @@ def backups_of(path, suffix=".xcatbak"):
 
 def physical_host_name():
     """The name this host boots with (hostname(5)), whatever name it has now."""
-    lines = [line.strip() for line in read_text("/etc/hostname").splitlines()]
-    names = [line for line in lines if line and not line.startswith("#")]
+    names = re.findall(r"(?m)^\s*([^\s#]\S*)", read_text("/etc/hostname"))
     if not names or names[0].split(".")[0] == "localhost":
         refuse("/etc/hostname does not name this host", names[0] if names else "it is empty",
                "write this host's own name into it")
@@ -823,8 +821,7 @@ def package_manager():
 def install_command(packages):
     """The line that installs packages here, for people."""
     if not is_debian():
-        packages = sorted({name.split("-")[0] if name.startswith("iputils") else name
-                           for name in packages})
+        packages = sorted({re.sub("(iputils)-.*", r"\1", name) for name in packages})
     return " ".join(filter(None, [package_manager(), "install", *packages]))
 
 
@@ -880,7 +877,7 @@ def hardware_addresses():
     found = {nic: [entry.address for entry in entries if entry.family == psutil.AF_LINK]
              for nic, entries in psutil.net_if_addrs().items()}
     for nic in netifaces.interfaces() if netifaces else ():
-        with contextlib.suppress(ValueError):  # a container's that is gone by now
+        with suppress(ValueError):  # a container's that is gone by now
             found[nic] = [entry["addr"] for entry in netifaces.ifaddresses(nic).get(
                 netifaces.AF_LINK, [])]
     return {nic: macs[0].lower() for nic, macs in found.items() if macs}
@@ -935,7 +932,7 @@ def who_answers(address, nic, ping=True, off=()):
     """
     # Silence is what arping says, not its exit status: some versions exit 1 when nobody answers.
     probe = ["arping", "-D", "-c", "2", "-w", "1", "-I", device_of(nic), address]
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool:
         echo = pool.submit(ask, ["ping", "-n", "-c", "1", "-W", "1", address]) if ping else None
         status, out, err = ask(probe)
     macs = [mac.lower() for mac in re.findall(r"\[((?:[0-9A-Fa-f]{2}:)+[0-9A-Fa-f]{2})\]", out)]
@@ -966,7 +963,7 @@ def check_vip_is_free(opts, early=None):
     for one in [one for one in opts.others if one not in probed]:
         warn("{0} is not probed for: {1} is down; ip link set {1} up, or look at its link".format(
             one.vip, device_of(one.nic)))
-    with concurrent.futures.ThreadPoolExecutor(len(probed)) as pool:
+    with ThreadPoolExecutor(len(probed)) as pool:
         answers = {one.vip: pool.submit(who_answers, one.vip, one.nic, not vip_here(one.vip),
                                         macs_of_off(opts)) for one in probed}
     for vip, answer in answers.items():
@@ -1001,7 +998,7 @@ def add_vip(opts, as_found=False):
     # learn from replies only. Repeats cover a lost frame (RFC 5227, 2.3). A run waits at its end.
     for form in ("-U", "-A"):
         line = ["arping", form, "-c", "3", "-I", device_of(opts.nic), opts.vip]
-        RUN.arpings.append(beside(functools.partial(do, line, may_fail=True)))
+        RUN.arpings.append(beside(partial(do, line, may_fail=True)))
         if RUN.dryrun:  # in order, so that two dry runs read alike
             RUN.arpings[-1].result()
     return "%s/%d added to %s%s" % (opts.vip, net.prefixlen, opts.nic, was and " (was %s)" % was)
@@ -1167,8 +1164,7 @@ def names_of(name, domain):
 
 def entries_of_pair(text, hosts, domain):
     """merge_hosts' wanted for these hosts, [(address, name)]: long, short and other long names."""
-    # Those on the lines of any of these addresses (an existing node's own stand at the VIP) or of
-    # loopback. Without a known domain that of the first of them counts.
+    # Those on the lines of these addresses (an existing node's own stand at the VIP) or loopback's.
     places = [address for address, _ in hosts]
     found = [name for _, name in hosts] + [name for address, names in parse_hosts(text)
         if address in places or address.startswith("127.") for name in names]
@@ -1242,8 +1238,7 @@ def set_nameserver(vip, wanted):
 
 def units_of(*asked):
     """{unit: its systemctl(1) properties} of those asked for that are installed, by real names."""
-    # By kind of service or by name; of database servers the pair's alone. In a dry run as the
-    # announced changes would have made them, planned ones included.
+    # Of database servers the pair's alone; in a dry run as the announced changes would make them.
     names = [name for each in asked for name in (
         database_names() if each == "database" else SERVICES.get(each, [each]))]
     if not names:
@@ -1267,8 +1262,7 @@ def units_of(*asked):
 
 def kind_of(unit):
     """The kind of service that a managed unit belongs to."""
-    name = re.split(r"[@.]", unit)[0]
-    return next((kind for kind, names in SERVICES.items() if name in names), "")
+    return next((kind for kind in SERVICES if re.split("[@.]", unit)[0] in SERVICES[kind]), "")
 
 
 def active_state(unit):
@@ -1324,10 +1318,9 @@ def start_unit(unit):
         for shown in units_of(unit).values()))
     # What is bound to the lease cannot start without it, whose journal then tells the reason.
     bound = exists(guard_file(unit)) and not is_running(LEASE_UNIT)
-    unit_to_ask = LEASE_UNIT if bound else unit
+    cause = LEASE_UNIT if bound else unit
     expect(is_running(unit), "%s did not start%s" % (unit, " without the lease" if bound else ""),
-           lambda: journal_of(unit_to_ask), "fix the cause, see `systemctl status %s`" %
-           unit_to_ask)
+           lambda: journal_of(cause), "fix the cause, see `systemctl status %s`" % cause)
     return True
 
 
@@ -1370,8 +1363,7 @@ def stop_services(kind, seen_before=None):
     # An error with one unit does not keep the others from being stopped.
     errors = [error_of(stop_unit, unit) for unit, (running, _) in states.items() if running]
     errors += [error_of(set_boot, False, [unit]) for unit, (_, boots) in states.items() if boots]
-    # Nor does one run outside its unit; restartxcatd, for one, leaves such processes behind. In a
-    # dry run those there are may be of a unit that would be stopped.
+    # Nor outside its unit, as restartxcatd leaves some; a dry run cannot tell which those are.
     if not (RUN.dryrun and any(("state", unit) in RUN.pretended for unit in states)):
         wait_until(lambda: not processes_of(kind), LAST_BREATH, 0.02)
         if kind != "database":  # a server that outlives its unit is the administrator's to end
@@ -1381,10 +1373,9 @@ def stop_services(kind, seen_before=None):
                 if RUN.dryrun or wait_until(lambda: not processes_of(kind), ORDERLY_LIMIT):
                     break
         gone = RUN.dryrun or wait_until(lambda: not processes_of(kind), ASK_LIMIT)
-        errors.append(None if gone else HAError(
-            "%s still runs outside its unit" % kind, ", ".join("%s (pid %d)" % (
-                process.name(), process.pid) for process in processes_of(kind)),
-            "end it, then run this again"))
+        left = ["%s (pid %d)" % (one.name(), one.pid) for one in processes_of(kind)]
+        errors.append(None if gone else HAError("%s still runs outside its unit" % kind,
+                                                ", ".join(left), "end it, then run this again"))
     raise_all(errors)
     if not states:
         return "not installed"
@@ -1394,14 +1385,13 @@ def stop_services(kind, seen_before=None):
 
 def processes_of(kind, place=""):
     """{server of a kind that runs on this host, containers left out: where it works}."""
-    # Of databases those of any engine that work in this place; without one only the pair's: those
-    # that work in its directories, be they links or local.
+    # Of databases any that work in this place; without one the pair's, in its links or directories.
     places, found = [place or "/"], {}
     if kind == "database" and not place:
         places = [link_target(path) or path for engine in pair_engines()
                   for path in database_directories(engine)]
     for one in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):  # it has ended, or root alone may look
+        with suppress(psutil.Error, OSError):  # it has ended, or root alone may look
             if re.match(r"(?:%s)\b" % PROCESSES[kind], one.name()) and is_own_namespace(one.pid):
                 directory = one.cwd()
                 if any(lies_in(directory, place) for place in places):
@@ -1446,7 +1436,7 @@ def restore_units(states):
 
 def share_from_links():
     """The share's path as the links of this node have it, "" without links."""
-    # An administrator's own link may look alike; the hint is there before the first of the pair's,
+    # Not an administrator's own link that looks alike: the hint is there before the pair's first,
     # and the 2018 script, which had none, linked /etc/xcat.
     places = [link_target(STATE_DIR + "/share"), link_target("/etc/xcat")[:-len("/etc/xcat")]]
     return next((share for share in places if share and any(
@@ -1464,21 +1454,16 @@ def find_share(opts):
 
 def share_state(share, takes_over=False):
     """How the share is: "answers", "missing" or, after its time limit, "silent"."""
-    # By a child: whoever touches a hung filesystem hangs with it. No cache knows the answer to
-    # statfs(2).
+    # By a child: whoever touches a hung filesystem hangs with it. CephFS and Lustre answer this
+    # without the servers of their files, of which a dead node may hold the lease for a while.
     status = ask(["stat", "--file-system", "--", share + "/."], SHARE_LIMIT)[0] if share else 1
-    # CephFS and Lustre answer it without the servers of their files, of which a dead node may hold
-    # the lease until they give it up.
-    expiry = LONG_EXPIRY.get(mount_of(share)[1]) if not status else None
+    expiry = 0 if status else LONG_EXPIRY.get(mount_of(share)[1], 0)
     look = ["cat", "--", state_file(share, "lease")]
-    silent = expiry and ask(look, SHARE_LIMIT)[0] == 124
-    if silent and takes_over:
-        say("  the lease cannot be read yet; waiting up to %d s until its holder is given up" %
-            expiry)
+    silent = status == 124 or expiry and ask(look, SHARE_LIMIT)[0] == 124
+    if silent and expiry and takes_over:
+        say("  the lease cannot be read; waiting up to %d s until its holder is given up" % expiry)
         silent = ask(look, expiry)[0] == 124
-    if status == 124 or silent:
-        return "silent"
-    return "missing" if status or unmounted(share) else "answers"
+    return "silent" if silent else "missing" if status or unmounted(share) else "answers"
 
 
 def unmounted(share):
@@ -1632,9 +1617,8 @@ def recorded_vips(record):
 
 def read_nodes(share, but=""):
     """{host: what it recorded about itself} of the nodes that were set up, but for one."""
-    paths = sorted(glob.glob(state_file(glob.escape(share), "nodes", "*.json")))
     nodes = {os.path.basename(path)[:-len(".json")]: parse_object(read_text(path), NODE_KEYS)
-             for path in paths}
+             for path in sorted(glob.glob(state_file(glob.escape(share), "nodes", "*.json")))}
     return {name: node for name, node in nodes.items() if node and name != but}
 
 
@@ -1698,10 +1682,10 @@ def merge_saved_hosts(taken, saved, here, own):
     # this node alone has stays, and its own addresses (own) and their names.
     own_names = {(name, ":" in address) for address, names in parse_hosts(here)
                  if address in own or address.startswith("127.") for name in names}
-    before, wanted = ([(address, name) for address, names in parse_hosts(text)
-                       if address not in own and not is_loopback(address)
-                       for name in names if (name, ":" in address) not in own_names]
-                      for text in (taken, saved))
+    before, wanted = ([
+        (address, name) for address, names in parse_hosts(text) for name in names if not (
+            address in own or is_loopback(address) or (name, ":" in address) in own_names)]
+        for text in (taken, saved))
     return merge_hosts(here, [(address, [name]) for address, name in dict.fromkeys(wanted)],
                        set(before) - set(wanted)) if wanted else here
 
@@ -1730,7 +1714,7 @@ def take_saved_hosts(share):
 
 def is_loopback(address):
     """True for addresses that mean this host, and for what is no address."""
-    with contextlib.suppress(ValueError):
+    with suppress(ValueError):
         parsed = ipaddress.ip_address(address)
         return parsed.is_loopback or parsed.is_multicast or parsed.is_link_local
     return True
@@ -1811,10 +1795,9 @@ def lock_file(descriptor):
 
 def lock_state(share, keep=None):
     """What lock_file says of the lease's lock; "ours" for an instant, or while this stack lasts."""
-    with contextlib.ExitStack() as instant, contextlib.suppress(FileNotFoundError):
+    with ExitStack() as instant, suppress(FileNotFoundError):
         path, until = state_file(share, "lease"), keep or instant
-        lease = until.enter_context(open(path, "r+b", 0))
-        return lock_file(lease.fileno())
+        return lock_file(until.enter_context(open(path, "r+b", 0)).fileno())
     return "ours"
 
 
@@ -1826,15 +1809,14 @@ def lock_decides(share):
 
 def other_holder(share):
     """Watch the lease, as the table above tells; the evidence of another holder, or ""."""
-    lease = read_lease(share)
+    lease, path = read_lease(share), state_file(share, "lease")
 
     def moves():
         """True if the holder has shown life since."""
         return read_lease(share).get("counter") != lease.get("counter")
     if not lock_decides(share):
-        # A held lock means nothing then: NFSv3 keeps a dead node's until that node boots again. But
-        # after a clean release only a node that is just becoming active holds it for long; one
-        # that merely looks does so for less than 2 s.
+        # A held lock means nothing then: NFSv3 keeps a dead node's until it boots. After a clean
+        # release a node that becomes active holds it; one that looks does so for less than 2 s.
         if is_let_go(share) and wait_until(lambda: lock_state(share) != "held", 2):
             return ""
         limit = silence_limit(share, lease)
@@ -1845,8 +1827,7 @@ def other_holder(share):
     limit = LONG_EXPIRY.get(mount_of(share)[1], LOCK_EXPIRY)
     say("  the lease is held; waiting up to %d s for a sign of life or the lock" % limit)
     wait_until(lambda: moves() or lock_state(share) != "held", limit, 1)
-    held = lock_state(share) == "held"
-    return "the lock on %s is held" % state_file(share, "lease") if held else ""
+    return "the lock on %s is held" % path if lock_state(share) == "held" else ""
 
 
 def silence_limit(share, lease):
@@ -2031,10 +2012,10 @@ def hold_lease(share):
             write_heartbeat(descriptor, life, counter)
             if time.monotonic() - last < limit * RENEW:
                 break
-        text = json.dumps({"share": share, "life": life, "last": last, "limit": limit,
-                           "holder": os.getpid(), "vips": vips_of_lease_unit(),
-                           "reboots": mount_of(share)[1] not in UNSHARED,
-                           "finished": share_has_data(share)})
+        text = json.dumps({
+            "share": share, "life": life, "last": last, "limit": limit, "holder": os.getpid(),
+            "vips": vips_of_lease_unit(), "finished": share_has_data(share),
+            "reboots": mount_of(share)[1] not in UNSHARED})
         write_file(ARMED, text, 0o600)
         send_message(channel, text, descriptor)
         # When this process dies, the lock outlives it until nothing needs it any more.
@@ -2042,8 +2023,7 @@ def hold_lease(share):
         notify_systemd("READY=1")
         beside(repeat, limit * RENEW, keep_address, set())  # it and is_idle lock RUN_LOCK
         beside(repeat, limit * RENEW, lambda: wait_until(is_idle, SETTLE) and save_hosts(share))
-        # No heartbeat opens a file or waits for what does: a restarted NFS server refuses opens
-        # for 90 s, while it reads and writes what is open.
+        # No heartbeat opens a file: a restarted NFS server refuses that, and only that, for 90 s.
         whose = "ours"
         while whose in ("ours", "full"):
             time.sleep(max(0, last + limit * RENEW - time.monotonic()))
@@ -2087,13 +2067,13 @@ def expect_no_rival(share, record, leases):
     # Where locks do not reach, two nodes that are activated at the same moment see each other
     # here: whoever finds the other's word before or after its own gives way.
     record_now, lease = read_text(state_file(share, "cluster.json")), read_lease(share)
-    if record_now != record or lease not in leases:
-        raise HAError("another node is taking the lease, too", json.dumps(lease))
+    expect(record_now == record and lease in leases, "another node is taking the lease, too",
+           json.dumps(lease))
 
 
 def beside(action, *args):
     """Run what may hang in a thread that ends with this process; a future of its error."""
-    error = concurrent.futures.Future()
+    error = futures.Future()
     thread = threading.Thread(daemon=True, target=lambda: error.set_result(error_of(action, *args)))
     problem = error_of(thread.start)  # the kernel may have no room for one more
     if problem:
@@ -2127,7 +2107,7 @@ def keep_address(away):
             say("the host name was taken away; now " + set_host_name(kept["host_name"]))
         PAIR.vips = vips_of_lease_unit()
         for one in recorded_vips(kept):
-            opts = argparse.Namespace(**one)
+            opts = Namespace(**one)
             if not is_up(opts.nic):  # one that is down does not hold up the others
                 away.add(opts.vip)
                 continue
@@ -2155,7 +2135,7 @@ def fence():
     """The fence unit's main loop: wait for the holder's silence, then end what needs the lease."""
     libc = ctypes.CDLL(None)
     libc.mlockall(7)  # MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT: nothing of it is paged out
-    with contextlib.suppress(FileNotFoundError):
+    with suppress(FileNotFoundError):
         os.unlink(FENCE_SOCKET)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
         server.bind(FENCE_SOCKET)
@@ -2208,7 +2188,7 @@ def lose_lease():
 def forget_lease():
     """Nothing is to be ended with a lease any more (ARMED), and no VIP is to be kept (KEPT)."""
     for path in (ARMED, KEPT):
-        with contextlib.suppress(FileNotFoundError):
+        with suppress(FileNotFoundError):
             os.unlink(path)
 
 
@@ -2242,7 +2222,7 @@ def end_service(lease, reason, libc):
     notify_systemd("WATCHDOG=1")  # on a busy host what comes before the loop takes its time
     if needing_lease(share) or any(map(vip_here, PAIR.vips)):
         text = "the lease is lost: %s; VIP and services end here" % reason
-        concurrent.futures.wait([beside(log_loss, text)], 1)
+        futures.wait([beside(log_loss, text)], 1)
     # Nothing is waited for that could hang: neither the share nor a command.
     beside(repeat, 1, look)
     for vip in PAIR.vips:
@@ -2275,7 +2255,7 @@ def end_service(lease, reason, libc):
                 return
         if lease["reboots"] and (passed > REBOOT or whose[-1:] == ["another's"]):
             text = "the lease is lost: %s; this node reboots and syncs nothing" % reason
-            concurrent.futures.wait([beside(log_loss, text)], 1)
+            futures.wait([beside(log_loss, text)], 1)
             libc.reboot(RB_AUTOBOOT)
             time.sleep(SETTLE)
         time.sleep(0.2)
@@ -2284,7 +2264,7 @@ def end_service(lease, reason, libc):
 def log_loss(text):
     """Say why, in the journal, on the console and in the log; each of them may hang."""
     say("<2>" + text)  # "critical" (sd-daemon(3)), which the journal syncs
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         console = os.open("/dev/console", os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
         os.write(console, ("\r\nxcatha: %s\r\n" % text).encode())
         os.close(console)
@@ -2298,7 +2278,7 @@ def log_loss(text):
 def kill(*pids):
     """Send SIGKILL to these processes, whether or not they still exist."""
     for pid in filter(None, pids):
-        with contextlib.suppress(ProcessLookupError):
+        with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
 
@@ -2309,7 +2289,7 @@ def needing_lease(share):
     # From /proc alone, and nothing of it that could hang.
     for pid in filter(str.isdigit, os.listdir("/proc")):
         place = "/proc/%s/" % pid
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             name, groups = read_text(place + "comm"), read_text(place + "cgroup")
             parts = re.split(r"[/\n]", groups)
             needs = (units & {*parts, *(re.sub(r"@.*\.", "@.", part) for part in parts)}
@@ -2388,7 +2368,7 @@ def guard_services(share):
 def all_directories():
     """Every directory that may be a link, whatever the engine."""
     further = []
-    with contextlib.suppress(PermissionError):  # only root may read it
+    with suppress(PermissionError):  # only root may read it
         further = read_text(FURTHER_DIRECTORIES).splitlines()
     # A PostgreSQL cluster is one of its own where others lie beside it.
     tops = (("/var/lib/pgsql", "data*"), ("/var/lib/postgresql", "*/*"))
@@ -2396,10 +2376,9 @@ def all_directories():
                 for path in glob.glob(os.path.join(top, below)) + [
                     link for kind, link in list(RUN.pretended) if kind == "link"]
                 if lies_in(path, top) and path != top]
-    return list(dict.fromkeys(
-        XCAT_DIRECTORIES + further
-        + [path for engine in ENGINES.values() for path in engine["directories"]]
-        + [re.sub(r"\.xcat.*", "", path) for path in clusters]))
+    databases = [path for engine in ENGINES.values() for path in engine["directories"]]
+    return list(dict.fromkeys(XCAT_DIRECTORIES + further + databases + [
+        re.sub(r"\.xcat.*", "", path) for path in clusters]))
 
 
 def database_directories(engine):
@@ -2532,12 +2511,12 @@ def unlink_all(share):
     return "local again: " + " ".join(changed) if changed else "already local"
 
 
-def copy_directory(share, path, running=False, again=False):
+def copy_directory(share, path, running=False):
     """The partial copy equals the directory, links, ACLs, attributes and holes included."""
     expect(os.path.isdir(path), "%s is missing on this node" % path, "no such directory",
            "install xCAT and the database completely, or leave it out with --exclude " + path)
     expect_lease(share)
-    status, out, err = do(rsync_line(share, path, again), COPY_LIMIT, may_fail=True,
+    status, out, err = do(rsync_line(share, path, running), COPY_LIMIT, may_fail=True,
                           shown=sys.stdout.isatty())
     complaints = [line for line in err.splitlines() if line.startswith(("rsync: ", "ERROR: "))]
     # NFS has neither file capabilities nor POSIX ACLs; rsync has copied the contents even so.
@@ -2546,16 +2525,14 @@ def copy_directory(share, path, running=False, again=False):
         warn("the share cannot store %d ACLs or extended attributes of %s: its copy lacks them "
              "(the first: %s)" % (len(complaints), path, complaints[0]))
     elif status and not (running and status == 24):  # files may vanish then (rsync(1))
-        raise HAError("copying %s to the share failed" % path, "rsync: exit %d, %s" % (
-            status, worse[0] if worse else last_line(out, err)),
-                      "fix the cause, then run setup again")
+        raise HAError("copying %s to the share failed" % path, "rsync: exit %d, %s" % (status, (
+            worse + [last_line(out, err)])[0]), "fix the cause, then run setup again")
 
 
-def rsync_line(share, path, again=False):
+def rsync_line(share, path, running):
     """The command that makes the partial copy equal the directory."""
-    copy = share + path + PARTIAL
-    more = ["--info=progress2"] if sys.stdout.isatty() else []
-    if again:  # while an earlier run's copy was linked, files may have been written into it
+    copy, more = share + path + PARTIAL, ["--info=progress2"] if sys.stdout.isatty() else []
+    if running:  # an earlier run's copy may have been linked, and been written into
         more += ["--backup", "--backup-dir=" + backup_name(copy, ".old")]
     # SELinux labels belong to this host; a share that cannot store them fails otherwise.
     return ["rsync", "-aHAXS", "--numeric-ids", "--one-file-system", "--delete",
@@ -2565,22 +2542,18 @@ def rsync_line(share, path, again=False):
 def copy_while_running(share, directories):
     """The bulk is copied while the services still run; copy_all makes it complete."""
     # No copy bears its final name, and those that must start empty do.
-    again = []
     for path in directories:
         mark_partial(share, path)
         if not RUN.dryrun:
             expect_data(path)
-        if exists(share + path + PARTIAL):
-            if path in COPIED_WHILE_RUNNING:
-                again.append(path)
-            else:
-                back_up(share + path + PARTIAL, ".old")
+        if path not in COPIED_WHILE_RUNNING and exists(share + path + PARTIAL):
+            back_up(share + path + PARTIAL, ".old")
         make_directory(share + os.path.dirname(path),
                        stat.S_IMODE(os.stat(os.path.dirname(path)).st_mode))
         make_directory(share + path + PARTIAL)
     first = [path for path in directories if path in COPIED_WHILE_RUNNING]
     for path in first:
-        copy_directory(share, path, running=True, again=path in again)
+        copy_directory(share, path, running=True)
     return "copied: " + " ".join(first)
 
 
@@ -2589,7 +2562,7 @@ def copy_all(share, directories, since):
     # Some are being copied since that moment (see has_changed); the unchanged ones are complete.
     for path in directories:
         if RUN.dryrun and path in COPIED_WHILE_RUNNING:
-            announce("run", pasted(rsync_line(share, path)), "if it changes meanwhile")
+            announce("run", pasted(rsync_line(share, path, False)), "if it changes meanwhile")
         elif path not in COPIED_WHILE_RUNNING or has_changed(path, since):
             copy_directory(share, path)
     do(["sync", "-f", share], COPY_LIMIT)
@@ -2613,9 +2586,8 @@ def has_changed(path, since):
 def mark_partial(share, path):
     """A copy bears its partial name again, unless a database server works in it."""
     expect_lease(share)
-    busy = works_on(share + path)
-    expect(not busy, "%s keeps its name" % (share + path), "a database server works there",
-           "end that server, then run xcatha.py -d")
+    expect(not works_on(share + path), "%s keeps its name" % (share + path),
+           "a database server works there", "end that server, then run xcatha.py -d")
     if exists(share + path):
         rename(share + path, share + path + PARTIAL)
 
@@ -2629,8 +2601,7 @@ def read_cfgloc(share=""):
 
 def wrong_cfgloc():
     """This node's own cfgloc, if it leads to the pair's database; else ""."""
-    # It counts while /etc/xcat is no link: xCAT past its daemon (XCATBYPASS, xcatconfig of a
-    # package) would work on the active node's tables.
+    # With it, xCAT past its daemon (a package's xcatconfig) works on the active node's tables.
     home = "".join(backups_of("/etc/xcat")[-1:]) if link_target("/etc/xcat") else "/etc/xcat"
     path = home + "/cfgloc"
     if {("switched", ""), ("own cfgloc", "")} & set(RUN.pretended):
@@ -2747,9 +2718,8 @@ def start_database(share, engine):
         on_failure(stop_services, "database")
     started = start_unit(unit)
     expect(RUN.dryrun or wait_until(lambda: works_on(share), ASK_LIMIT),
-           "%s does not work on the share" % unit,
-           lambda: "working directories: %s" % ", ".join(works_on("/")),
-           "see its data directory setting")
+           "%s does not work on the share" % unit, lambda: "working directories: " + ", ".join(
+               works_on("/")), "see its data directory setting")
     if engine == "postgresql":  # Debian's unit is up before it; 1 is "starting up" (pg_isready(1))
         port = port_of(read_cfgloc())
         wait_for_recovery(unit, lambda: ask(["pg_isready", "--port", port])[0] == 1)
@@ -2962,11 +2932,10 @@ def grant_access(opts):
     if RUN.dryrun:
         announce("run", "mysql --user=root --batch", "unless this node is admitted already")
         return "depends on the database"
-    statements = "".join(
-        "CREATE USER IF NOT EXISTS '{0}'@'{1}' IDENTIFIED BY '{2}';\n"
-        "GRANT ALL PRIVILEGES ON xcatdb.* TO '{0}'@'{1}';\n".format(user, address, secret)
-        for address in (opts.vip, physical_address(opts)))
-    status, out, err = do([client, "--user=root", "--batch"], text=statements, may_fail=True,
+    grant = ("CREATE USER IF NOT EXISTS '{0}'@'{1}' IDENTIFIED BY '{2}';\n"
+             "GRANT ALL PRIVILEGES ON xcatdb.* TO '{0}'@'{1}';\n")
+    grants = [grant.format(user, one, secret) for one in (opts.vip, physical_address(opts))]
+    status, out, err = do([client, "--user=root", "--batch"], text="".join(grants), may_fail=True,
                           env={"MYSQL_PWD": os.environ.get("XCATMYSQLROOT_PW") or "cluster"})
     expect(not status, "the database did not let root grant access", last_line(out, err),
            "give its root password in the environment as XCATMYSQLROOT_PW")
@@ -3013,8 +2982,8 @@ def install_xcat(opts):
         error_of(start_unit, "xcatd.service")
     error = error_of(do, ["bash", script, "--yes"] + sources + ["install"], INSTALL_LIMIT)
     if error:
-        raise HAError(error.what, error.evidence, "the log has all its output; if xCAT is whole "
-                      "by now (lsdef answers), rm %s; then run setup again" % INSTALLING)
+        error.hint += "; if xCAT is whole (lsdef answers), rm %s; then run setup again" % INSTALLING
+        raise error
     remove_file(INSTALLING)
     pretend_installed("xcatd", XCAT_DIRECTORIES, True)
     if RUN.dryrun:
@@ -3041,8 +3010,7 @@ def known_site(share):
     """The site table's attributes; None in a dry run that cannot ask for them."""
     if not RUN.dryrun:
         return site_attributes()
-    # The tables may be the other node's, or to be made. On the first node they are those of this
-    # node; later, those on the share once it is linked.
+    # The first node's tables are those here; later they are those on the share, once it is linked.
     if ("link", "/etc/xcat") in RUN.pretended and share_has_data(share):
         return None
     return attempt(site_attributes)[0] if xcat_installed() else None
@@ -3052,8 +3020,7 @@ def site_attributes():
     """The site table's attributes that matter here, as {name: value}; unset ones are absent."""
     names = "domain,master,nameservers,externaldns,externaldhcpservers,installdir,tftpdir,httpport"
     out = xcat(["lsdef", "-t", "site", "-o", "clustersite", "-i", names, "-c"])
-    pairs = re.findall(r"^clustersite: (\w+)=(.*)", out, re.M)
-    return {name: value for name, value in pairs if value}
+    return dict(re.findall(r"^clustersite: (\w+)=(.+)", out, re.M))
 
 
 def table(name):
@@ -3151,7 +3118,7 @@ def wrong_masters(opts, site=None):
 
 def vip_of(network, opts):
     """The VIP that nodes of a row of xCAT's networks can ask: its own, else the pair's, or ""."""
-    with contextlib.suppress(ValueError):  # a mask that is none
+    with suppress(ValueError):  # a mask that is none
         inside = network_of(network["net"], network["mask"])
         for one in all_vips(opts):
             if ipaddress.ip_address(one.vip) in inside:
@@ -3163,7 +3130,7 @@ def vip_of(network, opts):
 
 def vip_near(place, opts):
     """The VIP in whose network an address lies; the pair's for any other, and for a name."""
-    with contextlib.suppress(ValueError):
+    with suppress(ValueError):
         for one in all_vips(opts):
             if ipaddress.ip_address(place) in network_of(one.vip, one.netmask):
                 return one.vip
@@ -3199,7 +3166,7 @@ def with_vip(value, places, vip):
 def node_facts(opts):
     """What a node records of itself: its address, and what must be alike on both."""
     ids = {"uid": None, "gid": None}
-    with contextlib.suppress(KeyError):
+    with suppress(KeyError):
         owner = pwd.getpwnam(ENGINES[opts.dbtype]["user"])
         ids = {"uid": owner.pw_uid, "gid": owner.pw_gid}
     keys = sorted(glob.glob("/root/.ssh/id_*.pub"))
@@ -3217,7 +3184,7 @@ def run_maker(argv, *addition, env=None):
         write_file(kept, read_text(original), os.stat(original).st_mode & 0o777)
     if addition:  # a file and what it says before that, which the maker is known to keep
         change_file(*addition)
-    xcat(argv, functools.partial(do, env=env, may_fail=True),
+    xcat(argv, partial(do, env=env, may_fail=True),
          "fix the cause, then run `%s` by hand" % " ".join(argv), INSTALL_LIMIT)
 
 
@@ -3338,9 +3305,9 @@ def begin_makers(pool, kinds):
 
 def end_makers(made):
     """No maker is at work; one that cannot reach the database would be for minutes."""
-    concurrent.futures.wait(made.values(), ASK_LIMIT)
+    futures.wait(made.values(), ASK_LIMIT)
     kill_commands(RUN.children)
-    concurrent.futures.wait(made.values())
+    futures.wait(made.values())
 
 
 def start_optional(opts, site, fresh, stale=False, made=None):
@@ -3360,7 +3327,7 @@ def start_optional(opts, site, fresh, stale=False, made=None):
             for unit in units_of(kind):
                 announce("run", "systemctl start " + unit, "if it is down then")
         return down
-    with concurrent.futures.ThreadPoolExecutor(1 if RUN.dryrun else 3) as pool:
+    with ThreadPoolExecutor(1 if RUN.dryrun else 3) as pool:
         dns = pool.submit(step, "DNS", start_dns_or_dhcp, "DNS", site, fresh, stale,
                           made.get("DNS"), failed=down)
         pool.submit(step, "DHCP", start_dns_or_dhcp, "DHCP", site, fresh, stale,
@@ -3424,8 +3391,7 @@ def export_directories(share=""):
 
 def withdraw_exports(share):
     """Nothing on the share is exported, which would keep it busy."""
-    # The server knows an export by the path that it resolves to, by now: of a directory that
-    # became a link since, its own table may still have the old name.
+    # The server knows an export by its real path, one that became a link since by the old one.
     gone = exports_of(share)
     for client, path, resolved in gone:
         if ":" in client:
@@ -3689,13 +3655,6 @@ def check_software(opts):
         if found and not {opts.vip, *(address for _, address, _ in addresses())} & set(found):
             yield ("xCAT's database is on another host", "/etc/xcat/cfgloc: host=" + host,
                    "move it to a server on this node first; xcatha shares a server's directory")
-        usual = "/opt/xcat/cfg" if os.path.isdir("/opt/xcat/cfg") else "/etc/xcat"
-        tables = read_cfgloc().rpartition(":")[2] or usual
-        linked = directories_to_link(opts, {})
-        if engine == "sqlite" and not any(lies_in(tables, path) for path in linked):
-            yield ("xCAT's tables are in %s, which is not shared" % tables,
-                   "SQLite, by /etc/xcat/cfgloc", "systemctl stop xcatd; mv %s/*.sqlite /etc/xcat; "
-                   "echo SQLite:/etc/xcat >/etc/xcat/cfgloc" % tables)
     elif opts.dbtype == "sqlite":
         yield ("xCAT already uses %s on this node" % engine, read_cfgloc().split("|")[0],
                "run setup with -t %s" % engine)
@@ -3727,13 +3686,12 @@ def check_data(opts):
             and not opts.peer_is_off):
         yield ("setup on %s is not finished" % record["host"], "recorded on the share",
                "run setup there again; if it is dead, power it off, then add --peer-is-off here")
-    old = exists(SWITCHING) and time.time() - os.stat(SWITCHING).st_mtime > INSTALL_LIMIT
-    if exists(SWITCHING) and current_engine() == opts.dbtype and (
-            old or is_running("xcatd.service")):
-        yield ("setup was killed when it switched the database, and xcatd %s since" % (
-            "may have run" if old else "runs"), SWITCHING,
-               "if all definitions are there (systemctl start xcatd; lsdef), rm {0}; if not, "
-               "touch {0} && systemctl stop xcatd; then run this again".format(SWITCHING))
+    used = exists(SWITCHING) and (is_running("xcatd.service") or (
+        time.time() - os.stat(SWITCHING).st_mtime > INSTALL_LIMIT))
+    if used and current_engine() == opts.dbtype:
+        yield ("setup was killed when it switched the database, and xcatd may have run since",
+               SWITCHING, "if all definitions are there (systemctl start xcatd; lsdef), rm {0}; if "
+               "not, touch {0} && systemctl stop xcatd; then run this again".format(SWITCHING))
     if share_has_data(opts.path):
         return
 
@@ -3809,7 +3767,7 @@ def fill_in_from_share(opts):
     record, me = read_record(opts.path), read_nodes(opts.path).get(physical_host_name(), {})
     opts.vip, opts.nic = opts.vip or record.get("vip"), opts.nic or me.get("nic")
     further = {one["vip"]: one for one in record.get("others", [])}
-    opts.others = opts.others or [argparse.Namespace(vip=vip, nic=nic_of_further(one, me),
+    opts.others = opts.others or [Namespace(vip=vip, nic=nic_of_further(one, me),
         netmask=None, host_name=None) for vip, one in further.items()]
     PAIR.vips = [one.vip for one in all_vips(opts) if one.vip]
     for one in all_vips(opts):
@@ -3835,7 +3793,7 @@ def look_around(opts):
     view = {"format": 3, "host": physical_host_name(), "time": now(), "unseen": [], "record": {},
             "nodes": {}, "history": [], "lease": {"held_here": False}, "problems": [], "notes": [],
             "own_steps": {}, "share": {"path": share, "answers": False}}
-    with concurrent.futures.ThreadPoolExecutor(3) as pool:  # silence is waited for once
+    with ThreadPoolExecutor(3) as pool:  # silence is waited for once
         services, pacemaker = pool.submit(unit_states), pool.submit(managed_resource)
         try:
             state = share_state(share) if share else ""
@@ -4077,9 +4035,8 @@ def xcat_problems(view):
 
 def opts_of(view):
     """The active node's options, as far as the look at it shows them ("-" is no NIC)."""
-    first, *others = [argparse.Namespace(
-        vip=one["vip"], netmask=one["netmask"], host_name=one["host_name"],
-        nic=vip_here(one["vip"]) or "-") for one in recorded_vips(view["record"])]
+    first, *others = [Namespace(**dict(one, nic=vip_here(one["vip"]) or "-"))
+                      for one in recorded_vips(view["record"])]
     vars(first).update(others=others, path=view["share"]["path"])
     return first
 
@@ -4089,7 +4046,7 @@ def boot_file_problems(opts, places):
     known, enough, found = naming(places), time.monotonic() + BOOT_FILES_LIMIT, {}
     files = (path for names in BOOT_FILES for path in glob.iglob("/tftpboot/" + names))
     for path in itertools.islice(files, BOOT_FILES_LOOKED_AT):
-        with contextlib.suppress(OSError), open(path, errors="replace") as stream:
+        with suppress(OSError), open(path, errors="replace") as stream:
             found[path] = stream.read(1 << 16)
             if time.monotonic() > enough:
                 break
@@ -4186,8 +4143,7 @@ def notes(view):
     if active == view["host"] and nic:
         # The problems tell what xCAT or systemd has against it.
         running = os.geteuid() == 0 and view["services"].get("xcatd.service", {}).get("running")
-        rows = attempt(table, "site")[0] if running else None
-        site = {row["key"]: row["value"] for row in rows or ()}
+        site = {row["key"]: row["value"] for row in running and attempt(table, "site")[0] or ()}
         yield from delivery_notes(vip, site)
         serves = site and attempt(skip_reason, "DHCP", site)[0] == ""
         forwards = read_text("/proc/sys/net/ipv4/ip_forward") == "1\n"  # else it names no gateway
@@ -4208,7 +4164,7 @@ def delivery_notes(vip, site):
     readable = [first_public_file(directory) for directory in ("/install", "/tftpboot")]
     refused, error = [], ""
     for path in filter(None, readable):
-        with contextlib.suppress(OSError, ValueError, IndexError), socket.create_connection(
+        with suppress(OSError, ValueError, IndexError), socket.create_connection(
                 (vip, int(site.get("httpport") or 80)), ANSWER_LIMIT) as web:
             web.sendall(("HEAD %s HTTP/1.0\r\nHost: %s\r\n\r\n" % (path, vip)).encode())
             if int(web.recv(64).split()[1]) in (401, 403, 404):
@@ -4221,7 +4177,7 @@ def delivery_notes(vip, site):
                 pasted(WEB_LINES), place, unit))
     if readable[1]:
         name = readable[1][len("/tftpboot"):].encode()
-        with contextlib.suppress(OSError), socket.socket(type=socket.SOCK_DGRAM) as client:
+        with suppress(OSError), socket.socket(type=socket.SOCK_DGRAM) as client:
             client.settimeout(ANSWER_LIMIT)
             client.sendto(b"\0\1%s\0octet\0" % name, (vip, 69))  # a request (RFC 1350)
             answer, server = client.recvfrom(1024)
@@ -4264,7 +4220,7 @@ def status(opts):
         return STATUS_CODES[view["role"]]
 
     # For people; what matters most comes last.
-    vip, record, lease = view["vip"], view["record"], view["lease"]
+    vip, record, lease, resource = (view[key] for key in ("vip", "record", "lease", "pacemaker"))
     running = [unit for unit, state in view["services"].items() if state["running"]]
     rows = [("VIP", "%s %s" % (vip["address"] or "unknown", "on " + vip["nic"] if vip["nic"] else
                                "at " + vip["answered_by"] if vip["answered_by"] else "not here")),
@@ -4277,8 +4233,7 @@ def status(opts):
             ("database", ", ".join(view["database"]["working_directories"]) or "none running"),
             ("lease", "held by this node" if lease["held_here"] else
              "last held by %s" % lease["host"] if lease.get("host") else "never held"),
-            ("pacemaker", "in charge: resource " + view["pacemaker"] if view["pacemaker"] else
-             "not in charge"),
+            ("pacemaker", "in charge: resource " + resource if resource else "not in charge"),
             ("the share says", "%(state)s: %(host)s since %(since)s" % record if (
                 active_node(record)) else "nobody is active")]
     rows += [("node " + name, "%(address)s, %(os)s, xCAT %(xcat)s, database %(database)s, "
@@ -4518,10 +4473,9 @@ def begin_record(opts, state):
             before = json.dumps(dict(record, lease=read_lease(share).get("nonce")), indent=1) + "\n"
         change_file(path, before)
     on_failure(restore_record, read_text(path, None))
-    pair = {name: getattr(opts, name) for name in ("vip", "netmask", "host_name", "dbtype")}
-    if opts.others:
-        pair["others"] = [{name: getattr(one, name) for name in ("vip", "netmask", "host_name")}
-                          for one in opts.others]
+    pair, *others = [{name: getattr(one, name) for name in ("vip", "netmask", "host_name")}
+                     for one in all_vips(opts)]
+    pair.update({"others": others} if others else {}, dbtype=opts.dbtype)
     write_record(share, state=state, host=physical_host_name(), since=now(),
                  lease=read_record(share).get("lease"),
                  console=services_in_use(share)["console"], **pair)
@@ -4575,7 +4529,7 @@ def site_if_active(opts):
             or set(directories_to_link(opts, record)) - set(linked_into(share))
             or amiss(opts, unit_states(), active_problems)):
         return {}
-    with contextlib.suppress(HAError, OSError):
+    with suppress(HAError, OSError):
         site = site_attributes()  # only now: without its database, xCAT does not answer for minutes
         return {} if optional_down(record, site) or wrong_masters(opts, site) else site
     return {}
@@ -4607,18 +4561,17 @@ def summary(opts, states):
     share, view = opts.path, observe(opts.vip, states)
     rows = [("VIP", view["vip"]["nic"] or "not here"),
             *(("VIP " + vip, nic or "not here") for vip, nic in view["further_vips"].items()),
-            ("host name", view["host_name"]["running"]),
-            ("links", str(len(linked_into(share)))),
+            ("host name", view["host_name"]["running"]), ("links", str(len(linked_into(share)))),
             ("database in", " ".join(view["database"]["working_directories"]) or "-")]
     for kind in SERVICES:
         units = [unit for unit, state in (view["services"] or {}).items()
                  if state["kind"] == kind and state["running"]]
         rows += [(kind, "unknown" if view["services"] is None else short_names(*units) or "down")]
-    with contextlib.suppress(HAError, OSError):  # the other node cannot be seen from here
+    with suppress(HAError, OSError):  # the other node cannot be seen from here
         record = read_record(share)
         rows += [(name, "%s, by the share's record" % (
             record["state"] if active_node(record) == name else "not active"))
-            for name in read_nodes(share) if name != view["host"]]
+            for name in read_nodes(share, but=view["host"])]
     return rows
 
 
@@ -4656,7 +4609,7 @@ def release_record(share, started):
         return "names %s, left alone" % active_node(record)
     if not active_node(record) and (not record or record["lease"] == nonce):
         return "already released"
-    with contextlib.ExitStack() as stack:
+    with ExitStack() as stack:
         if not lease_held_here(share) and lock_state(share, stack) == "held":
             return "another node is at work, left alone"
         write_record(share, lease=nonce, state="standby" if share_has_data(share) else "unfinished")
@@ -4756,8 +4709,7 @@ def setup(opts):
         directories, since = directories_to_link(opts, {}), (time.time(), time.monotonic())
         step("Copy while running", copy_while_running, share, directories)
     else:
-        for words in check_alike(opts):
-            refuse(*words)
+        run_checks(opts, check_alike)
         directories = directories_to_link(opts, read_record(share))
     step("Services", stop_all_services)
     if first:
@@ -4810,7 +4762,7 @@ def activate(opts):
     record, down = read_record(share), []
     planned, repair = not active_node(record), is_active_record(record) and lease_held_here(share)
     # What takes a second or more goes on beside the steps.
-    pool = concurrent.futures.ThreadPoolExecutor(3)
+    pool = ThreadPoolExecutor(3)
     early = pool.submit(lambda: (time.monotonic(), error_of(check_vip_is_free, opts)))
     facts = pool.submit(node_facts, opts)
     fresh, states = not is_serving(opts), unit_states()
@@ -4835,8 +4787,7 @@ def activate(opts):
     for what, evidence, _ in check_alike(opts, facts.result()):
         warn("%s: %s" % (what, evidence))
 
-    # Links before the database, or it would start on this node's old files; the database
-    # before xcatd, whose start waits for it.
+    # Links before the database, or it would start on this node's old files; it before xcatd.
     if fresh:
         step("Services", stop_all_services, states)
     expect_lease(share)
@@ -4864,7 +4815,7 @@ def activate(opts):
     if error:
         report(error)
         down.append("DNS, DHCP and console server, of which xCAT did not tell")
-        concurrent.futures.wait(made.values())
+        futures.wait(made.values())
     else:
         step("Long host name", write_hosts, opts, site, failed=down)
         master = step("Master and networks", set_master, opts, site, failed=down, books=True)
@@ -4907,8 +4858,7 @@ def deactivate(opts):
             report(broken)
             state = "unreadable"
         else:  # a VIP that is not the pair's is refused before anything is taken down
-            for words in check_recorded(opts, "vip"):
-                refuse(*words)
+            run_checks(opts, lambda opts: check_recorded(opts, "vip"))
     states, started = attempt(unit_states)[0], time.monotonic()
     if state == "silent":
         return stand_by(opts, state, states)  # which ends with an error
@@ -4999,7 +4949,7 @@ def option_value(kind, text):
     fits = re.fullmatch(pattern, text)
     if kind in ("address", "netmask"):
         fits = False
-        with contextlib.suppress(ValueError):
+        with suppress(ValueError):
             network = ipaddress.IPv4Network("0.0.0.0/" + text if kind == "netmask" else text)
             fits = text in (str(network.netmask), str(network.network_address))
     # A name in a directory needs room for what is appended to it.
@@ -5021,7 +4971,7 @@ def build_parser():
         epilog="A pair on several networks has -v, -i, -n and -m again for each further VIP.\n"
                "exit: 0 done, 1 failed and undone, 2 usage, 3 refused, 4 done but a service is\n"
                "      down, 5 stopped part-way. Log: " + LOG_FILE)
-    check = {kind: functools.partial(option_value, kind) for kind in VALUES}
+    check = {kind: partial(option_value, kind) for kind in VALUES}
     command = parser.add_mutually_exclusive_group(required=True)
     for flags, words in ((("-s", "--setup"), "set this node up as a member of the pair"),
                          (("-a", "--activate"), "make this node the active one"),
@@ -5085,7 +5035,7 @@ def parse(argv):
         parser.error("of several VIPs, each needs its own -v and -i")
     # -d takes away what the pair has recorded, and no other address that a line may name.
     vars(opts).update(found[0], others=[] if opts.command == "deactivate" else [
-        argparse.Namespace(**one) for one in found[1:]])
+        Namespace(**one) for one in found[1:]])
     return opts
 
 
@@ -5130,7 +5080,7 @@ def rollback(error, opts):
     while UNDO.calls:  # where one change cannot be put back, the others are tried all the same
         try:
             obstacle = beside(UNDO.calls.pop()).result(SERVICE_LIMIT if silent else None)
-        except concurrent.futures.TimeoutError:
+        except futures.TimeoutError:
             obstacle = HAError("the share %s does not answer" % opts.path, "no end within %d s" %
                                SERVICE_LIMIT, "bring its server or network back")
         report(obstacle)
@@ -5162,7 +5112,7 @@ def run_command(opts):
                 code, error = attempt(command, opts)
             elif not error:
                 say("Nothing was changed.")
-            concurrent.futures.wait(RUN.arpings)
+            futures.wait(RUN.arpings)
             if error:
                 code, error = attempt(rollback, error, opts)
             RUN.inherited = ()

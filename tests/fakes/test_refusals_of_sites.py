@@ -56,23 +56,6 @@ def test_database_that_works_in_another_directory(node):
     assert "is not in" not in node.run(*node.script(*SETUP, "--dryrun")).stderr
 
 
-@pytest.mark.parametrize("named", ["SQLite:/var/lib/tables", "/var/lib/tables", ""])
-def test_tables_of_sqlite_outside_what_is_shared(node, named):
-    """The standby would start on empty tables; no cfgloc means /opt/xcat/cfg where that is."""
-    install(node)
-    place = named.rpartition(":")[2] or "/opt/xcat/cfg"
-    node.succeed("mkdir", "-p", place)
-    write_cfgloc(node, named + "\n")
-    node.succeed("touch", f"{place}/site.sqlite")
-    said = refused(node, *SQLITE)
-    assert f"xCAT's tables are in {place}, which is not shared" in said
-    node.succeed("sh", "-c", next_line(said))
-    assert node.succeed("cat", "/etc/xcat/cfgloc") == "SQLite:/etc/xcat\n"
-    node.succeed("test", "-e", "/etc/xcat/site.sqlite")
-    assert "not shared" not in node.run(*node.script(*SQLITE, "--dryrun")).stderr
-    assert "not shared" not in node.run(*node.script(*SETUP, "--dryrun")).stderr
-
-
 def test_postgresql_of_pgdg(node):
     unit = "/usr/lib/systemd/system/postgresql-15.service"
     node.succeed("tee", unit, input="[Service]\nExecStart=/bin/true\n")

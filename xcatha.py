@@ -1373,9 +1373,9 @@ def stop_services(kind, seen_before=None):
                 if RUN.dryrun or wait_until(lambda: not processes_of(kind), ORDERLY_LIMIT):
                     break
         gone = RUN.dryrun or wait_until(lambda: not processes_of(kind), ASK_LIMIT)
-        left = ["%s (pid %d)" % (one.name(), one.pid) for one in processes_of(kind)]
-        errors.append(None if gone else HAError("%s still runs outside its unit" % kind,
-                                                ", ".join(left), "end it, then run this again"))
+        errors.append(None if gone else HAError("%s still runs outside its unit" % kind, ", ".join(
+            "%s (pid %d)" % (process.name(), process.pid) for process in processes_of(kind)),
+            "end it, then run this again"))
     raise_all(errors)
     if not states:
         return "not installed"
@@ -1994,7 +1994,7 @@ def hold_lease(share):
     state = lock_file(descriptor)
     if state == "held" or state == "refused" and lock_decided:  # nobody watched the counter then
         raise HAError("the lease %s cannot be locked" % path, "the lock is %s" % state)
-    limit = lease_time(share)
+    limit, finished = lease_time(share), share_has_data(share)
     life = {"host": physical_host_name(), "boot": boot_id(), "nonce": os.urandom(8).hex(),
             "deadline": limit, "locks": state == "ours" and locks_reach(share)}
     if not lock_decided:
@@ -2014,7 +2014,7 @@ def hold_lease(share):
                 break
         text = json.dumps({
             "share": share, "life": life, "last": last, "limit": limit, "holder": os.getpid(),
-            "vips": vips_of_lease_unit(), "finished": share_has_data(share),
+            "vips": vips_of_lease_unit(), "finished": finished,
             "reboots": mount_of(share)[1] not in UNSHARED})
         write_file(ARMED, text, 0o600)
         send_message(channel, text, descriptor)

@@ -690,7 +690,8 @@ def change_file(path, text, mode=0o644):
     before = read_text(path, None)
     if before == text:
         return False
-    on_failure(change_file, path, before, stat.S_IMODE(os.stat(path).st_mode) if before else mode)
+    kept = stat.S_IMODE(os.stat(path).st_mode) if os.path.exists(path) else mode
+    on_failure(change_file, path, before, kept)
     if text is None:
         remove_file(path)
     else:
@@ -2012,10 +2013,9 @@ def hold_lease(share):
             write_heartbeat(descriptor, life, counter)
             if time.monotonic() - last < limit * RENEW:
                 break
-        text = json.dumps({
-            "share": share, "life": life, "last": last, "limit": limit, "holder": os.getpid(),
-            "vips": vips_of_lease_unit(), "finished": finished,
-            "reboots": mount_of(share)[1] not in UNSHARED})
+        text = json.dumps({"share": share, "life": life, "last": last, "limit": limit,
+                           "holder": os.getpid(), "vips": vips_of_lease_unit(),
+                           "finished": finished, "reboots": mount_of(share)[1] not in UNSHARED})
         write_file(ARMED, text, 0o600)
         send_message(channel, text, descriptor)
         # When this process dies, the lock outlives it until nothing needs it any more.

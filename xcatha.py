@@ -661,6 +661,8 @@ def is_real(verb, what, outcome):
 def write_file(path, text, mode=0o644):
     """Replace a file in one instant and durably; an existing one keeps owner, mode and labels."""
     path = os.path.realpath(path) if os.path.islink(path) else path
+    if os.path.dirname(path) in (RUN_DIR, STATE_DIR):
+        make_directory(os.path.dirname(path), 0o700)
     if not is_real("write", path, {("text", path): text, ("exists", path): True}):
         return
     aside, flags = path + ".xcatha-new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
@@ -1672,7 +1674,6 @@ def save_hosts(share):
     if not text or text == read_text(path) == read_text(TAKEN_HOSTS):
         return "already saved"
     write_file(path, text, 0o600)
-    make_directory(STATE_DIR, 0o700)
     write_file(TAKEN_HOSTS, text)
     return "saved"
 
@@ -1707,7 +1708,6 @@ def take_saved_hosts(share):
     if first:
         write_file(path, read_text("/etc/hosts"), 0o600)
     changed = change_file("/etc/hosts", with_saved_hosts(share))
-    make_directory(STATE_DIR, 0o700)
     change_file(TAKEN_HOSTS, read_text(path))
     return ("saved for the other node" if first else
             "the share's changes taken over" if changed else "already complete")
@@ -1935,7 +1935,6 @@ def take_lease(share, opts, vips):
         if not opts.peer_is_off:
             check_lease_is_free(share, opts)
         on_failure(release_lease, share)
-    make_directory(RUN_DIR, 0o700)
     write_file(RUN_DIR + "/xcatha.py", read_text(os.path.abspath(__file__)))
     if held:  # with other VIPs than before
         on_failure(do, ["systemctl", "daemon-reload"])
@@ -2124,7 +2123,6 @@ def keep_address(away):
 
 def remember_address(opts):
     """Let the lease's holder keep VIP and host name from now on (keep_address)."""
-    make_directory(RUN_DIR, 0o700)
     kept, *others = [{name: getattr(one, name) for name in KEPT_OPTIONS} for one in all_vips(opts)]
     text = json.dumps(dict(kept, others=others) if others else kept) + "\n"
     if read_text(KEPT) != text:
@@ -2479,7 +2477,6 @@ def link_all(share, directories):
     changed = [path for path in directories if not leads_to(share, path)]
     further = [path for path in directories if path not in all_directories()]
     if further:  # before the links, which this node could not find without its record otherwise
-        make_directory(STATE_DIR, 0o700)
         change_file(FURTHER_DIRECTORIES, read_text(FURTHER_DIRECTORIES) + "".join(
             path + "\n" for path in further))
     for path in changed:
@@ -2856,7 +2853,6 @@ def switch_database(opts):
     if exists("/root/xcat-dbback"):  # the tools dump all tables there, having emptied it
         back_up("/root/xcat-dbback", ".xcatbak")
     earlier = read_text(cfgloc, None)
-    make_directory(STATE_DIR, 0o700)
     change_file(SWITCHING, earlier or "", 0o600)
     on_failure(stop_unit, "xcatd.service")  # so that it starts anew on the old database
     on_failure(change_file, cfgloc, earlier)
@@ -2976,7 +2972,6 @@ def install_xcat(opts):
     given = {"core": opts.xcat_core, "dep": opts.xcat_dep, "version": opts.xcat_version}
     sources = ["--xcat-%s=%s" % (name, os.path.abspath(value) if os.path.exists(value) else value)
                for name, value in given.items() if value]
-    make_directory(STATE_DIR, 0o700)
     write_file(INSTALLING, "")
     if os.path.exists("/opt/xcat/sbin/xcatd"):  # go-xcat ends with lsdef, and an undo stops xcatd
         error_of(start_unit, "xcatd.service")

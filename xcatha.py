@@ -334,8 +334,6 @@ def step(title, action, *args, failed=None, books=False):
 def open_log(path):
     """Append to the log, 0600; a log that cannot be written is a warning, never a failure."""
     logging.raiseExceptions = False
-    log.setLevel(logging.INFO)
-    log.propagate = False
     if RUN.dryrun:
         return
     try:
@@ -345,9 +343,8 @@ def open_log(path):
     except OSError as error:
         warn("no log is kept: %s" % error)
         return
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(logging.Formatter("%(asctime)s - %(levelname)s - %(message)s"))
-    log.addHandler(handler)
+    logging.basicConfig(stream=stream, level=logging.INFO,
+                        format="%(asctime)s - %(levelname)s - %(message)s")
 
 
 def without_secrets(text):
@@ -2268,9 +2265,8 @@ def log_loss(text):
         os.close(console)
     open_log(LOG_FILE)
     log.critical("%s", text)
-    for handler in log.handlers[1:]:
+    for handler in logging.root.handlers:
         os.fsync(handler.stream.fileno())
-        log.removeHandler(handler)
 
 
 def kill(*pids):

@@ -151,14 +151,13 @@ XCAT_DIRECTORIES = ["/install", "/etc/xcat", "/root/.xcat", "/tftpboot"]
 COPIED_WHILE_RUNNING = ["/install", "/tftpboot"]
 PARTIAL = ".xcatha-partial"  # ends the name of a copy on the share until the set is complete
 ENGINES = {
-    "postgresql": {"cfgloc": "Pg:", "lsxcatd": "Pg", "user": "postgres",
+    "postgresql": {"cfgloc": "Pg:", "user": "postgres", "units": ["postgresql"],
                    "directories": ["/var/lib/pgsql", "/var/lib/postgresql", "/etc/postgresql"],
-                   "units": ["postgresql"], "perl": "DBD::Pg"},
-    "mysql": {"cfgloc": "mysql:", "lsxcatd": "mysql", "user": "mysql",
-              "directories": ["/var/lib/mysql"], "units": ["mariadb", "mysqld", "mysql"],
-              "perl": "DBD::mysql"},
-    "sqlite": {"cfgloc": "SQLite:", "lsxcatd": "SQLite", "user": "root", "directories": [],
-               "units": [], "perl": None},
+                   "perl": "DBD::Pg"},
+    "mysql": {"cfgloc": "mysql:", "user": "mysql", "units": ["mariadb", "mysqld", "mysql"],
+              "directories": ["/var/lib/mysql"], "perl": "DBD::mysql"},
+    "sqlite": {"cfgloc": "SQLite:", "user": "root", "units": [], "directories": [],
+               "perl": None},
 }
 MYSQL = ["mysql", "mariadb"]  # MariaDB's client, which from 11.4 on may lack its old name
 
@@ -3037,7 +3036,7 @@ def verify_xcat(opts):
         return "would be verified"
     out = xcat(["lsxcatd", "-a"])
     shown = dict(line.strip().split("=", 1) for line in out.splitlines() if "=" in line)
-    engine = ENGINES[opts.dbtype]["lsxcatd"]
+    engine = ENGINES[opts.dbtype]["cfgloc"].rstrip(":")
     expect(shown.get("dbengine") == engine and (engine == "SQLite" or shown.get("dbhost") ==
            opts.vip), "xCAT does not use %s at the VIP" % opts.dbtype, "lsxcatd -a: dbengine=%s, "
            "dbhost=%s" % (shown.get("dbengine"), shown.get("dbhost")), "see /etc/xcat/cfgloc")

@@ -726,7 +726,8 @@ def make_link(path, place):
 
 def remove_file(path):
     """Remove a link or a file that is this tool's own."""
-    if is_real("remove", path, {("link", path): "", ("exists", path): False, ("text", path): None}):
+    if exists(path) and is_real("remove", path, {
+            ("link", path): "", ("exists", path): False, ("text", path): None}):
         os.unlink(path)
         sync_directory(os.path.dirname(path))
 
@@ -749,7 +750,9 @@ def now():
 
 
 def back_up(path, suffix):
-    """Rename to backup_name; returns that."""
+    """Rename to backup_name, if there is anything; returns that name, or ""."""
+    if not exists(path):
+        return ""
     name = backup_name(path, suffix)
     rename(path, name)
     return name
@@ -1924,8 +1927,7 @@ def take_lease(share, opts, vips):
             if wait_until(lambda: read_lease(share) != before, silence_limit(share, before)):
                 refuse("--peer-is-off refused: the other node is not off",
                        "its counter on the share moves", "power it off first")
-            if exists(state_file(share, "lease")):
-                back_up(state_file(share, "lease"), ".replaced")
+            back_up(state_file(share, "lease"), ".replaced")
         # What another node at work would change (expect_no_rival).
         was = [read_text(state_file(share, "cluster.json")), read_lease(share), lock_decides(share)]
         if not opts.peer_is_off:
@@ -1963,14 +1965,12 @@ def release_lease(share):
     busy = works_on(share)
     expect(not busy, "the lease is kept", "a database server works in %s" % ", ".join(busy),
            "end that server, then run xcatha.py -d")
-    if exists(RUN_DIR + "/ticket"):
-        remove_file(RUN_DIR + "/ticket")  # nothing here can start it by dependency then
+    remove_file(RUN_DIR + "/ticket")  # nothing here can start it by dependency then
     stopped = stop_unit(LEASE_UNIT)
     if not stopped:
         stop_unit(FENCE_UNIT)  # it would wait for a holder where the lease's start failed
     for path in (LEASE_UNIT_FILE, FENCE_UNIT_FILE):
-        if exists(path):
-            remove_file(path)  # what systemd has of it in memory needs a ticket
+        remove_file(path)  # what systemd has of it in memory needs a ticket
     return "released" if stopped else "not held by this node"
 
 
@@ -2482,8 +2482,7 @@ def link_all(share, directories):
         if is_mount_point(path):
             unmount(path)
         on_failure(unlink_directory, share, path)
-        if exists(path):
-            back_up(path, ".xcatbak")
+        back_up(path, ".xcatbak")
         make_link(path, target)
     if "/etc/postgresql" in changed:
         do(["systemctl", "daemon-reload"])
@@ -2538,7 +2537,7 @@ def copy_while_running(share, directories):
         mark_partial(share, path)
         if not RUN.dryrun:
             expect_data(path)
-        if path not in COPIED_WHILE_RUNNING and exists(share + path + PARTIAL):
+        if path not in COPIED_WHILE_RUNNING:
             back_up(share + path + PARTIAL, ".old")
         make_directory(share + os.path.dirname(path),
                        stat.S_IMODE(os.stat(os.path.dirname(path)).st_mode))
@@ -2845,8 +2844,7 @@ def switch_database(opts):
     if before == opts.dbtype:
         return "already " + before
     say("  switching the database takes minutes; xcatd is down meanwhile")
-    if exists("/root/xcat-dbback"):  # the tools dump all tables there, having emptied it
-        back_up("/root/xcat-dbback", ".xcatbak")
+    back_up("/root/xcat-dbback", ".xcatbak")  # the tools dump all tables there
     earlier = read_text(cfgloc, None)
     change_file(SWITCHING, earlier or "", 0o600)
     on_failure(stop_unit, "xcatd.service")  # so that it starts anew on the old database
@@ -2860,8 +2858,7 @@ def switch_database(opts):
         data, as_postgres = "/var/lib/pgsql/data", ["runuser", "-u", "postgres", "--"]
         if data == postgres_settings() and not os.path.exists(data + "/PG_VERSION"):
             new = "/var/lib/pgsql/.xcatha-new"  # one that is killed leaves half a cluster
-            if exists(new):
-                back_up(new, ".old")
+            back_up(new, ".old")
             do(["install", "-d", "-o", "postgres", "-g", "postgres", "-m", "700", new])
             do(as_postgres + ["initdb", "-D", new, "-E", "UTF8"])
             do(["mv", "-T", new, data])  # in place of the package's empty directory

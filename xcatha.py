@@ -707,14 +707,13 @@ def make_directory(path, mode=0o755):
 
 
 def rename(source, target):
-    """Rename, durably; an existing target is never replaced."""
+    """Rename within a directory, durably; an existing target is never replaced."""
     if not RUN.dryrun and os.path.lexists(target):
         raise HAError("%s is in the way of %s" % (target, source), hint="move it away")
     if is_real("rename", "%s -> %s" % (source, target), {
             ("moved", target): source, ("exists", source): False, ("exists", target): True}):
         os.rename(source, target)
-        for directory in {os.path.dirname(source), os.path.dirname(target)}:
-            sync_directory(directory)
+        sync_directory(os.path.dirname(target))
 
 
 def make_link(path, place):

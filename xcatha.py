@@ -2490,9 +2490,8 @@ def link_all(share, directories):
 
 def unlink_all(share):
     """No directory is a link into the share, except one in which a database still works."""
-    mounted = [point for point, *_ in mounts()]
     before = {path: link_target(path) for path in all_directories()
-              if path not in mounted or link_target(path)}
+              if link_target(path) or not is_mount_point(path)}
     errors = [error_of(unlink_directory, share, path) for path in before]
     changed = [path for path, target in before.items() if link_target(path) != target]
     if "/etc/postgresql" in changed:

@@ -2611,7 +2611,9 @@ def restore_own_cfgloc():
         write_file(path, earlier)  # also in a dry run, which has not switched it
         return "says what it said before"
     # It has led to the pair's from the start.
-    on_failure(rename, back_up(path, ".xcatbak"), path)
+    aside = backup_name(path, ".xcatbak")
+    on_failure(rename, aside, path)
+    rename(path, aside)
     return "moved aside, xCAT has its SQLite files here"
 
 

@@ -2518,7 +2518,7 @@ def copy_directory(share, path, running=False):
             worse + [last_line(out, err)])[0]), "fix the cause, then run setup again")
 
 
-def rsync_line(share, path, running):
+def rsync_line(share, path, running=False):
     """The command that makes the partial copy equal the directory."""
     copy, more = share + path + PARTIAL, ["--info=progress2"] if sys.stdout.isatty() else []
     if running:  # an earlier run's copy may have been linked, and been written into
@@ -2551,7 +2551,7 @@ def copy_all(share, directories, since):
     # Some are being copied since that moment (see has_changed); the unchanged ones are complete.
     for path in directories:
         if RUN.dryrun and path in COPIED_WHILE_RUNNING:
-            announce("run", pasted(rsync_line(share, path, False)), "if it changes meanwhile")
+            announce("run", pasted(rsync_line(share, path)), "if it changes meanwhile")
         elif path not in COPIED_WHILE_RUNNING or has_changed(path, since):
             copy_directory(share, path)
     do(["sync", "-f", share], COPY_LIMIT)

@@ -185,7 +185,9 @@ WEB_CONFIGURATION = (("/etc/httpd/conf.d", "httpd"), ("/etc/apache2/conf-enabled
                      ("/etc/apache2/conf.d", "apache2"))
 WEB_LINES = ["AliasMatch ^/(install|tftpboot)/(.*)$ /$1/$2", "<Directory />",
              "Options +FollowSymLinks", "</Directory>", "<DirectoryMatch ^/(install|tftpboot)>",
-             "Options +Indexes +FollowSymLinks", "Require all granted", "</DirectoryMatch>"]
+             "Options +FollowSymLinks", "Require all granted", "</DirectoryMatch>",
+             "<DirectoryMatch ^/install/post(scripts)?(/|$)>", "Options +Indexes",  # for wget -r
+             "</DirectoryMatch>"]
 # What xCAT starts and enables beside the DHCP servers: IPv6, Kea's updates of the DNS, its agent.
 DHCP_COMPANIONS = ["dhcpd6", "isc-dhcp-server6"] + [
     prefix + "kea-" + name for prefix in ("", "isc-") for name in (
@@ -366,7 +368,7 @@ def command_environment(extra):
     """The caller's environment, with xCAT's and the system's directories and the C locale."""
     kept = {name: value for name, value in os.environ.items()
             if name not in ("XCATCFG", "XCATBYPASS", "LANGUAGE") + PASSWORD_VARIABLES
-            and not name.startswith(("PG", "MYSQL_"))}  # psql's and mysql's server
+            and not name.startswith(("PG", "MYSQL_", "XCATSHOW", "XCATXML"))}
     path = ":".join(filter(None, [kept.get("PATH"), SYSTEM_PATH, XCAT_PATH]))
     port = re.search(r":\d+$|$", kept.get("XCATHOST", "")).group() or ":3001"  # of its own xcatd
     return dict(kept, PATH=path, LC_ALL="C", HOME="/root", XCATROOT="/opt/xcat",
@@ -3991,14 +3993,16 @@ def xcat_problems(view):
                  if value and attribute not in NEVER_SERVERS}
         wrong.update(((kind, name, attribute), ("", value))
                      for kind, name, attribute, value in wrong_masters(opts, site))
-        anew = " && makedhcp -n && makedhcp -a" if "DHCP" in running else ""
+        anew, groups = " && makedhcp -n && makedhcp -a" if "DHCP" in running else "", None
         for (kind, name, attribute), (value, right) in wrong.items():
             if not right:
                 continue
             if attribute == "forwarders":  # a name server that asks itself asks for ever
                 right = ",".join(word for word in right.split(",") if word != opts.vip)
-            if kind == "node" and (name in [row.get("groupname") for row in table("nodegroup")]
-                    or any(name in row["groups"].split(",") for row in table("nodelist"))):
+            if kind == "node" and groups is None:  # each look is a command: one for all rows
+                groups = {row.get("groupname") for row in table("nodegroup")}.union(
+                    *(row["groups"].split(",") for row in table("nodelist")))
+            if kind == "node" and name in groups:
                 kind = "group"
             yield "%s of %s is %snot the VIP" % (attribute, name, value), pasted(
                 ["chdef", "-t", kind, "-o", name, "%s=%s" % (attribute, right)]) + (
@@ -4013,7 +4017,7 @@ def xcat_problems(view):
             if ":" in row["mgtifname"].replace("!remote!", ""):
                 yield "mgtifname of %s is the alias %s" % (row["netname"], row["mgtifname"]), (
                     "chdef -t network -o %s mgtifname=%s" % (
-                        row["netname"], shlex.quote(device_of(row["mgtifname"]))))
+                        shlex.quote(row["netname"]), shlex.quote(device_of(row["mgtifname"]))))
         yield from boot_file_problems(opts, places)
     except HAError as error:
         if not RUN.unanswered:
@@ -4143,7 +4147,8 @@ def notes(view):
                 yield "DHCP names this node's own address as %s of %s" % (
                     " and ".join(unset), row["netname"]), (
                         "chdef -t network -o %s %s && makedhcp -n && makedhcp -a" % (
-                            row["netname"], " ".join("%s=%s" % (name, vip) for name in unset)))
+                            shlex.quote(row["netname"]), " ".join(
+                                "%s=%s" % (name, vip) for name in unset)))
 
 
 def delivery_notes(vip, site):

@@ -243,3 +243,9 @@ def test_failure_past_the_point_of_no_return_is_not_called_undone(undo):
     assert undo() == xcatha.FAILED
     xcatha.point_of_no_return()
     assert undo() == xcatha.INCOMPLETE
+
+
+@pytest.mark.parametrize("name", ["XCATSHOWXML", "XCATSHOWSVR", "XCATXMLTRACE"])
+def test_what_gives_xcats_output_another_form_is_not_handed_on(monkeypatch, name):
+    monkeypatch.setenv(name, "1")
+    assert name not in xcatha.command_environment({})

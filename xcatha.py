@@ -258,7 +258,7 @@ RUN = Namespace(
     pretended={})  # a dry run's changes; threads add to it, so that loops take a copy
 # Whether anything was changed, and what puts it back, the newest last; see rollback.
 UNDO = Namespace(changed=False, calls=[], at_work=False, failed=False, past_return=False,
-                          tidied=False)
+                 tidied=False)
 # What is the pair's: its engine, its PostgreSQL cluster (pair_cluster), its VIPs.
 PAIR = Namespace(engine="", cluster=None, vips=[])
 
@@ -366,6 +366,7 @@ def without_secrets(text):
 
 def command_environment(extra):
     """The caller's environment, with xCAT's and the system's directories and the C locale."""
+    # Neither other servers (psql's, mysql's) nor another form of xCAT's output than is read here.
     kept = {name: value for name, value in os.environ.items()
             if name not in ("XCATCFG", "XCATBYPASS", "LANGUAGE") + PASSWORD_VARIABLES
             and not name.startswith(("PG", "MYSQL_", "XCATSHOW", "XCATXML"))}
@@ -428,7 +429,8 @@ def end_orphans():
         """The processes of such a name that have COMMANDS open, which a run removes at its end."""
         opened = {path.split("/")[2] for path in glob.glob("/proc/[0-9]*/fd/*")
                   if attempt(os.readlink, path)[0] == COMMANDS}
-        return [int(pid) for pid in opened if re.match(names, read_text("/proc/%s/comm" % pid))]
+        commands = {int(pid): attempt(read_text, "/proc/%s/comm" % pid)[0] for pid in opened}
+        return [pid for pid, command in commands.items() if re.match(names, command or "")]
     if left(INSTALLERS):
         say("  an installer of a run that was killed is still at work; waiting for its end")
         wait_until(lambda: not left(INSTALLERS), INSTALL_LIMIT, 1)
@@ -3993,7 +3995,8 @@ def xcat_problems(view):
                  if value and attribute not in NEVER_SERVERS}
         wrong.update(((kind, name, attribute), ("", value))
                      for kind, name, attribute, value in wrong_masters(opts, site))
-        anew, groups = " && makedhcp -n && makedhcp -a" if "DHCP" in running else "", None
+        anew = " && makedhcp -n && makedhcp -a" if "DHCP" in running else ""
+        groups = None
         for (kind, name, attribute), (value, right) in wrong.items():
             if not right:
                 continue
@@ -5093,7 +5096,7 @@ def run_command(opts):
             refuse("another run of xcatha.py is at work on this node",
                    RUN_LOCK + " is locked", "wait for its end")
         command, error = attempt(guide, opts)
-        if command and not RUN.dryrun:
+        if command and not RUN.dryrun and exists(COMMANDS):
             end_orphans()  # they would work beside this run, and after it
         name = COMMANDS if command and not RUN.dryrun else os.devnull
         with open(name, "w") as commands:
@@ -5112,7 +5115,6 @@ def run_command(opts):
             os.unlink(name)
         report(error)  # of the undo itself
         return INCOMPLETE if error else code
-
 
 
 def main(argv=None):

@@ -149,6 +149,7 @@ def test_half_a_cluster_of_an_initdb_that_was_killed_is_moved_aside(node):
 
 INSTALLING = "/var/lib/xcatha/installing"
 
+
 def test_installer_that_was_killed_runs_again_though_some_of_xcat_is_there(node):
     node.succeed("tee", "/root/killer", input="kill -KILL $PPID\n")
     line = changed(SETUP, "--go-xcat", "/root/killer")

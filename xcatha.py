@@ -2973,7 +2973,8 @@ def install_xcat(opts):
         error_of(start_unit, "xcatd.service")
     error = error_of(do, ["bash", script, "--yes"] + sources + ["install"], INSTALL_LIMIT)
     if error:
-        error.hint += "; if xCAT is whole (lsdef answers), rm %s; then run setup again" % INSTALLING
+        error.hint += ("; if xCAT is whole (systemctl start xcatd; lsdef), rm %s; then run setup "
+                       "again" % INSTALLING)
         raise error
     remove_file(INSTALLING)
     pretend_installed("xcatd", XCAT_DIRECTORIES, True)

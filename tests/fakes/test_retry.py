@@ -170,7 +170,10 @@ def test_failed_installer_is_told_of_with_the_way_on_where_xcat_is_whole(node):
     line = changed(SETUP, "--go-xcat", "/root/smoke")
     said = node.xcatha(*line, code=1).stderr
     assert "smoke failed" in said
-    assert f"if xCAT is whole (lsdef answers), rm {INSTALLING}; then run setup again" in said
+    assert ("if xCAT is whole (systemctl start xcatd; lsdef), "
+            f"rm {INSTALLING}; then run setup again") in said
+    node.succeed("systemctl", "start", "xcatd")
+    node.succeed("/opt/xcat/bin/lsdef", "-t", "site", "-o", "clustersite", "-i", "master")
     node.succeed("rm", INSTALLING)
     assert "already installed" in node.xcatha(*line).stdout
 

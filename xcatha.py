@@ -3329,7 +3329,7 @@ def start_optional(opts, site, fresh, stale=False, made=None):
 
 
 def own_steps(when, top=OWN_STEPS):
-    """{executable: why it is not run, "" if it is} of the site's own steps, in order of name."""
+    """{executable: why it is not run, "" if it is} of own steps; when is a regular expression."""
     found, place = {}, through_links(top)
     if exists(place) and not os.path.isdir(place):
         return {top: "it is no directory"}
@@ -3806,8 +3806,7 @@ def look_around(opts):
                 view["record"], view["nodes"] = read_record(share), read_nodes(share)
                 view["history"] = read_text(state_file(share, "history")).splitlines()[-5:]
                 view["lease"] = dict(read_lease(share), held_here=False)
-                for when in ("activated", "deactivate"):
-                    view["own_steps"].update(own_steps(when, share + OWN_STEPS))
+                view["own_steps"] = own_steps("(activated|deactivate)", share + OWN_STEPS)
         except PermissionError:
             view["unseen"].append("the record and the lease: only root may read them")
         except HAError as error:

@@ -150,14 +150,13 @@ XCATD_QUESTION = ["lsdef", "-t", "site", "-o", "clustersite", "-i", "master"]
 XCAT_DIRECTORIES = ["/install", "/etc/xcat", "/root/.xcat", "/tftpboot"]
 COPIED_WHILE_RUNNING = ["/install", "/tftpboot"]
 PARTIAL = ".xcatha-partial"  # ends the name of a copy on the share until the set is complete
+# "xcat" is xCAT's name of an engine: in cfgloc, of Perl's driver (DBD), and as lsxcatd shows it.
 ENGINES = {
-    "postgresql": {"cfgloc": "Pg:", "user": "postgres", "units": ["postgresql"],
-                   "directories": ["/var/lib/pgsql", "/var/lib/postgresql", "/etc/postgresql"],
-                   "perl": "DBD::Pg"},
-    "mysql": {"cfgloc": "mysql:", "user": "mysql", "units": ["mariadb", "mysqld", "mysql"],
-              "directories": ["/var/lib/mysql"], "perl": "DBD::mysql"},
-    "sqlite": {"cfgloc": "SQLite:", "user": "root", "units": [], "directories": [],
-               "perl": None},
+    "postgresql": {"xcat": "Pg", "user": "postgres", "units": ["postgresql"], "directories": [
+        "/var/lib/pgsql", "/var/lib/postgresql", "/etc/postgresql"]},
+    "mysql": {"xcat": "mysql", "user": "mysql", "units": ["mariadb", "mysqld", "mysql"],
+              "directories": ["/var/lib/mysql"]},
+    "sqlite": {"xcat": "SQLite", "user": "root", "units": [], "directories": []},
 }
 MYSQL = ["mysql", "mariadb"]  # MariaDB's client, which from 11.4 on may lack its old name
 
@@ -862,8 +861,12 @@ def towards(vip):
 def own_addresses(nic, vip):
     """The NIC's IPv4 addresses that are no VIP; those of this VIP's own subnet first."""
     near = [address for _, address, _ in towards(vip)]
+    # psutil tells the label alone, and netplan may give an address any.
+    labelled = re.findall(r"inet (\S+?)[/ ]", output_of(
+        ["ip", "-o", "-4", "address", "show", "dev", device_of(nic)]))
     mine = [address for label, address, _ in addresses()
-            if device_of(label) == device_of(nic) and address not in [vip, *PAIR.vips]]
+            if (device_of(label) == device_of(nic) or address in labelled)
+            and address not in [vip, *PAIR.vips]]
     return sorted(mine, key=lambda address: address not in near)
 
 
@@ -1085,11 +1088,12 @@ def persistent_vip(vip):
         above = {}  # {indent: the last line that begins there}
         lines = read_text(path).splitlines() if os.access(path, os.R_OK) else []
         for number, line in enumerate(lines, 1):
-            indent = len(line) - len(line.lstrip())
+            indent = len(line) - len(line.lstrip(" \t-"))
             if line.strip():
                 above = {depth: text for depth, text in above.items() if depth < indent}
                 above[indent] = line
-            elsewhere = re.search("dns|nameserver|gateway", " ".join(above.values()), re.IGNORECASE)
+            elsewhere = re.search(r"dns|nameserver|gateway|routing|\b(ntp|from)\b",
+                                  " ".join(above.values()), re.IGNORECASE)
             if word.search(line.split("#")[0]) and not elsewhere:
                 yield "%s:%d" % (path, number), line.strip(), change
 
@@ -1204,17 +1208,20 @@ RESOLV_CONF_MAKERS = {
                  "netconfig update -f",
     "dhclient": "`supersede domain-name-servers {servers};` in dhclient.conf, with commas between",
     "dhcpcd": '`static domain_name_servers="{servers}"` in /etc/dhcpcd.conf',
+    "chattr": "chattr -i /etc/resolv.conf, then name {servers} there",
 }
 
 
 def resolv_conf():
-    """([name servers that /etc/resolv.conf asks], the program that makes it, "" for none)."""
+    """([name servers that /etc/resolv.conf asks], what makes or keeps it, "" for none)."""
     path, text = "/etc/resolv.conf", read_text("/etc/resolv.conf")
     signs = [os.readlink(path)] if os.path.islink(path) else []
     if "stub-resolv" in "".join(signs):  # it names systemd-resolved, and that asks these
         text = read_text("/run/systemd/resolve/resolv.conf", text)
     signs += [line.strip("#; \r\n") for line in lines_of(text) if re.match(
         "(?i)[#;].*(generated|(managed|created) by (?!hand))", line)]
+    if "i" in output_of(["lsattr", path]).partition(" ")[0]:  # immutable: whoever did that keeps it
+        signs.append("chattr")
     known = [name for sign in signs for name in RESOLV_CONF_MAKERS if name in sign]
     return re.findall(r"(?m)^[ \t]*nameserver[ \t]+(\S+)", text), next(iter(known + signs), "")
 
@@ -1229,9 +1236,9 @@ def set_nameserver(vip, wanted):
         servers = [vip] * wanted + [address for address in present
                                     if address != vip and not is_loopback(address)]
         nic = device_of(next((label for label, _, _ in towards(vip)), "NIC"))
-        warn("%s is made by %s and was left alone; tell that the name servers: %s" % (
+        warn("%s is kept by %s and was left alone; tell that the name servers: %s" % (
             path, maker, how.format(nic=nic, servers=" ".join(servers))))
-        return "made by %s, left alone" % maker
+        return "kept by %s, left alone" % maker
     text = read_text(path)
     others = [line for line in lines_of(text) if line.split()[:2] != ["nameserver", vip]]
     first = ["nameserver %s%s" % (vip, newline_of(text))] if wanted else []
@@ -1249,7 +1256,7 @@ def units_of(*asked):
     if not names:
         return {}
     status, out, err = ask(["systemctl", "show",
-                            "--property=Id,LoadState,ActiveState,UnitFileState,Job"] + [
+                            "--property=Id,LoadState,ActiveState,SubState,UnitFileState,Job"] + [
         name if "." in name else name + ".service" for name in names])
     if status:
         raise HAError("systemd does not answer", last_line(out, err), "see `systemctl status`")
@@ -1261,6 +1268,11 @@ def units_of(*asked):
             # A stop or restart that waits for other units: it is on its way down.
             if shown["ActiveState"] == "active" and shown.get("Job", "0") not in ("", "0"):
                 shown["ActiveState"] = "deactivating"
+            # An init script's unit stays active when its daemon has died.
+            kind = kind_of(shown["Id"])
+            if kind and (shown["UnitFileState"], shown["SubState"]) == ("generated", "exited") and (
+                    not processes_of(kind)):
+                shown["ActiveState"] = "failed"
             found[shown["Id"]] = dict(shown, ActiveState=pretended or shown["ActiveState"])
     return found
 
@@ -1315,7 +1327,9 @@ def start_unit(unit):
     on_failure(stop_unit, unit)
     if state == "failed":
         do(["systemctl", "reset-failed", unit], may_fail=True)
-    do(["systemctl", "start", unit], SERVICE_LIMIT, may_fail=True)
+    # An init script whose daemon has died is still active for systemd: start would do nothing.
+    do(["systemctl", "restart" if state == "failed" else "start", unit], SERVICE_LIMIT,
+       may_fail=True)
     pretend("state", unit, "active")
     # A database's start, with systemd's own limit, goes on when ours is over.
     wait_for_recovery(unit, lambda: kind_of(unit) == "database" and any(
@@ -1455,6 +1469,15 @@ def find_share(opts):
     if hint and opts.path and not (share_state(hint) == "answers" and exists(state_file(hint))):
         hint = ""
     return next(filter(None, [share_from_links(), *held, hint, opts.path]), "")
+
+
+def use_known_share(opts):
+    """Where nothing is at the given path, the share is where this node's setup found it."""
+    # xCAT's own test of a pair may name the path of the other node.
+    known = share_state(opts.path) == "missing" and find_share(Namespace(path=""))
+    if known and share_state(known) == "answers" and exists(state_file(known)):
+        warn("%s is not there; this node's share is %s" % (opts.path, known))
+        opts.path = known
 
 
 def share_state(share, takes_over=False):
@@ -2597,11 +2620,10 @@ def wrong_cfgloc():
     # With it, xCAT past its daemon (a package's xcatconfig) works on the active node's tables.
     home = "".join(backups_of("/etc/xcat")[-1:]) if link_target("/etc/xcat") else "/etc/xcat"
     path = home + "/cfgloc"
-    if {("switched", ""), ("own cfgloc", "")} & set(RUN.pretended):
-        return "" if ("own cfgloc", "") in RUN.pretended else path
     readable = home and not is_mount_point(home) and os.access(through_links(path), os.R_OK)
     engine = engine_named_in(read_text(path)) if readable else ""
-    return path if engine in set(pair_engines()) - {"sqlite"} else ""
+    wrong = ("switched", "") in RUN.pretended or engine in set(pair_engines()) - {"sqlite"}
+    return seen("own cfgloc", "", lambda _: path if wrong else "")
 
 
 def restore_own_cfgloc():
@@ -2609,7 +2631,7 @@ def restore_own_cfgloc():
     path, earlier = wrong_cfgloc(), read_text(STATE_DIR + "/cfgloc")
     if not path:
         return "already leads elsewhere"
-    pretend("own cfgloc", "", "right")
+    pretend("own cfgloc", "", "")
     if earlier and engine_named_in(earlier) not in pair_engines():
         on_failure(change_file, path, read_text(path))
         write_file(path, earlier)  # also in a dry run, which has not switched it
@@ -2624,7 +2646,7 @@ def restore_own_cfgloc():
 def engine_named_in(cfgloc):
     """The engine of a database string (a mere path is SQLite's), "" for an unknown one."""
     return next((engine for engine, facts in ENGINES.items()
-                 if cfgloc.startswith(facts["cfgloc"])), "" if ":" in cfgloc else "sqlite")
+                 if cfgloc.startswith(facts["xcat"] + ":")), "" if ":" in cfgloc else "sqlite")
 
 
 def current_engine():
@@ -2808,9 +2830,9 @@ def admit_node(opts):
 
 def install_database(engine):
     """The engine's server and xCAT's driver for it are installed."""
-    perl = ENGINES[engine]["perl"]
-    if not perl:
+    if engine == "sqlite":
         return "sqlite needs none"
+    perl = "DBD::" + ENGINES[engine]["xcat"]
     manager = package_manager()
 
     def lacking():
@@ -3009,10 +3031,8 @@ def known_site(share):
 
 
 def site_attributes():
-    """The site table's attributes that matter here, as {name: value}; unset ones are absent."""
-    names = "domain,master,nameservers,externaldns,externaldhcpservers,installdir,tftpdir,httpport"
-    out = xcat(["lsdef", "-t", "site", "-o", "clustersite", "-i", names, "-c"])
-    return dict(re.findall(r"^clustersite: (\w+)=(.+)", out, re.M))
+    """The site table's attributes, as {name: value}; unset ones are absent."""
+    return {row["key"]: row["value"] for row in table("site") if row["value"]}
 
 
 def table(name):
@@ -3038,12 +3058,12 @@ def verify_xcat(opts):
         return "would be verified"
     out = xcat(["lsxcatd", "-a"])
     shown = dict(line.strip().split("=", 1) for line in out.splitlines() if "=" in line)
-    engine = ENGINES[opts.dbtype]["cfgloc"].rstrip(":")
+    engine = ENGINES[opts.dbtype]["xcat"]
     expect(shown.get("dbengine") == engine and (engine == "SQLite" or shown.get("dbhost") ==
            opts.vip), "xCAT does not use %s at the VIP" % opts.dbtype, "lsxcatd -a: dbengine=%s, "
            "dbhost=%s" % (shown.get("dbengine"), shown.get("dbhost")), "see /etc/xcat/cfgloc")
     expect(site_attributes().get("master"), "xCAT's tables are empty",
-           "lsdef -t site shows no master", "restore a dump, a nightly one or that of the tool "
+           "tabdump site shows no master", "restore a dump, a nightly one or that of the tool "
            "that switched the database: restorexCATdb -p /root/xcat-dbback")
     return "lsxcatd shows %s%s" % (engine, "" if opts.dbtype == "sqlite" else " at " + opts.vip)
 
@@ -3073,9 +3093,9 @@ def trust_names(opts):
     return "trusted: " + ", ".join(missing) if missing else "already trusted"
 
 
-def set_master(opts, site=None):
+def set_master(opts, site):
     """The site table's master and nameservers and the networks' tftpserver are the VIP."""
-    if RUN.dryrun and known_site(opts.path) is None:
+    if site is None:  # a dry run that cannot ask for it
         for change in ("site -o clustersite master", "site -o clustersite nameservers",
                        "network -o NETWORK tftpserver"):
             announce("run", "chdef -t %s=%s" % (change, opts.vip), "unless it is that already")
@@ -3083,16 +3103,15 @@ def set_master(opts, site=None):
     wrong = wrong_masters(opts, site)
     for kind, name, attribute, value in wrong:
         xcat(["chdef", "-t", kind, "-o", name, "%s=%s" % (attribute, value)], do)
-    expect(not wrong or not wrong_masters(opts), "chdef did not change " + ", ".join(
-        "%s of %s" % (attribute, name) for _, name, attribute, _ in wrong),
-           "lsdef shows the old values", "run those chdef lines of the log by hand")
+    expect(not wrong or not wrong_masters(opts, site_attributes()), "chdef did not change " +
+           ", ".join("%s of %s" % (attribute, name) for _, name, attribute, _ in wrong),
+           "tabdump shows the old values", "run those chdef lines of the log by hand")
     return "the VIP is now: " + ", ".join(
         attribute for _, _, attribute, _ in wrong) if wrong else "already the VIP"
 
 
-def wrong_masters(opts, site=None):
+def wrong_masters(opts, site):
     """[(type, object, attribute, value)] of xCAT's tables that should name the VIP and do not."""
-    site = site_attributes() if site is None else site
     places = places_of_nodes(opts, site)
     # Name servers that are no node of the pair stay. A tftpserver that is not set would be the
     # address that xCAT finds first on the NIC, this node's own.
@@ -3108,25 +3127,21 @@ def wrong_masters(opts, site=None):
                         row["tftpserver"] in UNSET and vip_of(row, opts))]
 
 
+def vip_near(place, opts, netmask=""):
+    """The VIP in one network with an address, by this mask or its own; "" for none, or a name."""
+    with suppress(ValueError):  # a name, or a mask that is none
+        for one in all_vips(opts):
+            if ipaddress.ip_address(place) in network_of(one.vip, netmask or one.netmask):
+                return one.vip
+    return ""
+
+
 def vip_of(network, opts):
     """The VIP that nodes of a row of xCAT's networks can ask: its own, else the pair's, or ""."""
-    with suppress(ValueError):  # a mask that is none
-        inside = network_of(network["net"], network["mask"])
-        for one in all_vips(opts):
-            if ipaddress.ip_address(one.vip) in inside:
-                return one.vip
     # A network on another NIC may have no route to it; an address of IPv6 it is not.
     device = device_of(network["mgtifname"].replace("!remote!", ""))
-    return opts.vip if ":" not in network["net"] and device in ("", device_of(opts.nic)) else ""
-
-
-def vip_near(place, opts):
-    """The VIP in whose network an address lies; the pair's for any other, and for a name."""
-    with suppress(ValueError):
-        for one in all_vips(opts):
-            if ipaddress.ip_address(place) in network_of(one.vip, one.netmask):
-                return one.vip
-    return opts.vip
+    reachable = ":" not in network["net"] and device in ("", device_of(opts.nic))
+    return vip_near(network["net"], opts, network["mask"]) or (opts.vip if reachable else "")
 
 
 def places_of_nodes(opts, site):
@@ -3196,9 +3211,9 @@ def servers_of(*kinds):
             if unit.split(".")[0] not in DHCP_COMPANIONS}
 
 
-def running_units(kind):
-    """The running units of a kind of service."""
-    return [unit for unit, shown in servers_of(kind).items() if shown["ActiveState"] in UP]
+def running_units(*kinds):
+    """The running servers of these kinds of services."""
+    return [unit for unit, shown in servers_of(*kinds).items() if shown["ActiveState"] in UP]
 
 
 def skip_reason(kind, site):
@@ -3230,12 +3245,10 @@ def start_dns_or_dhcp(kind, site, fresh, stale, made, dns=None):
         error = error_of(run_maker, [MAKERS[kind], "-n"])
         if not running_units(kind):  # one that complains of a single network has done the rest
             raise_all([error])
-    units = list(servers_of(kind))
-    if kind == "DHCP":  # of two servers the one whose file makedhcp has just written
-        files = [path for path in MAKER_FILES["makedhcp -n"] if os.path.isfile(path)]
-        kea = bool(files) and "kea" in max(files, key=os.path.getmtime)
-        units.sort(key=lambda unit: ("kea" in unit) != kea)
-    unit = units[0]
+    # Of two DHCP servers the one whose file makedhcp has just written.
+    files = [path for path in MAKER_FILES["makedhcp -n"] if os.path.isfile(path)]
+    kea = bool(files) and "kea" in max(files, key=os.path.getmtime)
+    unit = min(servers_of(kind), key=lambda name: ("kea" in name) != kea)
     if RUN.dryrun:
         announce("run", "systemctl start " + unit, "if it is down then")
     elif not running_units(kind):  # the maker's exit status proves nothing about the server
@@ -3480,7 +3493,6 @@ def check_pair(opts):
             yield ("%s cannot be read" % path, "it is no JSON object with " + ", ".join(NODE_KEYS),
                    "mv {0} {0}.bad, then run -s on that node, which writes it anew".format(path))
     recorded = [one["vip"] for one in recorded_vips(record)]
-    vips = [one.vip for one in all_vips(opts)]
     further = [(one["vip"], one["netmask"], one["host_name"]) for one in record.get("others", [])]
     if further and further != [(one.vip, one.netmask, one.host_name) for one in opts.others]:
         yield ("the further VIPs differ from the pair's", "recorded: " + ", ".join(
@@ -3493,7 +3505,7 @@ def check_pair(opts):
                    "recorded of this node: %s" % (one.nic or "nothing"),
                    "give it: -v %s -i %s -v %s -i NIC" % (opts.vip, opts.nic, one.vip))
     for name, node in read_nodes(opts.path).items():
-        if node.get("address") in vips:
+        if node.get("address") in PAIR.vips:
             yield ("the VIP %s is %s's physical address" % (node["address"], name),
                    "recorded on the share", "choose an address that no node has")
         elsewhere = name == physical_host_name() and node["address"] not in {
@@ -3513,6 +3525,10 @@ def check_pair(opts):
         if taken and one.vip not in recorded:
             yield ("the VIP's host name %s is a node's own" % one.host_name,
                    "%s boots with it" % taken[0], "choose a name for the VIP alone with -n")
+        net = network_of(one.vip, one.netmask)
+        if net.prefixlen < 31 and one.vip in map(str, (net[0], net[-1])):
+            yield ("the VIP %s is no host's address in %s" % (one.vip, net),
+                   "it is that network's own or its broadcast address", "give another -v or -m")
     for path in opts.also:
         others = [other for other in directories_to_link(opts, record) if other != path]
         real = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
@@ -3977,7 +3993,7 @@ def xcat_problems(view):
             "sed -i 's/host=[^|;]*/host=%s/' /etc/xcat/cfgloc && systemctl restart xcatd" %
             opts.vip)
     try:
-        site = {row["key"]: row["value"] for row in table("site") if row["value"]}
+        site = site_attributes()
         complete = line_to_paste(dict(view, pacemaker=""), "-a")  # it does not watch these
         for what in optional_down(view["record"], site):
             yield "%s is down" % what, complete
@@ -3990,7 +4006,7 @@ def xcat_problems(view):
         # `host1|eth1` in dhcpinterfaces: where no name is this host's, DHCP listens on all NICs.
         wrong = {(kind, name, attribute): ("%s, " % value, with_vip(
             value, places, opts.host_name if attribute.endswith("interfaces") else
-            kind == "network" and vip_of(row, opts) or vip_near(value, opts)))
+            kind == "network" and vip_of(row, opts) or vip_near(value, opts) or opts.vip))
                  for kind, name, row in rows for attribute, value in row.items()
                  if value and attribute not in NEVER_SERVERS}
         wrong.update(((kind, name, attribute), ("", value))
@@ -4053,7 +4069,7 @@ def boot_file_problems(opts, places):
             state = (re.findall(r"^#(\w\S*)", text, re.M) + ["osimage"])[0]
             state = re.sub("install|netboot|statelite", "osimage", state)
             fixes.setdefault("chdef -t node -o {0} xcatmaster=%s && nodeset {0} %s" % (
-                vip_near(known.search(text).group(), opts), state), {})[node] = path
+                vip_near(known.search(text).group(), opts) or opts.vip, state), {})[node] = path
         elif os.path.exists(path) and os.stat(path).st_nlink == 1:  # else it is a node's, too
             arch = (re.findall(r"genesis\.\w+\.(\w+)", text) + ["x86_64"])[0]
             fixes["mknb " + arch] = {name: path}
@@ -4137,7 +4153,7 @@ def notes(view):
     if active == view["host"] and nic:
         # The problems tell what xCAT or systemd has against it.
         running = os.geteuid() == 0 and view["services"].get("xcatd.service", {}).get("running")
-        site = {row["key"]: row["value"] for row in running and attempt(table, "site")[0] or ()}
+        site = running and attempt(site_attributes)[0] or {}
         yield from delivery_notes(vip, site)
         serves = site and attempt(skip_reason, "DHCP", site)[0] == ""
         forwards = read_text("/proc/sys/net/ipv4/ip_forward") == "1\n"  # else it names no gateway
@@ -4478,8 +4494,7 @@ def begin_record(opts, state):
 
 def services_in_use(share):
     """What the record keeps: which of DNS and DHCP run here, and the console server last in use."""
-    running = {kind_of(unit): unit for unit, shown in servers_of("console", *MAKERS).items()
-               if shown["ActiveState"] in UP}
+    running = {kind_of(unit): unit for unit in running_units("console", *MAKERS)}
     return {"console": running.get("console", read_record(share).get("console")),
             "served": [kind for kind in MAKERS if kind in running]}
 
@@ -4520,7 +4535,7 @@ def site_if_active(opts):
     """The site table's attributes if activate has nothing to do on this node, {} if it has."""
     share, record = opts.path, read_record(opts.path)
     if (not is_active_record(record) or record.get("not_done")
-            or [one.vip for one in all_vips(opts)] != [one["vip"] for one in recorded_vips(record)]
+            or PAIR.vips != [one["vip"] for one in recorded_vips(record)]
             or set(directories_to_link(opts, record)) - set(linked_into(share))
             or amiss(opts, unit_states(), active_problems)):
         return {}
@@ -4722,7 +4737,7 @@ def setup(opts):
         step("xcatd", start_xcatd)
         step("xCAT's database", verify_xcat, opts)
         step("Policy", trust_names, opts)
-        step("Master and nameservers", set_master, opts)
+        step("Master and nameservers", lambda: set_master(opts, known_site(share)))
 
     # A member is bound to the lease and known on the share.
     step("Guard", guard_services, share)
@@ -4743,6 +4758,7 @@ def setup(opts):
 
 def activate(opts):
     """Make this node the active one; exit code; undone if it fails before xcatd is up."""
+    use_known_share(opts)
     run_checks(opts, check_host)
     fill_in_from_share(opts)
     run_checks(opts, check_pair, check_finished)
@@ -4927,10 +4943,11 @@ def stand_by(opts, state, states):
 HOST_LABEL = r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)"  # RFC 1123, 2.1
 # {kind of an option's value: (its pattern, its greatest length, what it is)}
 VALUES = {
-    "address": (".*", 15, "an IPv4 address"),
+    "address": (".*", 15, "an IPv4 address of a host"),
     "netmask": (".*", 15, "a netmask"),
     "NIC": (r"[A-Za-z0-9][A-Za-z0-9_.-]*(:[A-Za-z0-9_.-]+)?", 15, "the name of a NIC"),
-    "host": (r"{0}(\.{0})*".format(HOST_LABEL), 253, "a host name"),
+    # Linux keeps 64 characters of it (uname(2)); localhost is every host's own.
+    "host": (r"(?!localhost(\.|\Z)){0}(\.{0})*".format(HOST_LABEL), 64, "a host name"),
     "directory": (r"(?!.*/\.\.(/|\Z))/[A-Za-z0-9/._+@:=,-]*", 1024,
                   "an absolute path of plain characters"),
     "engine": ("postgresql|mysql|mariadb|sqlite", 10, "postgresql, mysql, mariadb or sqlite"),
@@ -4946,7 +4963,9 @@ def option_value(kind, text):
         fits = False
         with suppress(ValueError):
             network = ipaddress.IPv4Network("0.0.0.0/" + text if kind == "netmask" else text)
-            fits = text in (str(network.netmask), str(network.network_address))
+            address = network.network_address
+            fits = text == str(network.netmask) if kind == "netmask" else text == str(address) and (
+                not (is_loopback(text) or address.is_reserved or address.is_unspecified))
     # A name in a directory needs room for what is appended to it.
     too_long = len(text) > most or kind == "directory" and max(map(len, text.split("/"))) > 200
     if too_long or not fits:

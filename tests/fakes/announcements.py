@@ -13,6 +13,7 @@ LOOKS = [line.split() for line in """
     arping -V
     ip -4 route show
     ip -json
+    ip -o -4 address show
     ip neighbour show
     mysql --host=10.5.106.50
     mysql --version
@@ -22,8 +23,8 @@ LOOKS = [line.split() for line in """
     systemctl show
 """.strip().splitlines()]
 LOOKING_TOOLS = """
-    crm_mon dpkg-query du find getent journalctl lsdef lsxcatd openssl perl pg_isready pg_lsclusters
-    ping psql rpm ssh-keygen stat tabdump tune2fs
+    crm_mon dpkg-query du find getent journalctl lsattr lsdef lsxcatd openssl perl pg_isready
+    pg_lsclusters ping psql rpm ssh-keygen stat tabdump tune2fs
 """.split()
 
 VERBS = "write|make|rename|link|remove|download"

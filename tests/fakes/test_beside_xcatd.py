@@ -120,7 +120,7 @@ def test_failover_goes_on_where_the_tables_cannot_be_changed(served):
 
 
 def test_failover_goes_on_where_xcat_does_not_tell_its_site_table(served):
-    served.plan("FAIL_ON", "lsdef -t site -o clustersite -i domain")
+    served.plan("FAIL_ON", "tabdump site")
     done, runs = activate(served, code=4)
     assert "evidence: exit 1, fake: planned fault" in done.stderr
     assert "not done or not up: DNS, DHCP and console server, of which xCAT did not tell." in (

@@ -32,6 +32,16 @@ def test_own_addresses_are_those_of_the_device_with_the_vips_subnet_first(here):
     assert xcatha.own_addresses("eth0:0", "10.5.106.50") == ["10.5.106.4", "192.168.1.4"]
 
 
+def test_address_whose_label_does_not_name_its_nic_is_the_nics_own(here, monkeypatch):
+    """netplan's `label: maas`: only ip(8) tells which NIC such an address is on."""
+    monkeypatch.setattr(xcatha, "addresses", lambda: [("maas", "10.5.106.4", "255.0.0.0")])
+    monkeypatch.setattr(xcatha, "output_of", lambda argv: {
+        "eth0": "2: eth0    inet 10.5.106.4/8 brd 10.255.255.255 scope global maas\\  valid_lft"
+    }.get(argv[-1], ""))
+    assert xcatha.own_addresses("eth0:0", "10.5.106.50") == ["10.5.106.4"]
+    assert xcatha.own_addresses("eth1", "10.5.106.50") == []
+
+
 def test_physical_address_is_the_first_of_its_own(here, opts):
     assert xcatha.physical_address(opts) == "10.5.106.4"
 
@@ -163,8 +173,8 @@ def test_nic_that_is_gone_in_between_has_no_hardware_address(monkeypatch):
 
 
 @pytest.mark.parametrize("place, vip", [
-    ("10.5.106.4", "10.5.106.50"), ("192.168.7.4", "192.168.7.50"), ("host1", "10.5.106.50"),
-    ("172.16.0.1", "10.5.106.50"),
+    ("10.5.106.4", "10.5.106.50"), ("192.168.7.4", "192.168.7.50"), ("host1", ""),
+    ("172.16.0.1", ""),
 ])
 def test_nodes_of_a_further_network_are_told_of_its_own_vip(opts, place, vip):
     opts.others = [argparse.Namespace(vip="192.168.7.50", netmask="255.255.255.0")]

@@ -227,10 +227,9 @@ def test_name_servers_of_the_site_stay_beside_the_vip(
     monkeypatch, opts, master, nameservers, wanted
 ):
     site = {"master": master, "nameservers": nameservers}
-    monkeypatch.setattr(xcatha, "site_attributes", lambda: site)
     monkeypatch.setattr(xcatha, "own_addresses", lambda nic, vip: ["10.5.106.4"])
     monkeypatch.setattr(xcatha, "table", lambda name: [])
-    found = {attribute: value for _, _, attribute, value in xcatha.wrong_masters(opts)}
+    found = {attribute: value for _, _, attribute, value in xcatha.wrong_masters(opts, site)}
     assert found == wanted
 
 

@@ -249,3 +249,26 @@ def test_failure_past_the_point_of_no_return_is_not_called_undone(undo):
 def test_what_gives_xcats_output_another_form_is_not_handed_on(monkeypatch, name):
     monkeypatch.setenv(name, "1")
     assert name not in xcatha.command_environment({})
+
+
+INIT_SCRIPT = "\n".join("%s=%s" % pair for pair in [
+    ("Id", "isc-dhcp-server.service"), ("LoadState", "loaded"), ("ActiveState", "active"),
+    ("SubState", "exited"), ("UnitFileState", "generated"), ("Job", "0")]) + "\n"
+
+
+@pytest.mark.parametrize("left, state", [({}, "failed"), ({"dhcpd": "/"}, "active")])
+def test_init_script_whose_daemon_has_died_is_down(monkeypatch, left, state):
+    """systemd leaves its unit "active (exited)" for ever; a daemon may run outside its unit."""
+    monkeypatch.setattr(xcatha, "ask", lambda argv: (0, INIT_SCRIPT, ""))
+    monkeypatch.setattr(xcatha, "processes_of", lambda kind: left if kind == "DHCP" else None)
+    assert xcatha.active_state("isc-dhcp-server.service") == state
+
+
+def test_init_script_whose_daemon_has_died_is_restarted(monkeypatch):
+    """For systemd it is active, so that a start would do nothing."""
+    did = []
+    monkeypatch.setattr(
+        xcatha, "active_state", lambda unit: "active" if ["restart", unit] in did else "failed")
+    monkeypatch.setattr(xcatha, "do", lambda argv, *limit, **more: did.append(argv[1:]))
+    assert xcatha.start_unit("isc-dhcp-server.service")
+    assert did[-1] == ["restart", "isc-dhcp-server.service"]

@@ -508,3 +508,22 @@ def test_lease_is_not_held_by_a_python_without_psutil(monkeypatch, tmp_path):
     monkeypatch.setattr(xcatha, "psutil", None)
     error = xcatha.error_of(xcatha.hold_lease, str(tmp_path))
     assert "finds no psutil when systemd starts it" in error.what
+
+
+@pytest.mark.parametrize("states, record, used", [
+    ({"/other": "missing", "/HA": "answers"}, True, "/HA"),
+    ({"/other": "missing", "/HA": "answers"}, False, "/other"),
+    ({"/other": "missing", "/HA": "silent"}, True, "/other"),
+    ({"/other": "answers", "/HA": "answers"}, True, "/other"),
+    ({"/other": "silent", "/HA": "answers"}, True, "/other"),
+])
+def test_share_that_setup_found_is_used_where_nothing_is_at_the_given_path(
+        monkeypatch, opts, caplog, states, record, used):
+    monkeypatch.setattr(xcatha, "share_state", states.get)
+    monkeypatch.setattr(xcatha, "find_share", lambda opts: opts.path or "/HA")
+    monkeypatch.setattr(xcatha, "exists", lambda path: path.startswith("/HA/") and record)
+    opts.path = "/other"
+    xcatha.use_known_share(opts)
+    assert opts.path == used
+    told = "/other is not there; this node's share is /HA" in caplog.text
+    assert told == (used == "/HA")

@@ -65,8 +65,8 @@ def test_table_of_a_failed_command_is_none(says):
     assert "Permission denied" in error.value.evidence
 
 
-def test_site_attributes_are_the_lines_that_name_the_site(says):
-    says(0, NOISE.strip() + " a=b\nclustersite: domain=cluster.test\nclustersite: master=\n", "")
+def test_site_attributes_are_the_rows_that_have_a_value(says):
+    says(0, NOISE + '#key,value,comments,disable\n"domain","cluster.test",,\n"master",,,\n', "")
     assert xcatha.site_attributes() == {"domain": "cluster.test"}
 
 

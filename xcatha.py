@@ -76,8 +76,7 @@ STATUS_CODES = {"active": 0, "inconsistent": 1, "standby": 3, "unknown": 4}
 LOG_FILE = "/var/log/xcatha.log"
 RUN_LOCK = "/run/xcatha.lock"
 COMMANDS = "/run/xcatha.commands"  # open in each command of a run, which removes it at its end
-RUN_DIR = "/run/xcatha"
-STATE_DIR = "/var/lib/xcatha"
+RUN_DIR, STATE_DIR = "/run/xcatha", "/var/lib/xcatha"
 TAKEN_HOSTS = STATE_DIR + "/hosts"
 INSTALLING = STATE_DIR + "/installing"  # there until an installer that has begun ends well
 SWITCHING = STATE_DIR + "/switching"  # the cfgloc of before, while the database is switched
@@ -87,13 +86,12 @@ OWN_STEPS = "/etc/xcat/ha.d"
 NEVER_LINKED = ("/boot", "/dev", "/etc/hosts", "/etc/systemd", "/opt/xcat", "/proc", "/root/.ssh",
                 "/run", "/sys", "/usr", "/var/lib/dpkg", "/var/lib/rpm", "/var/log/journal",
                 LOG_FILE, STATE_DIR)
-LEASE_UNIT = "xcatha-lease.service"
-LEASE_UNIT_FILE = "/run/systemd/system/" + LEASE_UNIT  # in /run, so that a reboot forgets it
-FENCE_UNIT = "xcatha-fence.service"
-FENCE_UNIT_FILE = "/run/systemd/system/" + FENCE_UNIT
-FENCE_SOCKET = RUN_DIR + "/fence"
-# What the lease's holder keeps here, and what the fence has to end with the lease.
-KEPT, ARMED = RUN_DIR + "/kept", RUN_DIR + "/armed"
+LEASE_UNIT, FENCE_UNIT = "xcatha-lease.service", "xcatha-fence.service"
+# In /run, so that a reboot forgets them.
+LEASE_UNIT_FILE, FENCE_UNIT_FILE = (
+    "/run/systemd/system/" + unit for unit in (LEASE_UNIT, FENCE_UNIT))
+# What the lease's holder keeps here, what the fence has to end with the lease, where it listens.
+KEPT, ARMED, FENCE_SOCKET = (RUN_DIR + name for name in ("/kept", "/armed", "/fence"))
 KEPT_OPTIONS = ("vip", "nic", "netmask", "host_name")
 RB_AUTOBOOT = 0x01234567  # reboot(2)
 # After an update of libraries, needrestart(1) restarts what uses them; the lease would be lost.
@@ -142,7 +140,7 @@ SETTLE = 3  # after which two rivals without locks have seen each other
 LOCK_EXPIRY = 120  # until most filesystems end what a dead node holds
 LONG_EXPIRY = {"ceph": 300, "lustre": 180}  # those that take longer
 
-# The deadline of a lease's holder in parts of L (lease_time); see "Lease and guard".
+# The deadlines of a lease's holder in parts of L (lease_time); see "Lease and guard".
 RENEW, GIVE_UP, ANSWER, KILL, REBOOT = 1 / 9, 1 / 2, 5 / 9, 11 / 18, 2 / 3
 POWER_OFF = "if {0} is dead, power it off, then run the same line with --peer-is-off"
 
@@ -192,9 +190,9 @@ DHCP_COMPANIONS = ["dhcpd6", "isc-dhcp-server6"] + [
     prefix + "kea-" + name for prefix in ("", "isc-") for name in (
         "dhcp6", "dhcp6-server", "dhcp-ddns", "dhcp-ddns-server", "ctrl-agent")]
 # In the order in which deactivate stops them. A new service of the pair is added here and in
-# PROCESSES, which stops it and keeps it disabled at boot; in GUARDED, if it must not run without
-# the lease; in start_optional, for the dry run as well; in optional_down, to be watched. What a
-# site alone wants needs no change of this file: see run_own_steps.
+# PROCESSES, so that it is stopped and does not start at boot; in GUARDED, if it must end with the
+# lease; in start_optional, which starts it and has a branch of its own for a dry run; in
+# optional_down, to be watched. What a site alone wants needs no change here: see run_own_steps.
 SERVICES = {
     "console": ["goconserver", "conserver", "conserver-server"],
     "DHCP": ["dhcpd", "isc-dhcp-server", "kea-dhcp4", "kea-dhcp4-server",
@@ -860,13 +858,11 @@ def towards(vip):
 
 def own_addresses(nic, vip):
     """The NIC's IPv4 addresses that are no VIP; those of this VIP's own subnet first."""
-    near = [address for _, address, _ in towards(vip)]
+    near, device = [address for _, address, _ in towards(vip)], device_of(nic)
     # psutil tells the label alone, and netplan may give an address any.
-    labelled = re.findall(r"inet (\S+?)[/ ]", output_of(
-        ["ip", "-o", "-4", "address", "show", "dev", device_of(nic)]))
-    mine = [address for label, address, _ in addresses()
-            if (device_of(label) == device_of(nic) or address in labelled)
-            and address not in [vip, *PAIR.vips]]
+    shown = output_of(["ip", "-o", "-4", "address", "show", "dev", device])
+    mine = [address for label, address, _ in addresses() if address not in [vip, *PAIR.vips] and (
+        device_of(label) == device or "inet %s/" % address in shown)]
     return sorted(mine, key=lambda address: address not in near)
 
 
@@ -1325,11 +1321,10 @@ def start_unit(unit):
     if state in UP:
         return False
     on_failure(stop_unit, unit)
+    verb = "restart" if state == "failed" else "start"  # for systemd an init script may be active
     if state == "failed":
         do(["systemctl", "reset-failed", unit], may_fail=True)
-    # An init script whose daemon has died is still active for systemd: start would do nothing.
-    do(["systemctl", "restart" if state == "failed" else "start", unit], SERVICE_LIMIT,
-       may_fail=True)
+    do(["systemctl", verb, unit], SERVICE_LIMIT, may_fail=True)
     pretend("state", unit, "active")
     # A database's start, with systemd's own limit, goes on when ours is over.
     wait_for_recovery(unit, lambda: kind_of(unit) == "database" and any(
@@ -1376,7 +1371,6 @@ def set_boot(wanted, units):
 
 def stop_services(kind, seen_before=None):
     """The services of a kind are stopped, by unit and by process, and do not start at boot."""
-    # What unit_states has just seen need not be looked at again.
     looked = unit_states(kind) if seen_before is None else seen_before
     states = {unit: state for unit, state in looked.items() if kind_of(unit) == kind}
     # An error with one unit does not keep the others from being stopped.
@@ -1469,15 +1463,6 @@ def find_share(opts):
     if hint and opts.path and not (share_state(hint) == "answers" and exists(state_file(hint))):
         hint = ""
     return next(filter(None, [share_from_links(), *held, hint, opts.path]), "")
-
-
-def use_known_share(opts):
-    """Where nothing is at the given path, the share is where this node's setup found it."""
-    # xCAT's own test of a pair may name the path of the other node.
-    known = share_state(opts.path) == "missing" and find_share(Namespace(path=""))
-    if known and share_state(known) == "answers" and exists(state_file(known)):
-        warn("%s is not there; this node's share is %s" % (opts.path, known))
-        opts.path = known
 
 
 def share_state(share, takes_over=False):
@@ -1589,7 +1574,7 @@ def state_file(share, *names):
 # are complete in all but UNFINISHED; its lease is the one that was let go last.
 #
 #   setting up   the first node's setup is at work        unfinished   it ended before the end
-#   trying       a further node's setup is at work        standby      nobody is active
+#   trying       a setup tries the complete data          standby      nobody is active
 #   activating   -a is at work                            active       -a came to its end
 UNFINISHED, NOBODY = ("setting up", "unfinished"), ("unfinished", "standby")
 
@@ -1748,7 +1733,7 @@ def is_loopback(address):
 
 # ---- Lease and guard -----------------------------------------------------------------------
 #
-# When a node takes the lease of a dead one: when -a or -s is run on it, never by itself, and then
+# When a node takes the lease of a dead one: when -a or -s is run on it, also by Pacemaker, and then
 # (take_lease, check_lease_is_free, other_holder; L is lease_time, 90 s or what NFSv4 tells), where
 #
 #   locks reach both nodes, and
@@ -1763,24 +1748,24 @@ def is_loopback(address):
 #                         NFSv3: its file is set aside
 #   in both cases         refused while a node answers whose lease promised no deadline
 #   with --peer-is-off    instead of all this: when its counter has stood still for as long, be the
-#                         lock held; refused while any address of another node answers
+#                         lock held; refused while the other node's recorded address answers
 #
-# Who has the lease has the VIP: -a and -s take the lease first; hold_lease keeps the VIP on its
-# NIC; -d removes the VIP, then releases the lease; where the lease is lost, the fence removes it.
+# Only the lease's holder may have the VIP: -a and -s take the lease first; hold_lease keeps the VIP
+# on its NIC; -d removes the VIP, then releases the lease; where that is lost, the fence removes it.
 #
 # A node that is silent is off before L is over. Two processes of the active node see to that, each
 # in a unit of its own: the lease's holder (xcatha-lease, hold_lease) sends heartbeats to the share
 # through the descriptor that it locked, and does nothing else that could wait; the fence
 # (xcatha-fence), started beforehand and kept in memory, has that descriptor, too, and waits for the
-# holder's word. In parts of L, from the start of the last heartbeat that reached the share:
+# holder's word. From the start of the last heartbeat that reached the share (for L = 90 s):
 #
-#   GIVE_UP  the holder is silent: the fence removes the VIP and kills what needs the lease
-#   ANSWER   by then, the share must tell the fence that the lease is this node's, if the services
-#            are to end in order (the holder died, nothing else); they may until
-#   KILL     after which they get SIGKILL; so they do at once where the share does not tell
-#   REBOOT   unless it has told meanwhile, nothing is left, and what the killed had written is on
-#            the share: the node reboots; anything weaker lets the kernel send the rest later
-#   1        the filesystem gives the lock to another node, or its watch of the counter ends
+#   GIVE_UP  45 s  the holder is silent: the fence removes the VIP
+#   ANSWER   50 s  until here the share may tell the fence that the lease is this node's: only the
+#                  holder died, and the services that need the lease may end in order, until
+#   KILL     55 s  when they get SIGKILL; where the share has told nothing they get it at ANSWER
+#   REBOOT   60 s  unless it has told meanwhile, nothing is left, and what the killed had written
+#                  is on the share: the node reboots; else the kernel may send the rest later
+#   L        90 s  the filesystem gives the lock to another node, or its watch of the counter ends
 #
 # A holder that is killed counts as silent at once. Where the fence is killed, systemd ends the
 # lease (BindsTo=), whose ExecStopPost= then does the fence's part.
@@ -1835,11 +1820,10 @@ def lock_decides(share):
 
 def other_holder(share):
     """Watch the lease, as the table above tells; the evidence of another holder, or ""."""
-    lease, path = read_lease(share), state_file(share, "lease")
-
     def moves():
         """True if the holder has shown life since."""
         return read_lease(share).get("counter") != lease.get("counter")
+    lease, path = read_lease(share), state_file(share, "lease")
     if not lock_decides(share):
         # A held lock means nothing then: NFSv3 keeps a dead node's until it boots. After a clean
         # release a node that becomes active holds it; one that looks does so for less than 2 s.
@@ -2830,14 +2814,12 @@ def admit_node(opts):
 
 def install_database(engine):
     """The engine's server and xCAT's driver for it are installed."""
-    if engine == "sqlite":
-        return "sqlite needs none"
-    perl = "DBD::" + ENGINES[engine]["xcat"]
-    manager = package_manager()
-
     def lacking():
         """Which of PACKAGES are missing: the server's, the driver's."""
         return [not database_unit(engine), ask(["perl", "-M" + perl, "-e", "1"])[0] != 0]
+    if engine == "sqlite":
+        return "sqlite needs none"
+    perl, manager = "DBD::" + ENGINES[engine]["xcat"], package_manager()
     if not any(lacking()):
         return "already installed"
     if not manager:
@@ -3299,20 +3281,18 @@ def with_trusted(text, vip, hosts):
 
 def begin_makers(pool, kinds):
     """{"DNS" or "DHCP": a future of its maker's error}; they run past xcatd (XCATBYPASS)."""
+    def end_makers():
+        """No maker is at work; one that cannot reach the database would be for minutes."""
+        futures.wait(made.values(), ASK_LIMIT)
+        kill_commands(RUN.children)
+        futures.wait(made.values())
     # Only for what the pair served when it was last active: then xCAT's tables are fit for it, and
     # the key of OMAPI, which both makers would create, is there.
     made = {}
-    on_failure(end_makers, made)
+    on_failure(end_makers)
     for kind in filter(servers_of, kinds):
         made[kind] = pool.submit(error_of, run_maker, [MAKERS[kind], "-n"], env={"XCATBYPASS": "1"})
     return made
-
-
-def end_makers(made):
-    """No maker is at work; one that cannot reach the database would be for minutes."""
-    futures.wait(made.values(), ASK_LIMIT)
-    kill_commands(RUN.children)
-    futures.wait(made.values())
 
 
 def start_optional(opts, site, fresh, stale=False, made=None):
@@ -3447,7 +3427,6 @@ def check_host(opts):
                install_command([packages[name] for name in missing]))
     elif "iputils" not in "".join(ask(["arping", "-V"])[1:]):
         yield ("arping is not that of iputils", "arping -V", install_command(["iputils-arping"]))
-
     # PATH is a directory on a mount of its own, not read-only.
     if share_state(opts.path, True) == "silent":
         yield ("the share %s does not answer" % opts.path, "stat: no end within %d s" %
@@ -3525,10 +3504,6 @@ def check_pair(opts):
         if taken and one.vip not in recorded:
             yield ("the VIP's host name %s is a node's own" % one.host_name,
                    "%s boots with it" % taken[0], "choose a name for the VIP alone with -n")
-        net = network_of(one.vip, one.netmask)
-        if net.prefixlen < 31 and one.vip in map(str, (net[0], net[-1])):
-            yield ("the VIP %s is no host's address in %s" % (one.vip, net),
-                   "it is that network's own or its broadcast address", "give another -v or -m")
     for path in opts.also:
         others = [other for other in directories_to_link(opts, record) if other != path]
         real = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
@@ -3600,7 +3575,6 @@ def check_storage(opts):
     if device:
         warn("nothing keeps the other node from mounting %s as well, which would ruin the data: "
              "see the README, Which storage, mounted by whom" % device)
-
     # Root's files there are root's: an NFS server must not squash root.
     if RUN.dryrun:
         say("  would be tried: a file of root's on the share")
@@ -3710,10 +3684,8 @@ def check_data(opts):
             yield ("xCAT's %s is %s" % (name, site[name]), "xcatha shares %s" % usual,
                    "move its files to {1}, then chdef -t site -o clustersite {0}={1}".format(
                        name, usual))
-
     unit, places = database_unit(opts.dbtype), database_directories(opts.dbtype)
-    working = [place for place in works_on("/") if not any(
-        lies_in(place, os.path.realpath(path)) for path in places)]
+    working = works_on("/")
     if unit and is_running(unit) and working and current_engine() == opts.dbtype and not any(
             works_on(os.path.realpath(path)) for path in places):
         yield ("the database is not in %s" % " or ".join(places), "a server works in %s" %
@@ -3997,7 +3969,6 @@ def xcat_problems(view):
         complete = line_to_paste(dict(view, pacemaker=""), "-a")  # it does not watch these
         for what in optional_down(view["record"], site):
             yield "%s is down" % what, complete
-
         # Attributes that name one node of the pair, and those that should name the VIP.
         places, networks = places_of_nodes(opts, site), table("networks")
         rows = [("site", "clustersite", site)] + [
@@ -4026,7 +3997,6 @@ def xcat_problems(view):
             yield "%s of %s is %snot the VIP" % (attribute, name, value), pasted(
                 ["chdef", "-t", kind, "-o", name, "%s=%s" % (attribute, right)]) + (
                     anew if kind == "network" or attribute == "dhcpinterfaces" else "")
-
         nics = site.get("dhcpinterfaces", "")
         devices = re.sub(ALIAS, "", nics)
         if devices != nics:
@@ -4130,6 +4100,11 @@ def notes(view):
     for path in all_directories() if view["share"]["answers"] else []:
         for older in backups_of(share + path + PARTIAL, ".old"):
             yield "%s is left over from an earlier setup" % older, "look into it, then remove it"
+    for path in view["share"]["answers"] and glob.glob(glob.escape(share) + OWN_STEPS + "/*") or ():
+        almost = re.search(r"/\w*activate[\w-]*(\.(sh|py|pl))?\Z", path)
+        if almost and path not in view["own_steps"]:
+            yield "%s is not run: its name is no own step's" % path, (
+                "name it activated-NAME or deactivate-NAME, NAME of letters, digits, - and _")
     active = active_node(view["record"])
     if view["record"] and active != view["host"] and (
             with_saved_hosts(share) != read_text("/etc/hosts")):
@@ -4223,7 +4198,7 @@ def package_notes(view):
 
 
 def status(opts):
-    """Show the state of this node and of the pair; exit code 0 active, 3 standby, 1, 4."""
+    """Show this node and the pair; exit code 0 active, 3 standby, 1 inconsistent, 4 unknown."""
     RUN.patience = STATUS_PATIENCE
     view = look_around(opts)
     if opts.json:
@@ -4240,13 +4215,15 @@ def status(opts):
             ("host name", "%(running)s (physical: %(physical)s)" % view["host_name"]),
             ("share", view["share"]["path"] or "unknown"),
             ("links", " ".join(view["links"]) or "none"),
-            ("services", short_names(*running) + " running" if running else "none running"),
-            ("database", ", ".join(view["database"]["working_directories"]) or "none running"),
+            ("services", short_names(*running) + " running" if running else
+             "none running" if view["services"] else "none seen"),
+            ("database", ", ".join(view["database"]["working_directories"]) or (
+                "none running" if os.geteuid() == 0 else "none seen")),
             ("lease", "held by this node" if lease["held_here"] else
-             "last held by %s" % lease["host"] if lease.get("host") else "never held"),
+             "last taken by %s" % lease["host"] if lease.get("host") else "none seen"),
             ("pacemaker", "in charge: resource " + resource if resource else "not in charge"),
             ("the share says", "%(state)s: %(host)s since %(since)s" % record if (
-                active_node(record)) else "nobody is active")]
+                active_node(record)) else "nobody is active" if record else "no record seen")]
     rows += [("node " + name, "%(address)s, %(os)s, xCAT %(xcat)s, database %(database)s, "
               "ssh key %(ssh_key)s" % {key: value or "none" for key, value in node.items()})
              for name, node in sorted(view["nodes"].items())]
@@ -4271,6 +4248,12 @@ def guide(opts):
     check_not_managed(opts)
     command = {"setup": setup, "activate": activate, "deactivate": deactivate}[opts.command]
     needed = {"activate": ["path", "vip", "nic"], "deactivate": ["vip"]}.get(opts.command, [])
+    # xCAT's own test of a pair may give -a a path that only the other node has.
+    known = opts.path and opts.command == "activate" and share_state(opts.path) == "missing" and (
+        find_share(opts))
+    if known and known != opts.path:
+        warn("%s is not there; this node's share is %s" % (opts.path, known))
+        opts.path = known
     missing = [name for name in needed if not getattr(opts, name)]
     if not missing:
         return command
@@ -4472,8 +4455,6 @@ def stop_all_services(seen_before=None):
 
 def begin_record(opts, state):
     """The record names this node as the one at work, and what the pair is; undone as a whole."""
-    share, path = opts.path, state_file(opts.path, "cluster.json")
-
     def restore_record(before):
         """The record is as it was before this run, unless not all of the run could be undone."""
         expect_lease(share)  # another node may have written its own by now
@@ -4483,6 +4464,7 @@ def begin_record(opts, state):
         if record and has_taken_lease():  # which is released next
             before = json.dumps(dict(record, lease=read_lease(share).get("nonce")), indent=1) + "\n"
         change_file(path, before)
+    share, path = opts.path, state_file(opts.path, "cluster.json")
     on_failure(restore_record, read_text(path, None))
     pair, *others = [{name: getattr(one, name) for name in ("vip", "netmask", "host_name")}
                      for one in all_vips(opts)]
@@ -4660,8 +4642,8 @@ def finish(opts, failed, not_done=(), site=None):
 def setup(opts):
     """Set this node up as a member of the pair, which then stands by; exit code.
 
-    The first node's data go to the share and are tried there. A further node is tried with
-    the share's data, or only prepared for them while the other node is active.
+    The first node's data go to the share and its services run once from there. A further node
+    runs them once, too, or is only prepared for them while the other node is active.
     """
     require(opts, "path", "vip", "nic", "host_name")
     run_checks(opts, check_host)
@@ -4670,46 +4652,46 @@ def setup(opts):
     share, me = opts.path, physical_host_name()
     record = read_record(share)
     active = is_active_record(record)
-    if is_serving(opts) and (active or not record) or active and lease_held_here(share):
+    if (active or not record) and is_serving(opts) or active and lease_held_here(share):
         say("%s is the active node; nothing was changed." % me)
         if not record:
-            say("An older script set it up; xcatha.py -a adds its lease and record.")
+            say("The 2018 script set it up; xcatha.py -a adds its lease and record.")
         return DONE
-    states = unit_states()
-    if (record and share_has_data(share) and active_node(record) != me and me in read_nodes(share)
-            and xcat_installed() and not amiss(opts, states, standby_problems)):
+    states, known = unit_states(), record and share_has_data(share) and me in read_nodes(share)
+    if (known and active_node(record) != me and xcat_installed()
+            and not amiss(opts, states, standby_problems)):
         step("Node record", write_node, opts, books=True)
         step("Saved hosts file", take_saved_hosts, share, books=True)
         say("%s is set up already." % me)
         return finish(opts, [])
 
-    # Nobody else may change the share from here on. A node that joins while the other one is
-    # active needs neither lease nor VIP, because it touches nothing that is in use.
+    # The lease, so that nobody else changes the share. Only a node that joins while the other one
+    # is active takes neither lease nor VIP, because it touches nothing that is in use.
     on_failure(restore_units, states)
     joining = active_node(read_record(share)) not in ("", me) and bool(other_holder(share))
     if not joining:
         check_vip_is_free(opts)  # before the first change; asked again under the lease
-        # Where an existing node's own address becomes the VIP, it is not lost with the lease yet.
+        # An address of this node's own that becomes the VIP stays, even if the lease is lost now.
         step("Lease", take_lease, share, opts, [
             one.vip for one in all_vips(opts) if not vip_here(one.vip)])
         begin_record(opts, "trying" if share_has_data(share) else "setting up")
-    first = not joining and not share_has_data(share)  # certain only under the lease
+    first = not joining and not share_has_data(share)  # no other setup can change that any more
 
-    # What an earlier, unfinished run linked is local again, for good: the newest data counts.
+    # What an earlier, unfinished run linked is local again, and undo does not link it anew.
     if share_from_links():
         UNDO.tidied = True
         step("Earlier services", stop_all_services)
     step("Earlier links", unlink_all, share, books=True)
     step("Earlier switch", put_back_switch, books=True)
 
-    # xCAT's installer and its tables take the address and the name that the node has then.
+    # xCAT's installer writes the address and name that the node has while it runs into its tables.
     if not joining:
         step("Is the VIP free?", check_vip_is_free, opts)
         for one in all_vips(opts):
             step("Virtual IP", add_vip, one, True)
         step("Host name", set_host_name, opts.host_name)
         step("/etc/hosts", write_hosts, opts, {})
-        step("/etc/resolv.conf", set_nameserver, opts.vip, True, failed=[])
+        step("/etc/resolv.conf", set_nameserver, opts.vip, True, failed=[])  # setup does without
 
     # Before the links exist, because packages must not write to the share.
     step("xCAT", install_xcat, opts)
@@ -4719,14 +4701,14 @@ def setup(opts):
         directories, since = directories_to_link(opts, {}), (time.time(), time.monotonic())
         step("Copy while running", copy_while_running, share, directories)
     else:
-        run_checks(opts, check_alike)
+        run_checks(opts, check_alike)  # again: xCAT and the database may be installed only now
         directories = directories_to_link(opts, read_record(share))
     step("Services", stop_all_services)
     if first:
         step("Copy", copy_all, share, directories, since)
     step("Hint", remember_share, share, books=True)
 
-    # The node serves the share's data for a moment: only what works is recorded as finished.
+    # All services run once with the share's data: only what works is recorded as finished.
     if not joining:
         step("Linked directories", link_all, share, directories)
         step("Database address", name_vip_in_cfgloc, opts, books=True)
@@ -4739,7 +4721,7 @@ def setup(opts):
         step("Policy", trust_names, opts)
         step("Master and nameservers", lambda: set_master(opts, known_site(share)))
 
-    # A member is bound to the lease and known on the share.
+    # From here on its services cannot start without the lease, and the share knows this node.
     step("Guard", guard_services, share)
     step("Node record", write_node, opts, books=True)
     step("Own cfgloc", restore_own_cfgloc, books=True)
@@ -4748,7 +4730,7 @@ def setup(opts):
         point_of_no_return()
         say("%s is active and was not disturbed." % active_node(read_record(share)))
         say("The data were not tried here: fail over once when it suits you.")
-        say("This node's access to the database and its policy row come with its first activate.")
+        say("Its first activate adds its access to the database and its policy row.")
         return finish(opts, [])
     expect_lease(share)
     write_record(share, state="trying", directories=directories)
@@ -4758,7 +4740,6 @@ def setup(opts):
 
 def activate(opts):
     """Make this node the active one; exit code; undone if it fails before xcatd is up."""
-    use_known_share(opts)
     run_checks(opts, check_host)
     fill_in_from_share(opts)
     run_checks(opts, check_pair, check_finished)
@@ -4770,10 +4751,10 @@ def activate(opts):
         step("Node record", write_node, opts, books=True)
         step("Kept address", remember_address, opts, books=True)
         return finish(opts, [], site=site)
-    record, down = read_record(share), []
+    record = read_record(share)  # as it was before this run
     planned, repair = not active_node(record), is_active_record(record) and lease_held_here(share)
-    # What takes a second or more goes on beside the steps.
-    pool = ThreadPoolExecutor(3)
+    down = []  # the titles of steps that failed and did not end the run
+    pool = ThreadPoolExecutor(3)  # for what takes a second or more; the steps go on meanwhile
     early = pool.submit(lambda: (time.monotonic(), error_of(check_vip_is_free, opts)))
     facts = pool.submit(node_facts, opts)
     fresh, states = not is_serving(opts), unit_states()
@@ -4795,10 +4776,10 @@ def activate(opts):
     step("Saved hosts file", take_saved_hosts, share, failed=down, books=True)
     step("/etc/hosts", write_hosts, opts, {})
     step("/etc/resolv.conf", set_nameserver, opts.vip, True, failed=down)
-    for what, evidence, _ in check_alike(opts, facts.result()):
+    for what, evidence, _ in check_alike(opts, facts.result()):  # no time for upgrades now
         warn("%s: %s" % (what, evidence))
 
-    # Links before the database, or it would start on this node's old files; it before xcatd.
+    # Links before the database, or it would start on this node's old files; xcatd needs both.
     if fresh:
         step("Services", stop_all_services, states)
     expect_lease(share)
@@ -4842,7 +4823,7 @@ def activate(opts):
     step("Node record", write_node, opts, facts.result(), failed=down, books=True)
     step("Own cfgloc", restore_own_cfgloc, failed=down, books=True)
 
-    # The record last: a run that was killed before does it all again.
+    # The record last: after a kill before this line the next -a does all steps again.
     expect_lease(share)
     step("Record", lambda: write_record(
         share, state="active", since=record["since"] if repair else now(),
@@ -4852,10 +4833,11 @@ def activate(opts):
     step("Kept address", remember_address, opts, failed=down, books=True)
     step("Hosts file", save_hosts, share, failed=down, books=True)
     changed = show_change(before, summary(opts, attempt(unit_states)[0]))
-    event = ("completed: %s (" % (", ".join(changed) or "settings") if repair else
-             "active (planned, " if planned else "active (unplanned, ") + "%.0f s)%s" % (
-                 time.monotonic() - started, ", not up: " + ", ".join(down) if down else "")
-    step("History", add_history, share, event, failed=down, books=True)
+    what = "completed: %s (" % (", ".join(changed) or "settings") if repair else (
+        "active (planned, " if planned else "active (unplanned, ")
+    step("History", add_history, share, "%s%.0f s)%s" % (
+        what, time.monotonic() - started, ", not up: " + ", ".join(down) if down else ""),
+         failed=down, books=True)
     return finish(opts, down, site=site)
 
 
@@ -4872,9 +4854,10 @@ def deactivate(opts):
             run_checks(opts, lambda opts: check_recorded(opts, "vip"))
     states, started = attempt(unit_states)[0], time.monotonic()
     if state == "silent":
-        return stand_by(opts, state, states)  # which ends with an error
+        return stand_by(opts, state, states)  # what this host alone can do, then always an error
     before, not_done = summary(opts, states), []
-    if state == "answers" and leads_to(opts.path, "/etc/xcat"):  # while all of the pair still runs
+    # While the services run, and /etc/xcat, in which these steps lie, is linked.
+    if state == "answers" and leads_to(opts.path, "/etc/xcat"):
         step("Own steps", run_own_steps, "deactivate", opts, failed=not_done, books=True)
     failed = stand_by(opts, state, states)
     if failed and state == "answers" and not RUN.dryrun:
@@ -4943,7 +4926,8 @@ def stand_by(opts, state, states):
 HOST_LABEL = r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)"  # RFC 1123, 2.1
 # {kind of an option's value: (its pattern, its greatest length, what it is)}
 VALUES = {
-    "address": (".*", 15, "an IPv4 address of a host"),
+    # Not this network's, this host's (127), multicast or reserved ones (RFC 6890).
+    "address": (r"(?!(0|127|22[4-9]|2[3-5]\d)\.).*", 15, "an IPv4 address of a host"),
     "netmask": (".*", 15, "a netmask"),
     "NIC": (r"[A-Za-z0-9][A-Za-z0-9_.-]*(:[A-Za-z0-9_.-]+)?", 15, "the name of a NIC"),
     # Linux keeps 64 characters of it (uname(2)); localhost is every host's own.
@@ -4959,13 +4943,11 @@ def option_value(kind, text):
     """The value of an option of this kind, in the form that is used; else a usage error."""
     pattern, most, what = VALUES[kind]
     fits = re.fullmatch(pattern, text)
-    if kind in ("address", "netmask"):
+    if fits and kind in ("address", "netmask"):
         fits = False
         with suppress(ValueError):
             network = ipaddress.IPv4Network("0.0.0.0/" + text if kind == "netmask" else text)
-            address = network.network_address
-            fits = text == str(network.netmask) if kind == "netmask" else text == str(address) and (
-                not (is_loopback(text) or address.is_reserved or address.is_unspecified))
+            fits = text in (str(network.netmask), str(network.network_address))
     # A name in a directory needs room for what is appended to it.
     too_long = len(text) > most or kind == "directory" and max(map(len, text.split("/"))) > 200
     if too_long or not fits:
@@ -4983,8 +4965,8 @@ def build_parser():
         usage="%(prog)s (-s | -a | -d | --status) [options]",
         description=__doc__.split("\n\nWhat it changes")[0],
         epilog="A pair on several networks has -v, -i, -n and -m again for each further VIP.\n"
-               "exit: 0 done, 1 failed and undone, 2 usage, 3 refused, 4 done but a service is\n"
-               "      down, 5 stopped part-way. Log: " + LOG_FILE)
+               "exit: 0 done, 1 failed and undone, 2 usage, 3 refused, 4 done, but a part\n"
+               "      of it failed, 5 stopped part-way. Log: " + LOG_FILE)
     check = {kind: partial(option_value, kind) for kind in VALUES}
     command = parser.add_mutually_exclusive_group(required=True)
     for flags, words in ((("-s", "--setup"), "set this node up as a member of the pair"),

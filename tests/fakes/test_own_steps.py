@@ -171,6 +171,18 @@ def test_dry_run_announces_each(members):
     assert "would run: /etc/xcat/ha.d/deactivate-web" in both(host1, *DEACTIVATE)
 
 
+@pytest.mark.parametrize("name", ["activate-web", "deactivated-web", "activated-web.sh"])
+def test_file_whose_name_is_almost_that_of_one_is_told(site, name):
+    """Whoever wrote it believes that it runs at a failover."""
+    host1, _ = site
+    give(host1, name)
+    host1.xcatha(*ACTIVATE)
+    shown = host1.xcatha("--status").stdout
+    assert f"note: {HA_D}/{name} is not run: its name is no own step's\n  fix: name it act" in shown
+    assert shown.count("is not run: its name") == 1 and not [
+        line for line in steps(host1) if line.startswith(name + " ")]
+
+
 # ---- --also ----------------------------------------------------------------------------------
 
 LOGS = "/var/consoles"

@@ -69,6 +69,8 @@ def test_database_is_left_open_when_it_is_not_given():
     "kind, good",
     [
         ("address", "10.5.106.50"),
+        ("address", "192.168.1.4"),
+        ("address", "223.0.0.1"),
         ("netmask", "255.255.255.255"),
         ("netmask", "255.255.254.0"),
         ("NIC", "eth0"),
@@ -100,6 +102,7 @@ def test_value_is_accepted_as_it_is(kind, good):
         ("address", "224.0.0.1"),
         ("address", "255.255.255.255"),
         ("address", "0.0.0.0"),
+        ("address", "240.0.0.1"),
         ("netmask", ""),
         ("netmask", "-1"),
         ("netmask", "255.0.0.0\n"),

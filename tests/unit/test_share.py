@@ -510,20 +510,17 @@ def test_lease_is_not_held_by_a_python_without_psutil(monkeypatch, tmp_path):
     assert "finds no psutil when systemd starts it" in error.what
 
 
-@pytest.mark.parametrize("states, record, used", [
-    ({"/other": "missing", "/HA": "answers"}, True, "/HA"),
-    ({"/other": "missing", "/HA": "answers"}, False, "/other"),
-    ({"/other": "missing", "/HA": "silent"}, True, "/other"),
-    ({"/other": "answers", "/HA": "answers"}, True, "/other"),
-    ({"/other": "silent", "/HA": "answers"}, True, "/other"),
+@pytest.mark.parametrize("state, command, used", [
+    ("missing", "activate", "/HA"), ("answers", "activate", "/other"),
+    ("silent", "activate", "/other"), ("missing", "setup", "/other"),
 ])
 def test_share_that_setup_found_is_used_where_nothing_is_at_the_given_path(
-        monkeypatch, opts, caplog, states, record, used):
-    monkeypatch.setattr(xcatha, "share_state", states.get)
-    monkeypatch.setattr(xcatha, "find_share", lambda opts: opts.path or "/HA")
-    monkeypatch.setattr(xcatha, "exists", lambda path: path.startswith("/HA/") and record)
-    opts.path = "/other"
-    xcatha.use_known_share(opts)
+        monkeypatch, opts, caplog, state, command, used):
+    monkeypatch.setattr(xcatha, "share_state", {"/other": state}.get)
+    monkeypatch.setattr(xcatha, "find_share", lambda opts: "/HA")
+    monkeypatch.setattr(xcatha, "check_not_managed", lambda opts: None)
+    opts.path, opts.command = "/other", command
+    assert xcatha.guide(opts) == getattr(xcatha, command)
     assert opts.path == used
     told = "/other is not there; this node's share is /HA" in caplog.text
     assert told == (used == "/HA")

@@ -59,14 +59,11 @@ from concurrent.futures import ThreadPoolExecutor  # not when it is used: Python
 from contextlib import ExitStack, suppress
 from functools import partial
 
-try:
+psutil = netifaces = None
+with suppress(ImportError):
     import psutil
-except ImportError:
-    psutil = None
-try:
+with suppress(ImportError):  # EL 10 has none
     import netifaces
-except ImportError:  # EL 10 has none
-    netifaces = None
 
 VERSION = "1.0"
 
@@ -87,8 +84,7 @@ NEVER_LINKED = ("/boot", "/dev", "/etc/hosts", "/etc/systemd", "/opt/xcat", "/pr
                 "/run", "/sys", "/usr", "/var/lib/dpkg", "/var/lib/rpm", "/var/log/journal",
                 LOG_FILE, STATE_DIR)
 LEASE_UNIT, FENCE_UNIT = "xcatha-lease.service", "xcatha-fence.service"
-# In /run, so that a reboot forgets them.
-LEASE_UNIT_FILE, FENCE_UNIT_FILE = (
+LEASE_UNIT_FILE, FENCE_UNIT_FILE = (  # in /run, so that a reboot forgets them
     "/run/systemd/system/" + unit for unit in (LEASE_UNIT, FENCE_UNIT))
 # What the lease's holder keeps here, what the fence has to end with the lease, where it listens.
 KEPT, ARMED, FENCE_SOCKET = (RUN_DIR + name for name in ("/kept", "/armed", "/fence"))
@@ -169,8 +165,7 @@ MAKER_FILES = {"makedns -n": ["/etc/named.conf", "/etc/bind/named.conf"],
                "makedhcp -n": ["/etc/dhcp/dhcpd.conf", "/etc/dhcpd.conf",
                                "/etc/kea/kea-dhcp4.conf"],
                "makeconservercf": ["/etc/conserver.cf", "/etc/conserver/conserver.cf"]}
-# What stands in xCAT's tables for the node's own address.
-UNSET = ("", "<xcatmaster>")
+UNSET = ("", "<xcatmaster>")  # what stands in xCAT's tables for the node's own address
 # Columns and site attributes in which an address or host name is no server's.
 NEVER_SERVERS = "netname net dynamicrange staticrange node comments disable excludenodes".split()
 # Below /tftpboot; at most so many of them are looked at, for at most so many seconds.
@@ -187,8 +182,8 @@ WEB_LINES = ["AliasMatch ^/(install|tftpboot)/(.*)$ /$1/$2", "<Directory />",
              "</DirectoryMatch>"]
 # What xCAT starts and enables beside the DHCP servers: IPv6, Kea's updates of the DNS, its agent.
 DHCP_COMPANIONS = ["dhcpd6", "isc-dhcp-server6"] + [
-    prefix + "kea-" + name for prefix in ("", "isc-") for name in (
-        "dhcp6", "dhcp6-server", "dhcp-ddns", "dhcp-ddns-server", "ctrl-agent")]
+    prefix + "kea-" + name for prefix in ("", "isc-")
+    for name in ("dhcp6", "dhcp6-server", "dhcp-ddns", "dhcp-ddns-server", "ctrl-agent")]
 # In the order in which deactivate stops them. A new service of the pair is added here and in
 # PROCESSES, so that it is stopped and does not start at boot; in GUARDED, if it must end with the
 # lease; in start_optional, which starts it and has a branch of its own for a dry run; in
@@ -204,8 +199,7 @@ SERVICES = {
 STARTS_AT_BOOT = ("enabled", "enabled-runtime")
 # What rsync says of an ACL or attribute that a filesystem cannot store.
 UNSTORABLE = r"rsync: (\[\w+\] )?(set_acl|rsync_xal_set): .*: Operation not supported \(95\)$"
-# ActiveState; a unit between them is on its way up or down.
-UP, DOWN = ("active", "reloading"), ("inactive", "failed")
+UP, DOWN = ("active", "reloading"), ("inactive", "failed")  # ActiveState; else it is on its way
 GUARDED = ("database", "xcatd", "DHCP")
 # Filesystems whose flock(2) another node sees, or that only one node can mount.
 SHARED_LOCKS = ("nfs4", "ceph", "gfs2", "ocfs2", "lustre")
@@ -426,10 +420,12 @@ def end_orphans():
         """The processes of such a name that have COMMANDS open, which a run removes at its end."""
         opened = {path.split("/")[2] for path in glob.glob("/proc/[0-9]*/fd/*")
                   if attempt(os.readlink, path)[0] == COMMANDS}
-        commands = {int(pid): attempt(read_text, "/proc/%s/comm" % pid)[0] for pid in opened}
+        commands = {int(pid): attempt(read_text, "/proc/%s/comm" % pid)[0] for pid in opened
+                    if attempt(is_own_namespace, int(pid))[0]}
         return [pid for pid, command in commands.items() if re.match(names, command or "")]
     if left(INSTALLERS):
-        say("  an installer of a run that was killed is still at work; waiting for its end")
+        say("  waiting for an installer that a killed run has left at work: pid %s" % " ".join(
+            map(str, left(INSTALLERS))))
         wait_until(lambda: not left(INSTALLERS), INSTALL_LIMIT, 1)
     wait_until(lambda: not [kill(pid) for pid in left()], ORDERLY_LIMIT)
 
@@ -636,11 +632,10 @@ def lies_in(path, place):
 
 def sync_directory(path):
     """Make the names in a directory durable (rename(2) alone does not)."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
+    with ExitStack() as stack:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        stack.callback(os.close, descriptor)
         os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def is_real(verb, what, outcome):
@@ -829,9 +824,8 @@ def install_command(packages):
 
 def addresses():
     """(label, address, netmask) of every IPv4 address of this host, alias labels included."""
-    return [(label, entry.address, entry.netmask or "255.255.255.255")
-            for label, entries in psutil.net_if_addrs().items()
-            for entry in entries if entry.family == socket.AF_INET]
+    return [(label, entry.address, entry.netmask or "255.255.255.255") for label, entries in
+            psutil.net_if_addrs().items() for entry in entries if entry.family == socket.AF_INET]
 
 
 def device_of(nic):
@@ -1011,9 +1005,8 @@ def add_vip(opts, as_found=False):
 def restore_vip(vip, places, routes):
     """The VIP is where it was, and the routes are back whose source it is."""
     for place in [place for place in places if place not in vip_places(vip)]:
-        do(["ip", "address", "add", "%s/%d" % (vip, place["prefixlen"])] + [
-            word for key in ("broadcast", "scope", "dev", "label") if key in place
-            for word in (key, place[key])])
+        do(["ip", "address", "add", "%s/%d" % (vip, place["prefixlen"])] + [word for key in (
+            "broadcast", "scope", "dev", "label") if key in place for word in (key, place[key])])
     for route in routes:
         do(["ip", "-4", "route", "replace"] + route)
 
@@ -1897,7 +1890,6 @@ RequiresMountsFor={share}
 BindsTo={fence}
 After=network.target {fence}
 StartLimitIntervalSec=0
-
 [Service]
 ExecStart={script} --hold-lease {share}
 ExecStopPost={script} --lease-lost {vips}
@@ -1906,7 +1898,6 @@ FileDescriptorStoreMax=1
     fence_text = """[Unit]
 Description=xcatha: ends what needs the lease when it is lost
 StartLimitIntervalSec=0
-
 [Service]
 ExecStart=%s --fence
 """ % script
@@ -2148,6 +2139,8 @@ def fence():
         if not is_readable(server, time.monotonic() + DO_LIMIT):
             return  # the holder did not get the lock
         channel = server.accept()[0]
+    if not is_readable(channel, time.monotonic() + DO_LIMIT):
+        return  # no heartbeat of the holder reached the share in time
     text, rights = channel.recvmsg(4096, socket.CMSG_SPACE(4))[:2]
     fcntl.flock(os.open(RUN_DIR, os.O_RDONLY), fcntl.LOCK_EX)  # until this process ends
     if not text or not os.path.exists(ARMED):  # the holder ended, and lose_lease was quicker
@@ -2200,10 +2193,9 @@ def end_service(lease, reason, libc):
     """End what must not go on without the lease, or reboot: the chain above, from GIVE_UP on."""
     def look():
         """Ask the share whose the lease is."""
-        answer = (
-            renew_lease(share, lease["descriptor"], lease["life"]) if "descriptor" in lease else
-            {lease["life"]["nonce"]: "ours", None: "unknown"}.get(
-                read_lease(share).get("nonce"), "another's"))
+        answer = (renew_lease(share, lease["descriptor"], lease["life"]) if "descriptor" in lease
+                  else {lease["life"]["nonce"]: "ours", None: "unknown"}.get(
+                      read_lease(share).get("nonce"), "another's"))
         whose.append("ours" if answer == "full" else answer)
 
     def flush():
@@ -2276,6 +2268,7 @@ def log_loss(text):
     log.critical("%s", text)
     for handler in logging.root.handlers:
         os.fsync(handler.stream.fileno())
+    logging.root.handlers.clear()  # so that a log that hangs from now on holds up nothing
 
 
 def kill(*pids):
@@ -2375,10 +2368,9 @@ def all_directories():
         further = read_text(FURTHER_DIRECTORIES).splitlines()
     # A PostgreSQL cluster is one of its own where others lie beside it.
     tops = (("/var/lib/pgsql", "data*"), ("/var/lib/postgresql", "*/*"))
-    clusters = [path for top, below in tops if not link_target(top)
-                for path in glob.glob(os.path.join(top, below)) + [
-                    link for kind, link in list(RUN.pretended) if kind == "link"]
-                if lies_in(path, top) and path != top]
+    pretended = [link for kind, link in list(RUN.pretended) if kind == "link"]
+    clusters = [path for top, below in tops if not link_target(top) for path in glob.glob(
+        os.path.join(top, below)) + pretended if lies_in(path, top) and path != top]
     databases = [path for engine in ENGINES.values() for path in engine["directories"]]
     return list(dict.fromkeys(XCAT_DIRECTORIES + further + databases + [
         re.sub(r"\.xcat.*", "", path) for path in clusters]))
@@ -2448,15 +2440,14 @@ def unmount(path):
 def expect_data(path):
     """Refuse what is not the data: an empty directory, or the one below what is not mounted."""
     kept = RUN_DIR + "/mounted" + path
-    bare = not os.path.isdir(path) or set(os.listdir(path)) <= {"lost+found"}
-    empty = bare and path in ("/install", "/etc/xcat")
-    # A line with noauto may be of a filesystem that is no longer used.
-    away = is_mount_point(kept) or any(
-        at_boot or bare for _, _, point, _, at_boot in fstab() if point == path)
+    empty = path in ("/install", "/etc/xcat") and (
+        not os.path.isdir(path) or set(os.listdir(path)) <= {"lost+found"})
+    away = is_mount_point(kept) or path in [point for _, _, point, *_ in fstab()]
     if not link_target(path) and (empty or away and not is_mount_point(path)):
         refuse("%s is %s" % (path, "empty" if empty else "not mounted"),
                "xCAT is installed, so its data must be elsewhere",
                "mount --bind %s %s" % (kept, path) if is_mount_point(kept) else
+               ("take its line out of /etc/fstab, if that is no longer used, or " if away else "") +
                "mount it or restore it: mount %s" % path)
 
 
@@ -2526,7 +2517,8 @@ def copy_directory(share, path, running=False):
              "(the first: %s)" % (len(complaints), path, complaints[0]))
     elif status and not (running and status == 24):  # files may vanish then (rsync(1))
         raise HAError("copying %s to the share failed" % path, "rsync: exit %d, %s" % (status, (
-            worse + [last_line(out, err)])[0]), "fix the cause, then run setup again")
+            worse + [last_line(out, err)])[0]), "fix the cause, then run setup again; what earlier "
+                      "copies had may fill the share: %s.old*" % (share + path + PARTIAL))
 
 
 def rsync_line(share, path, running=False):
@@ -2622,7 +2614,7 @@ def restore_own_cfgloc():
         return "says what it said before"
     # It has led to the pair's from the start.
     aside = backup_name(path, ".xcatbak")
-    on_failure(rename, aside, path)
+    on_failure(lambda: exists(aside) and rename(aside, path))
     rename(path, aside)
     return "moved aside, xCAT has its SQLite files here"
 
@@ -2841,7 +2833,7 @@ def put_back_switch():
     """xCAT's tables are those from before a switch that was killed; the new ones may be half."""
     if not exists(SWITCHING):
         return "already whole"
-    change_file("/etc/xcat/cfgloc", read_text(SWITCHING) or None)
+    change_file("/etc/xcat/cfgloc", read_text(SWITCHING) or None, 0o600)
     change_file(SWITCHING, None)
     return "cfgloc says what it said before"
 
@@ -2856,7 +2848,7 @@ def switch_database(opts):
     earlier = read_text(cfgloc, None)
     change_file(SWITCHING, earlier or "", 0o600)
     on_failure(stop_unit, "xcatd.service")  # so that it starts anew on the old database
-    on_failure(change_file, cfgloc, earlier)
+    on_failure(change_file, cfgloc, earlier, 0o600)
     if earlier:
         change_file(STATE_DIR + "/cfgloc", earlier, 0o600)
     if opts.dbtype == "postgresql":
@@ -2955,6 +2947,9 @@ def xcat_version():
 
 def install_xcat(opts):
     """xCAT is installed, by go-xcat: the given file, or the download of an https address."""
+    if is_debian() and output_of(["dpkg", "--audit"]):  # unpacked only, it would look installed
+        do(["dpkg", "--configure", "-a"], INSTALL_LIMIT, {"DEBIAN_FRONTEND": "noninteractive"},
+           may_fail=True)
     if xcat_installed():
         return "already installed (%s)" % xcat_version()
     source, remote = opts.go_xcat, opts.go_xcat.startswith("https://")
@@ -3631,7 +3626,14 @@ def check_software(opts):
     engine = current_engine()
     if share_has_data(opts.path):
         return
-    if engine == opts.dbtype:
+    usual = "/opt/xcat/cfg" if os.path.isdir("/opt/xcat/cfg") else "/etc/xcat"
+    tables = read_cfgloc().rpartition(":")[2] or usual
+    if engine == opts.dbtype == "sqlite" and exists(tables + "/site.sqlite") and not any(
+            lies_in(tables, path) for path in directories_to_link(opts, {})):
+        yield ("xCAT's tables are in %s, which is not shared" % tables, "the other node lacks them",
+               "systemctl stop xcatd && mv {0}/*.sqlite /etc/xcat/ && echo SQLite:/etc/xcat "
+               ">/etc/xcat/cfgloc, then run this again".format(shlex.quote(tables)))
+    elif engine == opts.dbtype:
         host = (re.findall(r"host=([^|;\s]+)", read_cfgloc()) + [opts.vip])[0]
         found = output_of(["getent", "ahostsv4", host], SHARE_LIMIT).split()
         if found and not {opts.vip, *(address for _, address, _ in addresses())} & set(found):
@@ -3849,9 +3851,8 @@ def line_to_paste(view, command):
     record, nodes = view["record"], view["nodes"]
     vip = record.get("vip") or next(iter(vips_of_lease_unit()), None)
     # Another node's NIC may have another name: it comes last.
-    nics = [nodes.get(view["host"], {}).get("nic")] + [
-        label for label, _, _ in (towards(vip) if vip else [])] + [
-            node.get("nic") for node in nodes.values()]
+    nics = [nodes.get(view["host"], {}).get("nic"), *(label for label, _, _ in (
+        towards(vip) if vip else [])), *(node.get("nic") for node in nodes.values())]
     known = {"-p": view["share"]["path"], "-v": vip, "-i": next(filter(None, nics), None),
              "-n": record.get("host_name"), "-m": record.get("netmask"), "-t": record.get("dbtype")}
     wanted = {"-s": "-p -v -i -n -m -t", "-a": "-p -v -i", "-d": "-v"}[command].split()
@@ -3906,8 +3907,7 @@ def problems(view):
         if finished and wrong_cfgloc():
             yield "%s of this node's own leads to the pair's database" % wrong_cfgloc(), (
                 line_to_paste(view, "-a" if active else "-d"))
-    links = as_here(record.get("directories", [])) if record and view["services"] else []
-    yield from mounts_at_boot(share, links)
+    yield from mounts_at_boot(share, as_here(record.get("directories", [])))
     for unit, state in view["services"].items():
         if state["enabled"]:
             yield "%s starts at boot" % short_names(unit), "systemctl disable " + unit
@@ -3982,8 +3982,7 @@ def xcat_problems(view):
                  if value and attribute not in NEVER_SERVERS}
         wrong.update(((kind, name, attribute), ("", value))
                      for kind, name, attribute, value in wrong_masters(opts, site))
-        anew = " && makedhcp -n && makedhcp -a" if "DHCP" in running else ""
-        groups = None
+        anew, groups = " && makedhcp -n && makedhcp -a" if "DHCP" in running else "", None
         for (kind, name, attribute), (value, right) in wrong.items():
             if not right:
                 continue
@@ -4120,8 +4119,7 @@ def notes(view):
     if len(set(keys.values())) > 1:  # the active node's counts, else that of the node set up first
         holder = active if active in keys else min(keys, key=lambda name: nodes[name]["set_up"])
         yield "root's ssh key differs between the nodes; compute nodes trust only one", (
-            "on the other node, run what its own --status says of this"
-            if holder == view["host"] else
+            "on the other node, run what its --status says of this" if holder == view["host"] else
             "rsync -a --backup --suffix=.xcatbak '%s:/root/.ssh/id_*' /root/.ssh/ && %s" % (
                 holder, line_to_paste(view, "-s")))
     vip, nic = view["vip"]["address"], view["vip"]["nic"]
@@ -4138,11 +4136,10 @@ def notes(view):
             unset += [name for name in ("logservers", "ntpservers") if vip
                       and row.get(name) in UNSET and site.get(name, "") in UNSET]
             if unset:
+                line = ["chdef", "-t", "network", "-o", row["netname"]]
                 yield "DHCP names this node's own address as %s of %s" % (
-                    " and ".join(unset), row["netname"]), (
-                        "chdef -t network -o %s %s && makedhcp -n && makedhcp -a" % (
-                            shlex.quote(row["netname"]), " ".join(
-                                "%s=%s" % (name, vip) for name in unset)))
+                    " and ".join(unset), row["netname"]), pasted(line + [
+                        name + "=" + vip for name in unset]) + " && makedhcp -n && makedhcp -a"
 
 
 def delivery_notes(vip, site):
@@ -4249,11 +4246,10 @@ def guide(opts):
     command = {"setup": setup, "activate": activate, "deactivate": deactivate}[opts.command]
     needed = {"activate": ["path", "vip", "nic"], "deactivate": ["vip"]}.get(opts.command, [])
     # xCAT's own test of a pair may give -a a path that only the other node has.
-    known = opts.path and opts.command == "activate" and share_state(opts.path) == "missing" and (
-        find_share(opts))
-    if known and known != opts.path:
-        warn("%s is not there; this node's share is %s" % (opts.path, known))
-        opts.path = known
+    if opts.command == "activate" and opts.path and share_state(opts.path) == "missing":
+        given, opts.path = opts.path, find_share(opts)
+        if opts.path != given:
+            warn("%s is not there; this node's share is %s" % (given, opts.path))
     missing = [name for name in needed if not getattr(opts, name)]
     if not missing:
         return command
@@ -4710,6 +4706,8 @@ def setup(opts):
 
     # All services run once with the share's data: only what works is recorded as finished.
     if not joining:
+        if not first:  # whose data others have served
+            step("Guard", guard_services, share)
         step("Linked directories", link_all, share, directories)
         step("Database address", name_vip_in_cfgloc, opts, books=True)
         step("Database access", admit_node, opts)
@@ -4722,7 +4720,7 @@ def setup(opts):
         step("Master and nameservers", lambda: set_master(opts, known_site(share)))
 
     # From here on its services cannot start without the lease, and the share knows this node.
-    step("Guard", guard_services, share)
+    step("Guard", guard_services, share, books=True)
     step("Node record", write_node, opts, books=True)
     step("Own cfgloc", restore_own_cfgloc, books=True)
     step("Saved hosts file", take_saved_hosts, share, books=True)
@@ -4835,9 +4833,8 @@ def activate(opts):
     changed = show_change(before, summary(opts, attempt(unit_states)[0]))
     what = "completed: %s (" % (", ".join(changed) or "settings") if repair else (
         "active (planned, " if planned else "active (unplanned, ")
-    step("History", add_history, share, "%s%.0f s)%s" % (
-        what, time.monotonic() - started, ", not up: " + ", ".join(down) if down else ""),
-         failed=down, books=True)
+    what += "%.0f s)%s" % (time.monotonic() - started, ", not up: " * bool(down) + ", ".join(down))
+    step("History", add_history, share, what, failed=down, books=True)
     return finish(opts, down, site=site)
 
 
@@ -4856,8 +4853,9 @@ def deactivate(opts):
     if state == "silent":
         return stand_by(opts, state, states)  # what this host alone can do, then always an error
     before, not_done = summary(opts, states), []
-    # While the services run, and /etc/xcat, in which these steps lie, is linked.
-    if state == "answers" and leads_to(opts.path, "/etc/xcat"):
+    # While the services run and /etc/xcat, where they lie, is linked; not beside an active node.
+    if state == "answers" and leads_to(opts.path, "/etc/xcat") and active_node(
+            read_record(opts.path)) in ("", physical_host_name()):
         step("Own steps", run_own_steps, "deactivate", opts, failed=not_done, books=True)
     failed = stand_by(opts, state, states)
     if failed and state == "answers" and not RUN.dryrun:
@@ -4926,8 +4924,7 @@ def stand_by(opts, state, states):
 HOST_LABEL = r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)"  # RFC 1123, 2.1
 # {kind of an option's value: (its pattern, its greatest length, what it is)}
 VALUES = {
-    # Not this network's, this host's (127), multicast or reserved ones (RFC 6890).
-    "address": (r"(?!(0|127|22[4-9]|2[3-5]\d)\.).*", 15, "an IPv4 address of a host"),
+    "address": (r"(?!(0|127|22[4-9]|2[3-5]\d)\.).*", 15, "an IPv4 address of a host"),  # RFC 6890
     "netmask": (".*", 15, "a netmask"),
     "NIC": (r"[A-Za-z0-9][A-Za-z0-9_.-]*(:[A-Za-z0-9_.-]+)?", 15, "the name of a NIC"),
     # Linux keeps 64 characters of it (uname(2)); localhost is every host's own.
@@ -5047,7 +5044,10 @@ def note_signal(number, frame):
     """SIGINT and SIGTERM end the command at work; the run then stops at its next command."""
     if RUN.signal is None:
         RUN.signal = number
-        kill_commands(RUN.children)
+        # Half a transaction is worse than a wait. Not by say, which this may have interrupted.
+        spared = [child for child in RUN.children if re.match(INSTALLERS + "|bash", child.args[0])]
+        os.write(2, b"waiting for the installer at work to end\n" if spared else b"")
+        kill_commands(child for child in list(RUN.children) if child not in spared)
 
 
 def rollback(error, opts):

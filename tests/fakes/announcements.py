@@ -11,6 +11,7 @@ import shlex
 LOOKS = [line.split() for line in """
     arping -D
     arping -V
+    dpkg --audit
     ip -4 route show
     ip -json
     ip -o -4 address show

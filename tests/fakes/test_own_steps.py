@@ -127,6 +127,17 @@ def test_run_that_is_stopped_at_one_of_them_undoes_them(site):
         ["deactivate-web", "active"]]
 
 
+def test_they_do_not_run_on_a_node_that_died_while_the_other_one_is_active(site):
+    """What such a step ends, be it a database elsewhere, is the other node's by now."""
+    host1, _ = site
+    host1.xcatha(*ACTIVATE)
+    before = steps(host1)
+    record = "/HA/.xcatha/cluster.json"
+    host1.succeed("sed", "-i", 's/"host": "host1"/"host": "host2"/', record)
+    host1.xcatha(*DEACTIVATE)
+    assert steps(host1) == before and not host1.run("readlink", "/etc/xcat").stdout
+
+
 @pytest.mark.parametrize("spoil", [f"rm -r {HA_D} && touch {HA_D}",
                                    f"rm -r {HA_D} && ln -s /nowhere {HA_D}"])
 def test_directory_of_them_that_is_none_stops_nothing(site, spoil):

@@ -56,6 +56,23 @@ def test_database_that_works_in_another_directory(node):
     assert "is not in" not in node.run(*node.script(*SETUP, "--dryrun")).stderr
 
 
+@pytest.mark.parametrize("named", ["SQLite:/var/lib/tables", "/var/lib/tables", ""])
+def test_tables_of_sqlite_outside_what_is_shared(node, named):
+    """The other node would serve without them; no cfgloc means /opt/xcat/cfg where that is."""
+    install(node)
+    place = named.rpartition(":")[2] or "/opt/xcat/cfg"
+    node.succeed("mkdir", "-p", place)
+    write_cfgloc(node, named + "\n")
+    node.succeed("touch", f"{place}/site.sqlite")
+    said = refused(node, *SQLITE)
+    assert f"xCAT's tables are in {place}, which is not shared" in said
+    node.succeed("sh", "-c", next_line(said).partition(", then")[0])
+    assert node.succeed("cat", "/etc/xcat/cfgloc") == "SQLite:/etc/xcat\n"
+    node.succeed("test", "-e", "/etc/xcat/site.sqlite")
+    assert "not shared" not in node.run(*node.script(*SQLITE, "--dryrun")).stderr
+    assert "not shared" not in node.run(*node.script(*SETUP, "--dryrun")).stderr
+
+
 def test_postgresql_of_pgdg(node):
     unit = "/usr/lib/systemd/system/postgresql-15.service"
     node.succeed("tee", unit, input="[Service]\nExecStart=/bin/true\n")
@@ -99,14 +116,16 @@ def test_directory_whose_own_filesystem_is_not_mounted(node, path):
     assert "is not mounted" not in node.run(*node.script(*SETUP, "--dryrun")).stderr
 
 
-def test_directory_with_files_is_the_data_though_fstab_could_mount_another_over_it(node):
+def test_directory_that_is_mounted_by_hand_is_not_replaced_by_what_lies_below_it(node):
+    """xCAT's own procedure for two nodes has such lines, and a standby has files below them."""
     install(node)
     write(node, "/tftpboot/pxelinux.0", "a boot loader\n")
     node.succeed("tee", "-a", "/etc/fstab", input="/dev/drbd1 /tftpboot xfs noauto,_netdev 0 0\n")
+    said = refused(node, *SETUP)
+    assert "/tftpboot is not mounted" in said
+    assert "take its line out of /etc/fstab, if that is no longer used, or mount" in next_line(said)
+    node.succeed("sed", "-i", "/drbd1/d", "/etc/fstab")
     node.xcatha(*SETUP, "--dryrun")
-    node.succeed("rm", "-r", "/tftpboot")
-    node.succeed("mkdir", "/tftpboot")
-    assert "/tftpboot is not mounted" in refused(node, *SETUP)
 
 
 @pytest.mark.parametrize("name, usual", [("installdir", "/install"), ("tftpdir", "/tftpboot")])

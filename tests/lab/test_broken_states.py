@@ -162,6 +162,15 @@ def test_unit_crashed(active):
     follow_problem(active, "DNS is down")
 
 
+def test_daemon_of_an_init_script_died(active):
+    """Its unit stays "active (exited)", and a start of that does nothing."""
+    active.succeed("pkill", "-KILL", "-x", "dhcpd")
+    shown = "systemctl show --value --property=SubState isc-dhcp-server".split()
+    wait_for(lambda: active.succeed(*shown) == "exited\n", 10, "the unit without its daemon")
+    follow_problem(active, "DHCP is down")
+    assert "dhcpd" in judge.programs(active)
+
+
 def test_half_copy_is_left_on_the_share(active):
     active.succeed("mkdir", "-p", "/HA/var/lib/mysql.xcatha-partial/mysql")
     follow_problem(active, "a half copy is left")

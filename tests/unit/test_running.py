@@ -1,6 +1,8 @@
 """Running commands: argument lists, time limits that hold, no secrets, honest dry runs."""
 
 import os
+import signal
+import threading
 import time
 
 import pytest
@@ -272,3 +274,19 @@ def test_init_script_whose_daemon_has_died_is_restarted(monkeypatch):
     monkeypatch.setattr(xcatha, "do", lambda argv, *limit, **more: did.append(argv[1:]))
     assert xcatha.start_unit("isc-dhcp-server.service")
     assert did[-1] == ["restart", "isc-dhcp-server.service"]
+
+
+@pytest.mark.parametrize("name, ended", [("dnf", False), ("sleeper", True)])
+def test_signal_waits_for_the_end_of_an_installer(tmp_path, monkeypatch, capfd, name, ended):
+    """Half a transaction of its database is worse than a wait."""
+    tool = tmp_path / name
+    tool.write_text("#!/bin/sh\ntouch %s/begun\nsleep 1\ntouch %s/whole\n" % (tmp_path, tmp_path))
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", "%s:%s" % (tmp_path, os.environ["PATH"]))
+    run = threading.Thread(target=xcatha.run, args=([name], 30))
+    run.start()
+    assert xcatha.wait_until((tmp_path / "begun").exists, 10)
+    xcatha.note_signal(signal.SIGTERM, None)
+    run.join()
+    assert (tmp_path / "whole").exists() != ended
+    assert ("waiting for the installer" in capfd.readouterr().err) != ended

@@ -119,3 +119,15 @@ def test_database_is_verified_by_what_xcat_says(monkeypatch, opts, lsxcatd, site
     with pytest.raises(xcatha.HAError) as error:
         xcatha.verify_xcat(opts)
     assert error.value.what == what and hint in error.value.hint
+
+
+@pytest.mark.parametrize(
+    "audit, configured", [("", []), ("half configured", ["--configure", "-a"])])
+def test_what_a_killed_installer_has_only_unpacked_is_configured(monkeypatch, audit, configured):
+    did = []
+    for name, value in (("is_debian", True), ("xcat_installed", True), ("xcat_version", "2.17")):
+        monkeypatch.setattr(xcatha, name, lambda value=value: value)
+    monkeypatch.setattr(xcatha, "output_of", lambda argv: audit)
+    monkeypatch.setattr(xcatha, "do", lambda argv, *more, **kinds: did.extend(argv[1:]))
+    assert xcatha.install_xcat(argparse.Namespace()) == "already installed (2.17)"
+    assert did == configured

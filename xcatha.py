@@ -348,12 +348,13 @@ def without_secrets(text):
 
 # ---- Running commands ----------------------------------------------------------------------
 #
-# A dry run goes the same way through the commands: `ask` and all other looks are real, `do` and
-# the file verbs (is_real) only say what they would change, and `pretend` has later looks answer as
-# if it had been changed. It leaves out what needs the change to have been made: what `expect` and
-# verify_xcat would judge, undo, waiting for what it has not started, the trial file of
-# check_storage, xCAT's tables that this node cannot read yet (what depends on them is announced
-# with its condition). It runs beside another run, keeps no log, and ends without a table or notes.
+# A dry run goes the same way through the commands: `ask` and all other looks are real, also probes
+# and the wait for a lease; `do` and the file verbs (for_real) only say what they would change, and
+# `pretend` has later looks answer as if it had been changed. It leaves out what needs the change to
+# have been made: what `expect` and verify_xcat would judge, undo, waiting for what it has not
+# started, makers beside xcatd, the trial file of check_storage, xCAT's tables that this node cannot
+# read yet (what depends on them is announced with its condition). It runs beside another run, ends
+# nothing that a killed run left, keeps no log, and ends without a table or notes.
 
 def command_environment(extra):
     """The caller's environment, with xCAT's and the system's directories and the C locale."""
@@ -638,7 +639,7 @@ def sync_directory(path):
         os.fsync(descriptor)
 
 
-def is_real(verb, what, outcome):
+def for_real(verb, what, outcome):
     """True if a change is to be made now; a dry run announces it and remembers its outcome."""
     if RUN.dryrun:
         announce(verb, what)
@@ -655,7 +656,7 @@ def write_file(path, text, mode=0o644):
     path = os.path.realpath(path) if os.path.islink(path) else path
     if os.path.dirname(path) in (RUN_DIR, STATE_DIR):
         make_directory(os.path.dirname(path), 0o700)
-    if not is_real("write", path, {("text", path): text, ("exists", path): True}):
+    if not for_real("write", path, {("text", path): text, ("exists", path): True}):
         return
     aside, flags = path + ".xcatha-new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
     try:
@@ -697,7 +698,7 @@ def make_directory(path, mode=0o755):
     """Make a directory with this mode, whatever the umask, and those above it with 0755."""
     if not seen("exists", path, os.path.isdir):
         make_directory(os.path.dirname(path))
-        if is_real("make", path, {("exists", path): True}):
+        if for_real("make", path, {("exists", path): True}):
             os.mkdir(path)
             os.chmod(path, mode)
 
@@ -706,7 +707,7 @@ def rename(source, target):
     """Rename within a directory, durably; an existing target is never replaced."""
     if not RUN.dryrun and os.path.lexists(target):
         raise HAError("%s is in the way of %s" % (target, source), hint="move it away")
-    if is_real("rename", "%s -> %s" % (source, target), {
+    if for_real("rename", "%s -> %s" % (source, target), {
             ("moved", target): source, ("exists", source): False, ("exists", target): True}):
         os.rename(source, target)
         sync_directory(os.path.dirname(target))
@@ -714,14 +715,14 @@ def rename(source, target):
 
 def make_link(path, place):
     """Make a symbolic link."""
-    if is_real("link", "%s -> %s" % (path, place), {("link", path): place, ("exists", path): True}):
+    if for_real("link", path + " -> " + place, {("link", path): place, ("exists", path): True}):
         os.symlink(place, path)
         sync_directory(os.path.dirname(path))
 
 
 def remove_file(path):
     """Remove a link or a file that is this tool's own."""
-    if exists(path) and is_real("remove", path, {
+    if exists(path) and for_real("remove", path, {
             ("link", path): "", ("exists", path): False, ("text", path): None}):
         os.unlink(path)
         sync_directory(os.path.dirname(path))
@@ -1907,42 +1908,41 @@ ExecStart=%s --fence
 def take_lease(share, opts, vips):
     """This node holds the lease; when it is lost, these VIPs go too."""
     make_directory(state_file(share), 0o700)
-    held, units = lease_held_here(share), lease_units(share, vips)
-    # The unit of an older xcatha.py has no fence; it stays as it is until it ends.
-    if held and (not exists(FENCE_UNIT_FILE)
-                 or all(read_text(path) == text for path, text in units.items())):
-        return "already held by this node"
-    if not held:
-        if active_state(LEASE_UNIT) == "deactivating":
-            say("  this node's earlier lease is ending; waiting up to %d s" % lease_time(share))
-            wait_until(lambda: active_state(LEASE_UNIT) in DOWN, lease_time(share))
-        if not is_running(LEASE_UNIT):
-            # A fence that waits for a holder ends at once, one that is at work when it is done.
-            stop_unit(FENCE_UNIT)
-        if opts.peer_is_off:  # the lease of a node that is surely off is set aside
-            before = read_lease(share)
-            for name, node in read_nodes(share, but=physical_host_name()).items():
-                if who_answers(node["address"], opts.nic, True, macs_of_off(opts)):
-                    refuse("--peer-is-off refused: %s is not off" % name,
-                           "%s answers" % node["address"], "power it off first")
-            if wait_until(lambda: read_lease(share) != before, silence_limit(share, before)):
-                refuse("--peer-is-off refused: the other node is not off",
-                       "its counter on the share moves", "power it off first")
-            back_up(state_file(share, "lease"), ".replaced")
-        # What another node at work would change (expect_no_rival).
-        was = [read_text(state_file(share, "cluster.json")), read_lease(share), lock_decides(share)]
-        if not opts.peer_is_off:
-            check_lease_is_free(share, opts)
-        on_failure(release_lease, share)
-    write_file(RUN_DIR + "/xcatha.py", read_text(os.path.abspath(__file__)))
-    if held:  # with other VIPs than before
+    units, script = lease_units(share, vips), read_text(os.path.abspath(__file__))
+    if lease_held_here(share):
+        # The unit of an older xcatha.py has no fence; it stays as it is until it ends.
+        if not exists(FENCE_UNIT_FILE) or all(
+                read_text(path) == text for path, text in units.items()):
+            return "already held by this node"
+        write_file(RUN_DIR + "/xcatha.py", script)
         on_failure(do, ["systemctl", "daemon-reload"])
-    put = change_file if held else write_file
-    for path, text in units.items():
-        put(path, text)
-    do(["systemctl", "daemon-reload"])
-    if held:
+        for path, text in units.items():  # with other VIPs than before
+            change_file(path, text)
+        do(["systemctl", "daemon-reload"])
         return "held by this node"
+    if active_state(LEASE_UNIT) == "deactivating":
+        say("  this node's earlier lease is ending; waiting up to %d s" % lease_time(share))
+        wait_until(lambda: active_state(LEASE_UNIT) in DOWN, lease_time(share))
+    if not is_running(LEASE_UNIT):
+        stop_unit(FENCE_UNIT)  # one that waits for a holder ends at once, else when it is done
+    if opts.peer_is_off:  # the lease of a node that is surely off is set aside
+        before = read_lease(share)
+        for name, node in read_nodes(share, but=physical_host_name()).items():
+            if who_answers(node["address"], opts.nic, True, macs_of_off(opts)):
+                refuse("--peer-is-off refused: %s is not off" % name,
+                       "%s answers" % node["address"], "power it off first")
+        if wait_until(lambda: read_lease(share) != before, silence_limit(share, before)):
+            refuse("--peer-is-off refused: the other node is not off",
+                   "its counter on the share moves", "power it off first")
+        back_up(state_file(share, "lease"), ".replaced")
+    # What another node at work would change (expect_no_rival).
+    was = [read_text(state_file(share, "cluster.json")), read_lease(share), lock_decides(share)]
+    if not opts.peer_is_off:
+        check_lease_is_free(share, opts)
+    on_failure(release_lease, share)
+    for path, text in {RUN_DIR + "/xcatha.py": script, **units}.items():
+        write_file(path, text)
+    do(["systemctl", "daemon-reload"])
     write_file(RUN_DIR + "/ticket", json.dumps(was) + "\n", 0o600)
     # Not by start_unit, whose undo would stop it under a database that does not end.
     do(["systemctl", "start", LEASE_UNIT], DO_LIMIT, may_fail=True)
@@ -2955,7 +2955,7 @@ def install_xcat(opts):
     source, remote = opts.go_xcat, opts.go_xcat.startswith("https://")
     script = RUN_DIR + "/go-xcat" if remote else os.path.abspath(source)
     make_directory(RUN_DIR, 0o700)
-    if remote and is_real("download", source, {}):
+    if remote and for_real("download", source, {}):
         import urllib.request  # here, because it would take a fifth of each start
         try:
             with open(script, "wb") as stream, urllib.request.urlopen(  # nosec: https only
@@ -3762,9 +3762,9 @@ def fill_in_from_share(opts):
     found = engine_named_in(cfgloc) if cfgloc or share_has_data(opts.path) else "postgresql"
     opts.dbtype = opts.dbtype or record.get("dbtype") or found or "sqlite"
     PAIR.engine = opts.dbtype
-    pair_cluster(cfgloc)
-    known = [names[0] for place, names in parse_hosts(read_text("/etc/hosts")) if place == opts.vip]
-    opts.host_name = opts.host_name or next(iter(known), None)
+    pair_cluster(cfgloc)  # which remembers it
+    names = [names[0] for place, names in parse_hosts(read_text("/etc/hosts")) if place == opts.vip]
+    opts.host_name = opts.host_name or next(iter(names), None)
 
 
 # ---- Status --------------------------------------------------------------------------------
@@ -4427,14 +4427,14 @@ def managed_resource():
 
 def check_not_managed(opts):
     """Refuse what is Pacemaker's; to complete an active node or tidy up an idle one is not."""
-    by_hand = opts.command in ("activate", "deactivate") and not RUN.by_pacemaker
-    resource = managed_resource() if by_hand else ""
-    parts = active_parts(opts).values() if resource else []
-    if not any(not up if opts.command == "activate" else left for up, left in parts):
+    concerned = opts.command in ("activate", "deactivate") and not RUN.by_pacemaker
+    resource = managed_resource() if concerned else ""
+    parts, activates = active_parts(opts).values() if resource else [], opts.command == "activate"
+    if all(up if activates else not left for up, left in parts):
         return
     tool, start, stop = ("pcs", "enable", "disable") if have("pcs") else ("crm", "start", "stop")
-    line = "{0} resource {1} {3}, or {0} resource move {3} {4}" if (
-        opts.command == "activate") else "{0} node standby {4}, or {0} resource {2} {3}"
+    line = "{0} resource {1} {3}, or {0} resource move {3} {4}" if activates else (
+        "{0} node standby {4}, or {0} resource {2} {3}")
     refuse("Pacemaker is in charge of this pair", "crm_mon: resource %s is managed" % resource,
            line.format(tool, start, stop, resource, physical_host_name()))
 

@@ -125,7 +125,8 @@ RECOVERY_LIMIT = 3600  # a start that goes on: after a crash a database replays 
 SHARE_LIMIT = 10  # a share that is silent for so long hangs
 STATUS_PATIENCE = 1  # each command of --status
 AGENT_PATIENCE = 20  # what Pacemaker's monitor finds amiss
-INSTALL_LIMIT = 3600  # installers and xCAT's makers
+INSTALL_LIMIT = 3600  # installers and the tools that switch the database
+MAKER_LIMIT = 1200  # one of xCAT's makers of DNS, DHCP and console server
 COPY_LIMIT = 7 * 24 * 3600
 LEASE_TIME = 90  # L where the filesystem does not tell it (lease_time)
 ORDERLY_LIMIT = 10  # the end of services in order, once the lease is lost
@@ -215,6 +216,9 @@ PACKAGES = {
     "apt-get": {"postgresql": ["postgresql", "libdbd-pg-perl"],
                 "mysql": ["mariadb-server", "libdbd-mysql-perl"]},
 }
+# An installer asks nothing and waits for an automatic update that is at work, in seconds.
+INSTALL_ENV = {"DEBIAN_FRONTEND": "noninteractive", "APT_CONFIG": RUN_DIR + "/apt.conf",
+               "ZYPP_LOCK_TIMEOUT": "600"}
 INSTALLERS = "apt|dnf|dpkg|rpm|yum|zypper|Zypp"  # the names of what does their work
 REINSTALL = {"dnf": "dnf reinstall -y xCAT", "zypper": "zypper install -y --force xCAT",
              "apt-get": "apt-get install -y --reinstall xcat"}
@@ -1071,7 +1075,7 @@ PERSISTENT_PLACES = {
 
 
 def persistent_vip(vip):
-    """(file:line, line, change) of the settings that would bring the VIP up at boot."""
+    """(problem, its fix) of the settings that would bring the VIP up at boot."""
     # Not as the gateway of a route, as in `via 10.5.106.50`.
     word = re.compile(r"(?<!via )(?<!via: )(?<![\d.])%s(?![\d.])" % re.escape(vip))
     for path, change in network_settings():
@@ -1085,7 +1089,8 @@ def persistent_vip(vip):
             elsewhere = re.search(r"dns|nameserver|gateway|routing|\b(ntp|from)\b",
                                   " ".join(above.values()), re.IGNORECASE)
             if word.search(line.split("#")[0]) and not elsewhere:
-                yield "%s:%d" % (path, number), line.strip(), change
+                yield "the VIP comes up at boot: %s:%d has `%s`" % (
+                    path, number, line.strip()), change
 
 
 def network_settings():
@@ -1590,9 +1595,8 @@ def read_record(share):
         finished, released, last = (record.pop(name) for name in ("finished", "released", "active"))
         state = (last or {}).get("state", "active")
         record.update(host="", since="", lease=record.pop("released_lease", None))
-        record.update(last or {}, format=2, state=(
-            ("standby" if finished else "unfinished") if released or not last else
-            "trying" if finished and state == "setting up" else state))
+        record.update(last or {}, format=2, state=("standby" if finished else "unfinished") if (
+            released or not last) else "trying" if finished and state == "setting up" else state)
     return record
 
 
@@ -2821,7 +2825,7 @@ def install_database(engine):
     names = list(itertools.compress(PACKAGES[manager][engine], lacking()))
     line = [manager, "install", "-y"] + names
     # What is there counts: zypper exits 106 where it did it all, but skipped some repository.
-    status, out, err = do(line, INSTALL_LIMIT, {"DEBIAN_FRONTEND": "noninteractive"}, may_fail=True)
+    status, out, err = do(line, INSTALL_LIMIT, INSTALL_ENV, may_fail=True)
     pretend_installed(ENGINES[engine]["units"][0], database_directories(engine), is_debian())
     expect(not any(lacking()), "%s could not be installed" % engine,
            "%s: exit %d, %s" % (pasted(line), status, last_line(out, err, 4)),
@@ -2947,9 +2951,10 @@ def xcat_version():
 
 def install_xcat(opts):
     """xCAT is installed, by go-xcat: the given file, or the download of an https address."""
-    if is_debian() and output_of(["dpkg", "--audit"]):  # unpacked only, it would look installed
-        do(["dpkg", "--configure", "-a"], INSTALL_LIMIT, {"DEBIAN_FRONTEND": "noninteractive"},
-           may_fail=True)
+    if is_debian():
+        write_file(INSTALL_ENV["APT_CONFIG"], 'DPkg::Lock::Timeout "600";\n')
+        if output_of(["dpkg", "--audit"]):  # what was unpacked only would look installed
+            do(["dpkg", "--configure", "-a"], INSTALL_LIMIT, INSTALL_ENV, may_fail=True)
     if xcat_installed():
         return "already installed (%s)" % xcat_version()
     source, remote = opts.go_xcat, opts.go_xcat.startswith("https://")
@@ -2970,7 +2975,7 @@ def install_xcat(opts):
     write_file(INSTALLING, "")
     if os.path.exists("/opt/xcat/sbin/xcatd"):  # go-xcat ends with lsdef, and an undo stops xcatd
         error_of(start_unit, "xcatd.service")
-    error = error_of(do, ["bash", script, "--yes"] + sources + ["install"], INSTALL_LIMIT)
+    error = error_of(do, ["bash", script, "--yes", *sources, "install"], INSTALL_LIMIT, INSTALL_ENV)
     if error:
         error.hint += ("; if xCAT is whole (systemctl start xcatd; lsdef), rm %s; then run setup "
                        "again" % INSTALLING)
@@ -3168,8 +3173,9 @@ def run_maker(argv, *addition, env=None):
         write_file(kept, read_text(original), os.stat(original).st_mode & 0o777)
     if addition:  # a file and what it says before that, which the maker is known to keep
         change_file(*addition)
+    limit = AGENT_ACTIONS["start"] / 4 if RUN.by_pacemaker else MAKER_LIMIT  # room for three
     xcat(argv, partial(do, env=env, may_fail=True),
-         "fix the cause, then run `%s` by hand" % " ".join(argv), INSTALL_LIMIT)
+         "fix the cause, then run `%s` by hand" % " ".join(argv), limit)
 
 
 def originals(argv):
@@ -3552,10 +3558,10 @@ def check_storage(opts):
     """The share is mounted, and may be entered and written, as a database needs it."""
     share = opts.path
     mount, _, options = mount_of(share)
-    for option in {"soft", "softerr"}.intersection(options):
-        yield ("%s is mounted %s, which loses writes" % (share, option),
-               "mount options of %s" % mount, "write `hard` instead in /etc/fstab, then: "
-               "umount {0}; mount {0}".format(mount))
+    for option in {"soft", "softerr", "nocto"}.intersection(options):
+        harm, right = ("loses writes", "hard") if option != "nocto" else ("reads old data", "cto")
+        yield ("%s is mounted %s, which %s" % (share, option, harm), "mount options of %s" % mount,
+               "write `{0}` instead in /etc/fstab; umount {1}; mount {1}".format(right, mount))
     above = itertools.accumulate(["/"] + share.split("/")[1:], os.path.join)
     if share.startswith(("/home/", "/root/")) and "=no" not in output_of(
             ["systemctl", "show", "--property=ProtectHome", database_unit(opts.dbtype) or "none"]):
@@ -3609,6 +3615,10 @@ def check_software(opts):
                "echo '{0}/var/lib/mysql/ r, {0}/var/lib/mysql/** rwk,' >>/etc/apparmor.d/local/{1} "
                "&& apparmor_parser -r /etc/apparmor.d/{1}".format(opts.path, name))
 
+    domain = {"postgresql": "postgresql_t", "mysql": "mysqld_t"}.get(opts.dbtype)
+    if domain and read_text("/sys/fs/selinux/enforce") == "1":  # xCAT turns it off before 2.20
+        warn("SELinux is enforcing; where no policy of yours lets the database server work on %s, "
+             "run: semanage permissive -a %s" % (opts.path, domain))
     # go-xcat, where it is needed, is there and knows this distribution.
     missing = not xcat_installed()
     if missing and not (opts.go_xcat.startswith("https://") or os.path.isfile(opts.go_xcat)):
@@ -3621,13 +3631,11 @@ def check_software(opts):
         yield ("go-xcat cannot tell the release of this distribution",
                "/etc/lsb-release has no line DISTRIB_CODENAME=...",
                "add it, with --xcat-core's name of the release, or install xCAT, then run this")
-
     # The engine that xCAT uses is on this node, or can be switched.
     engine = current_engine()
     if share_has_data(opts.path):
         return
-    usual = "/opt/xcat/cfg" if os.path.isdir("/opt/xcat/cfg") else "/etc/xcat"
-    tables = read_cfgloc().rpartition(":")[2] or usual
+    tables = read_cfgloc().rpartition(":")[2] or "/opt/xcat/cfg"  # xCAT's default, where it exists
     if engine == opts.dbtype == "sqlite" and exists(tables + "/site.sqlite") and not any(
             lies_in(tables, path) for path in directories_to_link(opts, {})):
         yield ("xCAT's tables are in %s, which is not shared" % tables, "the other node lacks them",
@@ -3678,7 +3686,6 @@ def check_data(opts):
                "not, touch {0} && systemctl stop xcatd; then run this again".format(SWITCHING))
     if share_has_data(opts.path):
         return
-
     # xCAT's own data is where the links will be, as far as xCAT can be asked now.
     site = is_running("xcatd.service") and attempt(site_attributes)[0] or {}
     for name, usual in (("installdir", "/install"), ("tftpdir", "/tftpboot")):
@@ -3912,8 +3919,7 @@ def problems(view):
         if state["enabled"]:
             yield "%s starts at boot" % short_names(unit), "systemctl disable " + unit
     for vip in filter(None, [view["vip"]["address"], *view["further_vips"]]):
-        for place, line, change in persistent_vip(vip):
-            yield "the VIP comes up at boot: %s has `%s`" % (place, line), change
+        yield from persistent_vip(vip)
 
 
 def active_problems(view):
@@ -4100,8 +4106,7 @@ def notes(view):
         for older in backups_of(share + path + PARTIAL, ".old"):
             yield "%s is left over from an earlier setup" % older, "look into it, then remove it"
     for path in view["share"]["answers"] and glob.glob(glob.escape(share) + OWN_STEPS + "/*") or ():
-        almost = re.search(r"/\w*activate[\w-]*(\.(sh|py|pl))?\Z", path)
-        if almost and path not in view["own_steps"]:
+        if path not in view["own_steps"] and re.search(r"/\w*activate[\w-]*(\.\w\w)?\Z", path):
             yield "%s is not run: its name is no own step's" % path, (
                 "name it activated-NAME or deactivate-NAME, NAME of letters, digits, - and _")
     active = active_node(view["record"])
@@ -4539,9 +4544,8 @@ def observe(vip, states):
             "further_vips": {further: vip_here(further) for further in PAIR.vips if further != vip},
             "links": {path: link_target(path) for path in all_directories() if link_target(path)},
             "database": {"working_directories": sorted(set(processes_of("database").values()))},
-            "services": states and {
-                unit: {"kind": kind_of(unit), "running": running, "enabled": enabled}
-                for unit, (running, enabled) in states.items()}}
+            "services": states and {unit: {"kind": kind_of(unit), "running": up, "enabled": boots}
+                                    for unit, (up, boots) in states.items()}}
 
 
 def summary(opts, states):
@@ -4557,9 +4561,8 @@ def summary(opts, states):
         rows += [(kind, "unknown" if view["services"] is None else short_names(*units) or "down")]
     with suppress(HAError, OSError):  # the other node cannot be seen from here
         record = read_record(share)
-        rows += [(name, "%s, by the share's record" % (
-            record["state"] if active_node(record) == name else "not active"))
-            for name in read_nodes(share, but=view["host"])]
+        rows += [(name, (record["state"] if active_node(record) == name else "not active") +
+                  ", by the share's record") for name in read_nodes(share, but=view["host"])]
     return rows
 
 
@@ -4624,12 +4627,9 @@ def finish(opts, failed, not_done=(), site=None):
         say("This machine is set to primary management node successfully..." if active else
             "This machine is set to standby management node successfully...")
     if opts.command == "setup":  # what is left for the administrator
-        for line, change in mounts_at_boot("", directories_to_link(opts, read_record(opts.path))):
-            warn("%s; change it: %s" % (line, change))
-        for one in all_vips(opts):
-            for place, line, change in persistent_vip(one.vip):
-                warn("the VIP %s would come up at boot: %s has `%s`; %s" % (
-                    one.vip, place, line, change))
+        for problem, change in itertools.chain(mounts_at_boot("", directories_to_link(
+                opts, read_record(opts.path))), *map(persistent_vip, PAIR.vips)):
+            warn("%s; change it: %s" % (problem, change))
     return code
 
 

@@ -27,7 +27,7 @@ def found_in(tmp_path, monkeypatch):
 
     def look(text):
         (tmp_path / "site.conf").write_text(text)
-        return [line for _, line, _ in xcatha.persistent_vip(VIP)]
+        return [problem.split("`")[1] for problem, _ in xcatha.persistent_vip(VIP)]
 
     return look
 
@@ -92,7 +92,8 @@ def test_line_that_does_not_define_the_vip_is_passed_over(found_in, file, line):
 def test_place_and_change_are_told(tmp_path, found_in):
     found_in("[Network]\nAddress=10.5.106.50/8\n")
     place = "%s:2" % (tmp_path / "site.conf")
-    assert list(xcatha.persistent_vip(VIP)) == [(place, "Address=10.5.106.50/8", "delete it")]
+    assert list(xcatha.persistent_vip(VIP)) == [
+        ("the VIP comes up at boot: %s has `Address=10.5.106.50/8`" % place, "delete it")]
 
 
 def test_settings_are_the_files_of_the_known_places(tmp_path, found_in):

@@ -283,9 +283,10 @@ def test_signal_waits_for_the_end_of_an_installer(tmp_path, monkeypatch, capfd, 
     tool.write_text("#!/bin/sh\ntouch %s/begun\nsleep 1\ntouch %s/whole\n" % (tmp_path, tmp_path))
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", "%s:%s" % (tmp_path, os.environ["PATH"]))
-    run = threading.Thread(target=xcatha.run, args=([name], 30))
+    run, others = threading.Thread(target=xcatha.run, args=([name], 30)), threading.active_count()
     run.start()
-    assert xcatha.wait_until((tmp_path / "begun").exists, 10)
+    assert xcatha.wait_until(  # run's own thread waits, too: the child is entirely made
+        lambda: (tmp_path / "begun").exists() and threading.active_count() == others + 2, 10)
     xcatha.note_signal(signal.SIGTERM, None)
     run.join()
     assert (tmp_path / "whole").exists() != ended

@@ -455,12 +455,42 @@ def test_node_gives_way_to_another_that_takes_the_lease_at_the_same_moment(monke
     assert "host2" in error.value.evidence
 
 
-@pytest.mark.parametrize("option", ["soft", "softerr"])
-def test_mount_that_gives_up_is_refused_with_the_lines_that_change_it(opts, mounts, option):
+@pytest.mark.parametrize("option, harm, right", [
+    ("soft", "loses writes", "hard"), ("softerr", "loses writes", "hard"),
+    ("nocto", "reads old data", "cto"),  # a dead node's counter would stand still as well
+])
+def test_mount_that_gives_up_is_refused_with_the_lines_that_change_it(
+        opts, mounts, option, harm, right):
     mounts(("/HA", "nfs4", "rw,%s" % option))
     what, _, hint = next(xcatha.check_storage(opts))
-    assert what == "/HA is mounted %s, which loses writes" % option
-    assert hint.endswith("umount /HA; mount /HA")
+    assert what == "/HA is mounted %s, which %s" % (option, harm)
+    assert hint.startswith("write `%s`" % right) and hint.endswith("umount /HA; mount /HA")
+
+
+@pytest.mark.parametrize("by_pacemaker, limit", [(True, 225), (False, xcatha.MAKER_LIMIT)])
+def test_maker_that_hangs_does_not_hold_up_a_failover_for_ever(monkeypatch, by_pacemaker, limit):
+    """omshell that waits for OMAPI has been seen at work after hours."""
+    limits = []
+    monkeypatch.setattr(xcatha.RUN, "by_pacemaker", by_pacemaker)
+    monkeypatch.setattr(
+        xcatha, "do", lambda argv, limit, **more: limits.append(limit) or (0, "", ""))
+    xcatha.run_maker(["makedhcp", "-a"])
+    assert limits == [limit] and 3 * limit < xcatha.AGENT_ACTIONS["start"] or not by_pacemaker
+
+
+@pytest.mark.parametrize("enforce, dbtype, told", [
+    ("1", "postgresql", "semanage permissive -a postgresql_t"), ("0", "postgresql", ""),
+    ("1", "mysql", "semanage permissive -a mysqld_t"), ("1", "sqlite", ""),
+])
+def test_selinux_that_may_keep_the_database_out_of_the_share_is_told_beforehand(
+        monkeypatch, opts, caplog, run_state, enforce, dbtype, told):
+    monkeypatch.setattr(xcatha, "xcat_installed", lambda: True)
+    monkeypatch.setattr(xcatha, "share_has_data", lambda share: True)
+    monkeypatch.setattr(xcatha, "debian_clusters", dict)
+    run_state.pretended[("text", "/sys/fs/selinux/enforce")] = enforce
+    opts.dbtype = dbtype
+    assert list(xcatha.check_software(opts)) == []
+    assert told in caplog.text and bool(caplog.text) == bool(told)
 
 
 def test_postgresql_clusters_of_others_are_none_of_the_pairs(monkeypatch, opts, mounts):

@@ -127,6 +127,7 @@ def test_what_a_killed_installer_has_only_unpacked_is_configured(monkeypatch, au
     did = []
     for name, value in (("is_debian", True), ("xcat_installed", True), ("xcat_version", "2.17")):
         monkeypatch.setattr(xcatha, name, lambda value=value: value)
+    monkeypatch.setattr(xcatha, "write_file", lambda *file: None)
     monkeypatch.setattr(xcatha, "output_of", lambda argv: audit)
     monkeypatch.setattr(xcatha, "do", lambda argv, *more, **kinds: did.extend(argv[1:]))
     assert xcatha.install_xcat(argparse.Namespace()) == "already installed (2.17)"

@@ -185,5 +185,5 @@ def test_installer_of_a_killed_run_ends_by_itself_before_the_next_one_begins(nod
                  input="#!/bin/sh\nsleep 4\necho whole >/root/transaction\n")
     node.succeed("sh", "-c", "setsid /root/rpm >/dev/null 2>&1 9>>/run/xcatha.commands &")
     said = node.xcatha(*SETUP).stdout
-    assert "an installer of a run that was killed is still at work" in said
+    assert "waiting for an installer that a killed run has left at work: pid" in said
     assert node.succeed("cat", "/root/transaction") == "whole\n"

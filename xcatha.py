@@ -4653,8 +4653,8 @@ def setup(opts):
         if not record:
             say("The 2018 script set it up; xcatha.py -a adds its lease and record.")
         return DONE
-    states, known = unit_states(), record and share_has_data(share) and me in read_nodes(share)
-    if (known and active_node(record) != me and xcat_installed()
+    states, member = unit_states(), record and share_has_data(share) and me in read_nodes(share)
+    if (member and active_node(record) != me and xcat_installed()
             and not amiss(opts, states, standby_problems)):
         step("Node record", write_node, opts, books=True)
         step("Saved hosts file", take_saved_hosts, share, books=True)
@@ -4728,7 +4728,7 @@ def setup(opts):
         point_of_no_return()
         say("%s is active and was not disturbed." % active_node(read_record(share)))
         say("The data were not tried here: fail over once when it suits you.")
-        say("Its first activate adds its access to the database and its policy row.")
+        say("This node's first -a adds its access to the database and its policy row.")
         return finish(opts, [])
     expect_lease(share)
     write_record(share, state="trying", directories=directories)

@@ -188,7 +188,8 @@ DHCP_COMPANIONS = ["dhcpd6", "isc-dhcp-server6"] + [
 # In the order in which deactivate stops them. A new service of the pair is added here and in
 # PROCESSES, so that it is stopped and does not start at boot; in GUARDED, if it must end with the
 # lease; in start_optional, which starts it and has a branch of its own for a dry run; in
-# optional_down, to be watched. What a site alone wants needs no change here: see run_own_steps.
+# optional_down, to be watched; in stand_by, where the lease must stay if it does not stop. What a
+# site alone wants needs no change here: see run_own_steps.
 SERVICES = {
     "console": ["goconserver", "conserver", "conserver-server"],
     "DHCP": ["dhcpd", "isc-dhcp-server", "kea-dhcp4", "kea-dhcp4-server",
@@ -350,15 +351,14 @@ def without_secrets(text):
     return text
 
 
-# ---- Running commands ----------------------------------------------------------------------
+# ---- Running commands, and what a dry run leaves out ----------------------------------------
 #
 # A dry run goes the same way through the commands: `ask` and all other looks are real, also probes
 # and the wait for a lease; `do` and the file verbs (for_real) only say what they would change, and
-# `pretend` has later looks answer as if it had been changed. It leaves out what needs the change to
-# have been made: what `expect` and verify_xcat would judge, undo, waiting for what it has not
-# started, makers beside xcatd, the trial file of check_storage, xCAT's tables that this node cannot
-# read yet (what depends on them is announced with its condition). It runs beside another run, ends
-# nothing that a killed run left, keeps no log, and ends without a table or notes.
+# `pretend` has later looks answer as if it had been changed. It leaves out: second looks (`expect`,
+# verify_xcat); undo; waiting for what it has not started; makers beside xcatd; the trial file of
+# check_storage; xCAT's tables that this node cannot read yet (what depends on them is announced
+# with its condition); the lock of a run, the log, the table of changes and the notes at the end.
 
 def command_environment(extra):
     """The caller's environment, with xCAT's and the system's directories and the C locale."""
@@ -1744,7 +1744,7 @@ def is_loopback(address):
 #     has not             when its counter has stood still for L, or a longer deadline that it
 #                         promised; refused if it moves. A lock held even so is a dead node's on
 #                         NFSv3: its file is set aside
-#   in both cases         refused while a node answers whose lease promised no deadline
+#   locks or not          refused while a node answers that did not stand by and promised no deadline
 #   with --peer-is-off    instead of all this: when its counter has stood still for as long, be the
 #                         lock held; refused while the other node's recorded address answers
 #
@@ -1761,8 +1761,8 @@ def is_loopback(address):
 #   ANSWER   50 s  until here the share may tell the fence that the lease is this node's: only the
 #                  holder died, and the services that need the lease may end in order, until
 #   KILL     55 s  when they get SIGKILL; where the share has told nothing they get it at ANSWER
-#   REBOOT   60 s  unless it has told meanwhile, nothing is left, and what the killed had written
-#                  is on the share: the node reboots; else the kernel may send the rest later
+#   REBOOT   60 s  the node reboots, or its kernel might still send what the killed had written; not
+#                  where the share has told it by now, nothing is left, and all of that is sent
 #   L        90 s  the filesystem gives the lock to another node, or its watch of the counter ends
 #
 # A holder that is killed counts as silent at once. Where the fence is killed, systemd ends the

@@ -1744,7 +1744,7 @@ def is_loopback(address):
 #     has not             when its counter has stood still for L, or a longer deadline that it
 #                         promised; refused if it moves. A lock held even so is a dead node's on
 #                         NFSv3: its file is set aside
-#   locks or not          refused while a node answers that did not stand by and promised no deadline
+#   in either case        refused while a node answers that neither stood by nor promised a deadline
 #   with --peer-is-off    instead of all this: when its counter has stood still for as long, be the
 #                         lock held; refused while the other node's recorded address answers
 #

@@ -218,8 +218,8 @@ PACKAGES = {
                 "mysql": ["mariadb-server", "libdbd-mysql-perl"]},
 }
 # An installer asks nothing and waits for an automatic update that is at work, in seconds.
-INSTALL_ENV = {"DEBIAN_FRONTEND": "noninteractive", "APT_CONFIG": RUN_DIR + "/apt.conf",
-               "ZYPP_LOCK_TIMEOUT": "600"}
+INSTALL_ENV = {"DEBIAN_FRONTEND": "noninteractive", "ZYPP_LOCK_TIMEOUT": "600",
+               "APT_CONFIG": os.environ.get("APT_CONFIG") or RUN_DIR + "/apt.conf"}
 INSTALLERS = "apt|dnf|dpkg|rpm|yum|zypper|Zypp"  # the names of what does their work
 REINSTALL = {"dnf": "dnf reinstall -y xCAT", "zypper": "zypper install -y --force xCAT",
              "apt-get": "apt-get install -y --reinstall xcat"}
@@ -247,7 +247,8 @@ def refuse(what, evidence, hint):
 
 # What this run is doing; the options of the command line travel separately, as `opts`.
 RUN = Namespace(
-    dryrun=False, verbose=False, by_pacemaker=False, signal=None,  # SIGINT, SIGTERM: once it came
+    dryrun=False, verbose=False, signal=None,  # SIGINT, SIGTERM: once it came
+    by_pacemaker=0,  # its time limit in seconds, where it has called
     children=[], arpings=[], secrets=[],  # commands at work; arping's futures; never printed
     inherited=(),  # the descriptor of COMMANDS
     asked={}, patience=None, unanswered=[],  # see ask
@@ -1021,7 +1022,7 @@ def remove_vip(vip, leaves_another=False):
     here = vip_here(vip)
     if not here:
         return "not on this host"
-    if leaves_another and not own_addresses(here, vip):
+    if leaves_another and not any(own_addresses(one["dev"], vip) for one in vip_places(vip)):
         raise HAError("%s is the only address of %s" % (vip, device_of(here)),
                       "psutil lists no other", "give the node its own address first")
     routes = routes_from(vip)
@@ -1085,7 +1086,7 @@ def persistent_vip(vip):
             indent = len(line) - len(line.lstrip(" \t-"))
             if line.strip():
                 above = {depth: text for depth, text in above.items() if depth < indent}
-                above[indent] = line
+                above[indent] = line.split("#")[0]
             elsewhere = re.search(r"dns|nameserver|gateway|routing|\b(ntp|from)\b",
                                   " ".join(above.values()), re.IGNORECASE)
             if word.search(line.split("#")[0]) and not elsewhere:
@@ -2270,9 +2271,9 @@ def log_loss(text):
         os.close(console)
     open_log(LOG_FILE)
     log.critical("%s", text)
-    for handler in logging.root.handlers:
+    handlers, logging.root.handlers = logging.root.handlers, []  # from now on it holds up nothing
+    for handler in handlers:
         os.fsync(handler.stream.fileno())
-    logging.root.handlers.clear()  # so that a log that hangs from now on holds up nothing
 
 
 def kill(*pids):
@@ -2952,7 +2953,7 @@ def xcat_version():
 def install_xcat(opts):
     """xCAT is installed, by go-xcat: the given file, or the download of an https address."""
     if is_debian():
-        write_file(INSTALL_ENV["APT_CONFIG"], 'DPkg::Lock::Timeout "600";\n')
+        write_file(RUN_DIR + "/apt.conf", 'DPkg::Lock::Timeout "600";\n')
         if output_of(["dpkg", "--audit"]):  # what was unpacked only would look installed
             do(["dpkg", "--configure", "-a"], INSTALL_LIMIT, INSTALL_ENV, may_fail=True)
     if xcat_installed():
@@ -3173,7 +3174,7 @@ def run_maker(argv, *addition, env=None):
         write_file(kept, read_text(original), os.stat(original).st_mode & 0o777)
     if addition:  # a file and what it says before that, which the maker is known to keep
         change_file(*addition)
-    limit = AGENT_ACTIONS["start"] / 4 if RUN.by_pacemaker else MAKER_LIMIT  # room for three
+    limit = RUN.by_pacemaker / 4 or MAKER_LIMIT  # its time for a start has room for three of them
     xcat(argv, partial(do, env=env, may_fail=True),
          "fix the cause, then run `%s` by hand" % " ".join(argv), limit)
 
@@ -3614,7 +3615,6 @@ def check_software(opts):
                "%s is enforced, and no rule names %s" % (denied.group(1), opts.path),
                "echo '{0}/var/lib/mysql/ r, {0}/var/lib/mysql/** rwk,' >>/etc/apparmor.d/local/{1} "
                "&& apparmor_parser -r /etc/apparmor.d/{1}".format(opts.path, name))
-
     domain = {"postgresql": "postgresql_t", "mysql": "mysqld_t"}.get(opts.dbtype)
     if domain and read_text("/sys/fs/selinux/enforce") == "1":  # xCAT turns it off before 2.20
         warn("SELinux is enforcing; where no policy of yours lets the database server work on %s, "
@@ -3637,7 +3637,7 @@ def check_software(opts):
         return
     tables = read_cfgloc().rpartition(":")[2] or "/opt/xcat/cfg"  # xCAT's default, where it exists
     if engine == opts.dbtype == "sqlite" and exists(tables + "/site.sqlite") and not any(
-            lies_in(tables, path) for path in directories_to_link(opts, {})):
+            lies_in(tables, path) for path in XCAT_DIRECTORIES + opts.also):
         yield ("xCAT's tables are in %s, which is not shared" % tables, "the other node lacks them",
                "systemctl stop xcatd && mv {0}/*.sqlite /etc/xcat/ && echo SQLite:/etc/xcat "
                ">/etc/xcat/cfgloc, then run this again".format(shlex.quote(tables)))
@@ -3699,7 +3699,6 @@ def check_data(opts):
             works_on(os.path.realpath(path)) for path in places):
         yield ("the database is not in %s" % " or ".join(places), "a server works in %s" %
                ", ".join(working), "move its data there, then run this again")
-
     wanted, needed = directories_to_link(opts, {}), 0
     for path in wanted:
         if xcat_installed():
@@ -3761,8 +3760,8 @@ def fill_in_from_share(opts):
     PAIR.vips = [one.vip for one in all_vips(opts) if one.vip]
     for one in all_vips(opts):
         known = record if one is opts else further.get(one.vip, {})
-        near = [mask for label, _, mask in (towards(one.vip) if one.vip else [])
-                if not one.nic or device_of(label) == device_of(one.nic)]
+        near = [mask for label, place, mask in (towards(one.vip) if one.vip else []) if not one.nic
+                or place in [one.vip, *own_addresses(one.nic, one.vip)]]
         one.netmask = one.netmask or known.get("netmask") or (near + ["255.255.255.0"])[0]
         one.host_name = one.host_name or known.get("host_name")
     cfgloc = read_cfgloc(opts.path)
@@ -4105,7 +4104,7 @@ def notes(view):
     for path in all_directories() if view["share"]["answers"] else []:
         for older in backups_of(share + path + PARTIAL, ".old"):
             yield "%s is left over from an earlier setup" % older, "look into it, then remove it"
-    for path in view["share"]["answers"] and glob.glob(glob.escape(share) + OWN_STEPS + "/*") or ():
+    for path in view["record"] and glob.glob(glob.escape(share) + OWN_STEPS + "/*") or ():
         if path not in view["own_steps"] and re.search(r"/\w*activate[\w-]*(\.\w\w)?\Z", path):
             yield "%s is not run: its name is no own step's" % path, (
                 "name it activated-NAME or deactivate-NAME, NAME of letters, digits, - and _")
@@ -4252,7 +4251,7 @@ def guide(opts):
     needed = {"activate": ["path", "vip", "nic"], "deactivate": ["vip"]}.get(opts.command, [])
     # xCAT's own test of a pair may give -a a path that only the other node has.
     if opts.command == "activate" and opts.path and share_state(opts.path) == "missing":
-        given, opts.path = opts.path, find_share(opts)
+        given, opts.path = opts.path, opts.path if os.path.isdir(opts.path) else find_share(opts)
         if opts.path != given:
             warn("%s is not there; this node's share is %s" % (given, opts.path))
     missing = [name for name in needed if not getattr(opts, name)]
@@ -4371,7 +4370,7 @@ def run_agent(action):
                for word in (FLAGS[name], value)]
     # The parser requires a command; a wrong parameter ends in its exit code 2, OCF_ERR_ARGS.
     opts = parse(["--status"] + options)
-    RUN.by_pacemaker = True
+    RUN.by_pacemaker = int(os.environ.get("OCF_RESKEY_" + "CRM_meta_timeout") or 900000) / 1000
     if action == "start":  # a DNS, DHCP or console server that is down is no reason to move
         return OCF_SUCCESS if main(["-a"] + options) in (DONE, DEGRADED) else OCF_ERR_GENERIC
     if action == "validate-all":
@@ -4852,16 +4851,16 @@ def deactivate(opts):
     states, started = attempt(unit_states)[0], time.monotonic()
     if state == "silent":
         return stand_by(opts, state, states)  # what this host alone can do, then always an error
-    before, not_done = summary(opts, states), []
+    before, not_done = attempt(summary, opts, states)[0] or [], []
     # While the services run and /etc/xcat, where they lie, is linked; not beside an active node.
     if state == "answers" and leads_to(opts.path, "/etc/xcat") and active_node(
-            read_record(opts.path)) in ("", physical_host_name()):
+            attempt(read_record, opts.path)[0] or {}) in ("", physical_host_name()):
         step("Own steps", run_own_steps, "deactivate", opts, failed=not_done, books=True)
     failed = stand_by(opts, state, states)
     if failed and state == "answers" and not RUN.dryrun:
         error_of(add_history, opts.path, "standby failed: %s (%.0f s)" % (
             ", ".join(failed), time.monotonic() - started))
-    show_change(before, summary(opts, attempt(unit_states)[0]))
+    attempt(lambda: show_change(before, summary(opts, attempt(unit_states)[0])))
     if state in ("missing", "unreadable"):
         report(HAError("the record on the share %s was not released" % opts.path,
                        "the share is %s" % state, "mount or fix it, then run this again"))
@@ -4928,7 +4927,7 @@ VALUES = {
     "netmask": (".*", 15, "a netmask"),
     "NIC": (r"[A-Za-z0-9][A-Za-z0-9_.-]*(:[A-Za-z0-9_.-]+)?", 15, "the name of a NIC"),
     # Linux keeps 64 characters of it (uname(2)); localhost is every host's own.
-    "host": (r"(?!localhost(\.|\Z)){0}(\.{0})*".format(HOST_LABEL), 64, "a host name"),
+    "host": (r"(?i)(?!localhost(\.|\Z)){0}(\.{0})*".format(HOST_LABEL), 64, "a host name"),
     "directory": (r"(?!.*/\.\.(/|\Z))/[A-Za-z0-9/._+@:=,-]*", 1024,
                   "an absolute path of plain characters"),
     "engine": ("postgresql|mysql|mariadb|sqlite", 10, "postgresql, mysql, mariadb or sqlite"),
@@ -5042,12 +5041,13 @@ def require(opts, *names):
 
 def note_signal(number, frame):
     """SIGINT and SIGTERM end the command at work; the run then stops at its next command."""
-    if RUN.signal is None:
-        RUN.signal = number
-        # Half a transaction is worse than a wait. Not by say, which this may have interrupted.
-        spared = [child for child in RUN.children if re.match(INSTALLERS + "|bash", child.args[0])]
-        os.write(2, b"waiting for the installer at work to end\n" if spared else b"")
-        kill_commands(child for child in list(RUN.children) if child not in spared)
+    again, RUN.signal = RUN.signal, RUN.signal or number
+    # Half a transaction is worse than a wait. Not by say, which this may have interrupted.
+    spared = [child for child in RUN.children
+              if not again and re.match(INSTALLERS + "|bash", child.args[0])]
+    kill_commands(child for child in list(RUN.children) if child not in spared)
+    with suppress(OSError):  # a terminal or pipe that is gone
+        os.write(2, b"waiting for the installer's end; again to kill it\n" if spared else b"")
 
 
 def rollback(error, opts):

@@ -199,7 +199,7 @@ def test_node_without_a_record_asks_about_vip_and_mounts(node):
 def test_closing_line_is_green_and_errors_are_red(members):
     said, _ = finish(terminal(members[0], *ACTIVATE))
     assert f"{GREEN}This machine is set to primary" in said
-    said, code = finish(terminal(members[0], *ACTIVATE[:2], "/nowhere", *ACTIVATE[3:]))
+    said, code = finish(terminal(members[0], *SETUP[:2], "/nowhere", *SETUP[3:]))
     assert code == 3 and f"{RED}ERROR: the share /nowhere is not there" in said
 
 

@@ -67,6 +67,8 @@ def test_tables_of_sqlite_outside_what_is_shared(node, named):
     said = refused(node, *SQLITE)
     assert f"xCAT's tables are in {place}, which is not shared" in said
     node.succeed("sh", "-c", next_line(said).partition(", then")[0])
+    shared_otherwise = node.script(*SQLITE, "--exclude", "/etc/xcat", "--dryrun")
+    assert "not shared" not in node.run(*shared_otherwise).stderr
     assert node.succeed("cat", "/etc/xcat/cfgloc") == "SQLite:/etc/xcat\n"
     node.succeed("test", "-e", "/etc/xcat/site.sqlite")
     assert "not shared" not in node.run(*node.script(*SQLITE, "--dryrun")).stderr

@@ -114,7 +114,7 @@ def test_other_routes_stay(existing):
 
 def test_last_lines_tell_the_change_of_the_persistent_definition(existing):
     lines = existing.setup.stderr.splitlines()[-2:]
-    assert f"/etc/network/interfaces:6 has `address {VIP}/8`; delete that" in lines[0]
+    assert f"/etc/network/interfaces:6 has `address {VIP}/8`; change it: delete that" in lines[0]
     assert "/etc/network/interfaces:9 has `up ip route add default" in lines[1]
 
 

@@ -42,6 +42,25 @@ def test_address_whose_label_does_not_name_its_nic_is_the_nics_own(here, monkeyp
     assert xcatha.own_addresses("eth1", "10.5.106.50") == []
 
 
+def test_netmask_of_a_first_setup_is_that_of_an_own_address_with_any_label(monkeypatch, opts):
+    """With a longer one, the node's own traffic would leave from the VIP."""
+    monkeypatch.setattr(xcatha, "addresses", lambda: [("maas", "10.5.106.4", "255.0.0.0")])
+    monkeypatch.setattr(xcatha, "output_of", lambda argv: "inet 10.5.106.4/8 brd 10.255.255.255")
+    opts.path, opts.netmask = "/nowhere", None
+    xcatha.fill_in_from_share(opts)
+    assert opts.netmask == "255.0.0.0"
+
+
+def test_vip_whose_label_does_not_name_its_nic_leaves_the_other_address(monkeypatch, dry_run):
+    place = {"dev": "eth0", "prefixlen": 8, "secondary": True}
+    monkeypatch.setattr(xcatha, "vip_here", lambda vip: "eth0vip")
+    monkeypatch.setattr(xcatha, "vip_places", lambda vip: [place])
+    monkeypatch.setattr(xcatha, "routes_from", lambda vip: [])
+    monkeypatch.setattr(
+        xcatha, "own_addresses", lambda nic, vip: ["10.5.106.4"] if nic == "eth0" else [])
+    assert xcatha.remove_vip("10.5.106.50", True) == "removed from eth0vip"
+
+
 def test_physical_address_is_the_first_of_its_own(here, opts):
     assert xcatha.physical_address(opts) == "10.5.106.4"
 

@@ -121,7 +121,7 @@ def test_value_is_accepted_as_it_is(kind, good):
         ("host", "hamn-"),
         ("host", "a" * 64),
         ("host", ".".join(["a" * 13] * 5)),
-        ("host", "localhost"),
+        ("host", "Localhost"),
         ("host", "localhost.localdomain"),
         ("host", "hamn\n"),
         ("host", ""),

@@ -45,13 +45,15 @@ def found_in(tmp_path, monkeypatch):
         ("networkd", "Address=10.5.106.50/8"),
         ("netplan", "      addresses: [10.5.106.4/8, 10.5.106.50/8]"),
         ("netplan", "      addresses: [10.5.106.50/8]  # hamn"),
+        ("ifcfg", "IPADDR=10.5.106.50  # moved here from ntp1, see routing"),
+        ("netplan", "      addresses:  # as dns\n      - 10.5.106.50/8"),
         ("netplan list", "      - 10.5.106.50/8"),
         ("netplan list", "        - 10.5.106.50/8:"),
         ("netplan names", "      addresses: [10.5.106.50/8]"),
     ],
 )
 def test_line_that_defines_the_vip_is_found(found_in, file, line):
-    assert found_in(FILES[file].format(line)) == [line.strip()]
+    assert found_in(FILES[file].format(line)) == [line.splitlines()[-1].strip()]
 
 
 @pytest.mark.parametrize(

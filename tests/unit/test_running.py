@@ -291,3 +291,17 @@ def test_signal_waits_for_the_end_of_an_installer(tmp_path, monkeypatch, capfd, 
     run.join()
     assert (tmp_path / "whole").exists() != ended
     assert ("waiting for the installer" in capfd.readouterr().err) != ended
+
+
+def test_second_signal_kills_an_installer_and_a_dead_terminal_stops_no_signal(monkeypatch):
+    monkeypatch.setattr(xcatha, "INSTALLERS", "sleep")
+    run = threading.Thread(target=xcatha.run, args=(["sleep", "60"], 90))
+    run.start()
+    assert xcatha.wait_until(lambda: xcatha.RUN.children, 10)
+    monkeypatch.setattr(xcatha.os, "write", lambda *_: (_ for _ in ()).throw(OSError("EIO")))
+    xcatha.note_signal(signal.SIGINT, None)
+    run.join(0.5)
+    assert run.is_alive()
+    xcatha.note_signal(signal.SIGINT, None)
+    run.join(10)
+    assert not run.is_alive()

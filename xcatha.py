@@ -3966,9 +3966,8 @@ def xcat_problems(view):
     opts = opts_of(view)
     cfgloc = re.search(r"host=([^|;\s]*)", read_cfgloc())
     if cfgloc and cfgloc.group(1) != opts.vip:
-        yield "cfgloc names %s, not the VIP" % cfgloc.group(1), (
-            "sed -i 's/host=[^|;]*/host=%s/' /etc/xcat/cfgloc && systemctl restart xcatd" %
-            opts.vip)
+        yield "cfgloc names %s, not the VIP" % cfgloc.group(1), ("sed -i 's/host=[^|;]*/host=%s/' "
+            "/etc/xcat/cfgloc && systemctl restart xcatd" % opts.vip)
     try:
         site = site_attributes()
         complete = line_to_paste(dict(view, pacemaker=""), "-a")  # it does not watch these
@@ -3976,9 +3975,9 @@ def xcat_problems(view):
             yield "%s is down" % what, complete
         # Attributes that name one node of the pair, and those that should name the VIP.
         places, networks = places_of_nodes(opts, site), table("networks")
-        rows = [("site", "clustersite", site)] + [
-            ("network", row["netname"], row) for row in networks] + [
-                ("node", row["node"], row) for row in table("noderes") + table("nodehm")]
+        rows = [("site", "clustersite", site)]
+        rows += [("network", row["netname"], row) for row in networks]
+        rows += [("node", row["node"], row) for row in table("noderes") + table("nodehm")]
         # `host1|eth1` in dhcpinterfaces: where no name is this host's, DHCP listens on all NICs.
         wrong = {(kind, name, attribute): ("%s, " % value, with_vip(
             value, places, opts.host_name if attribute.endswith("interfaces") else
@@ -3987,20 +3986,21 @@ def xcat_problems(view):
                  if value and attribute not in NEVER_SERVERS}
         wrong.update(((kind, name, attribute), ("", value))
                      for kind, name, attribute, value in wrong_masters(opts, site))
-        anew, groups = " && makedhcp -n && makedhcp -a" if "DHCP" in running else "", None
+        anew, alike = " && makedhcp -n && makedhcp -a" if "DHCP" in running else "", {}
+        groups = {row.get("groupname") for row in table("nodegroup")}.union(
+            *(row["groups"].split(",") for row in table("nodelist"))) if any(
+                kind == "node" and right for (kind, *_), (_, right) in wrong.items()) else ()
         for (kind, name, attribute), (value, right) in wrong.items():
-            if not right:
-                continue
             if attribute == "forwarders":  # a name server that asks itself asks for ever
                 right = ",".join(word for word in right.split(",") if word != opts.vip)
-            if kind == "node" and groups is None:  # each look is a command: one for all rows
-                groups = {row.get("groupname") for row in table("nodegroup")}.union(
-                    *(row["groups"].split(",") for row in table("nodelist")))
-            if kind == "node" and name in groups:
-                kind = "group"
-            yield "%s of %s is %snot the VIP" % (attribute, name, value), pasted(
-                ["chdef", "-t", kind, "-o", name, "%s=%s" % (attribute, right)]) + (
-                    anew if kind == "network" or attribute == "dhcpinterfaces" else "")
+            kind = "group" if kind == "node" and name in groups else kind
+            alike.setdefault((kind, attribute, value, right), []).append(name)
+        for (kind, attribute, value, right), names in alike.items():  # be it a thousand nodes
+            shown = ", ".join(names[:3]) + (" and %d more" % len(names[3:]) if names[3:] else "")
+            if right:
+                yield "%s of %s is %snot the VIP" % (attribute, shown, value), pasted(
+                    ["chdef", "-t", kind, "-o", ",".join(names), attribute + "=" + right]) + (
+                        anew if kind == "network" or attribute == "dhcpinterfaces" else "")
         nics = site.get("dhcpinterfaces", "")
         devices = re.sub(ALIAS, "", nics)
         if devices != nics:

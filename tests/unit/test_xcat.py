@@ -132,3 +132,29 @@ def test_what_a_killed_installer_has_only_unpacked_is_configured(monkeypatch, au
     monkeypatch.setattr(xcatha, "do", lambda argv, *more, **kinds: did.extend(argv[1:]))
     assert xcatha.install_xcat(argparse.Namespace()) == "already installed (2.17)"
     assert did == configured
+
+
+def test_a_thousand_rows_that_need_the_same_change_are_one_problem(monkeypatch):
+    """Its fix is one line to paste; nodes and groups of nodes have a line each."""
+    nodes = ["cn%d" % number for number in range(1000)]
+    tables = {
+        "site": [{"key": "master", "value": "10.5.106.50"},
+                 {"key": "nameservers", "value": "10.5.106.50"}],
+        "noderes": [{"node": name, "tftpserver": "10.5.106.4"} for name in nodes + ["compute"]],
+        "nodelist": [{"node": name, "groups": "all,compute"} for name in nodes],
+    }
+    asked = []
+    monkeypatch.setattr(xcatha, "table", lambda name: asked.append(name) or tables.get(name, []))
+    for name, value in (("optional_down", []), ("read_cfgloc", ""), ("boot_file_problems", []),
+                        ("vip_here", "eth0"), ("line_to_paste", "-a"),
+                        ("places_of_nodes", {"10.5.106.4": "host1"})):
+        monkeypatch.setattr(xcatha, name, lambda *_, value=value: value)
+    view = {"record": {"vip": "10.5.106.50", "netmask": "255.0.0.0", "host_name": "hamn"},
+            "share": {"path": "/HA"},
+            "services": {"xcatd.service": {"kind": "xcatd", "running": True}}}
+    rows, group = xcatha.xcat_problems(view)
+    assert rows[0] == "tftpserver of cn0, cn1, cn2 and 997 more is 10.5.106.4, not the VIP"
+    assert rows[1] == "chdef -t node -o %s tftpserver=10.5.106.50" % ",".join(nodes)
+    assert group == ("tftpserver of compute is 10.5.106.4, not the VIP",
+                     "chdef -t group -o compute tftpserver=10.5.106.50")
+    assert len(asked) == len(set(asked)) + 1  # wrong_masters reads the networks, too

@@ -1084,7 +1084,7 @@ def persistent_vip(vip):
         lines = read_text(path).splitlines() if os.access(path, os.R_OK) else []
         for number, line in enumerate(lines, 1):
             indent = len(line) - len(line.lstrip(" \t-"))
-            if line.strip():
+            if line.split("#")[0].strip():
                 above = {depth: text for depth, text in above.items() if depth < indent}
                 above[indent] = line.split("#")[0]
             elsewhere = re.search(r"dns|nameserver|gateway|routing|\b(ntp|from)\b",
@@ -3475,7 +3475,7 @@ def check_pair(opts):
                    "mv {0} {0}.bad, then run -s on that node, which writes it anew".format(path))
     recorded = [one["vip"] for one in recorded_vips(record)]
     further = [(one["vip"], one["netmask"], one["host_name"]) for one in record.get("others", [])]
-    if further and further != [(one.vip, one.netmask, one.host_name) for one in opts.others]:
+    if further != [(one.vip, one.netmask, one.host_name) for one in opts.others][:len(further)]:
         yield ("the further VIPs differ from the pair's", "recorded: " + ", ".join(
             "-v %s -m %s%s" % (vip, mask, " -n " + name if name else "")
             for vip, mask, name in further),
@@ -3529,7 +3529,6 @@ def check_pair(opts):
     if share_has_data(opts.path) and engine_named_in(first) != opts.dbtype:
         yield ("%s/etc/xcat/cfgloc does not name %s" % (opts.path, opts.dbtype),
                first.split("|")[0] or "it is empty", "restore its first line from a backup")
-
     # On data of the 2018 script, which has no lease, no other node of its list may answer.
     if record or is_serving(opts):
         return
@@ -3894,7 +3893,6 @@ def problems(view):
             yield "the share is nearly full: %d MB free" % (view["share"]["free_bytes"] >> 20), (
                 "make room there; what is big: du -xhd2 %s | sort -h | tail -20" % (
                     shlex.quote(share)))
-
         # A record of this node's that is out of date, and versions that differ.
         mine = {"os": os_version(), "xcat": xcat_version(),
                 "database": database_version(record["dbtype"])}
@@ -3991,16 +3989,16 @@ def xcat_problems(view):
             *(row["groups"].split(",") for row in table("nodelist"))) if any(
                 kind == "node" and right for (kind, *_), (_, right) in wrong.items()) else ()
         for (kind, name, attribute), (value, right) in wrong.items():
+            kind, words = "group" if kind == "node" and name in groups else kind, right.split(",")
             if attribute == "forwarders":  # a name server that asks itself asks for ever
-                right = ",".join(word for word in right.split(",") if word != opts.vip)
-            kind = "group" if kind == "node" and name in groups else kind
-            alike.setdefault((kind, attribute, value, right), []).append(name)
+                words = [word for word in words if word != opts.vip]
+            if right:
+                alike.setdefault((kind, attribute, value, ",".join(words)), []).append(name)
         for (kind, attribute, value, right), names in alike.items():  # be it a thousand nodes
             shown = ", ".join(names[:3]) + (" and %d more" % len(names[3:]) if names[3:] else "")
-            if right:
-                yield "%s of %s is %snot the VIP" % (attribute, shown, value), pasted(
-                    ["chdef", "-t", kind, "-o", ",".join(names), attribute + "=" + right]) + (
-                        anew if kind == "network" or attribute == "dhcpinterfaces" else "")
+            yield "%s of %s is %snot the VIP" % (attribute, shown, value), pasted(
+                ["chdef", "-t", kind, "-o", ",".join(names), attribute + "=" + right]) + (
+                    anew if kind == "network" or attribute == "dhcpinterfaces" else "")
         nics = site.get("dhcpinterfaces", "")
         devices = re.sub(ALIAS, "", nics)
         if devices != nics:
@@ -4225,6 +4223,8 @@ def status(opts):
             ("pacemaker", "in charge: resource " + resource if resource else "not in charge"),
             ("the share says", "%(state)s: %(host)s since %(since)s" % record if (
                 active_node(record)) else "nobody is active" if record else "no record seen")]
+    if record and view["member"] and active_node(record) != view["host"] and not resource:
+        rows.append(("to activate", line_to_paste(view, "-a")))
     rows += [("node " + name, "%(address)s, %(os)s, xCAT %(xcat)s, database %(database)s, "
               "ssh key %(ssh_key)s" % {key: value or "none" for key, value in node.items()})
              for name, node in sorted(view["nodes"].items())]

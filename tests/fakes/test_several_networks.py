@@ -167,6 +167,15 @@ def test_other_further_vips_than_the_pairs_are_refused(networks):
     assert "recorded: -v 192.168.7.50 -m 255.255.255.0 -n hamn-bmc, -v 172.16.0.50 -m" in said
 
 
+def test_pair_that_has_further_vips_gets_another_one(networks):
+    host1, _ = networks
+    host1.xcatha(*ACTIVATE)
+    added = "-v 172.16.0.60 -i eth1:3 -m 255.255.0.0".split()
+    host1.xcatha(*ACTIVATE, *FURTHER, *added)
+    assert here(host1) == ALL
+    assert "inet 172.16.0.60/16" in host1.succeed("ip", "-4", "address", "show", "dev", "eth1")
+
+
 def test_other_netmask_of_a_further_vip_is_refused_on_the_active_node(networks):
     host1, _ = networks
     host1.xcatha(*ACTIVATE)

@@ -84,6 +84,7 @@ def test_line_that_defines_the_vip_is_found(found_in, file, line):
         ("networkd", "[RoutingPolicyRule]\nFrom=10.5.106.50"),
         ("interfaces", "up ip rule add from 10.5.106.50 table 5"),
         ("netplan names list", "        - 10.5.106.50"),
+        ("netplan names list", "# a comment in the first column\n        - 10.5.106.50"),
         ("netplan names list", "          - 10.5.106.50"),
     ],
 )

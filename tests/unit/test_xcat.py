@@ -139,7 +139,8 @@ def test_a_thousand_rows_that_need_the_same_change_are_one_problem(monkeypatch):
     nodes = ["cn%d" % number for number in range(1000)]
     tables = {
         "site": [{"key": "master", "value": "10.5.106.50"},
-                 {"key": "nameservers", "value": "10.5.106.50"}],
+                 {"key": "nameservers", "value": "10.5.106.50"},
+                 {"key": "forwarders", "value": "10.5.106.4"}],
         "noderes": [{"node": name, "tftpserver": "10.5.106.4"} for name in nodes + ["compute"]],
         "nodelist": [{"node": name, "groups": "all,compute"} for name in nodes],
     }
@@ -152,7 +153,9 @@ def test_a_thousand_rows_that_need_the_same_change_are_one_problem(monkeypatch):
     view = {"record": {"vip": "10.5.106.50", "netmask": "255.0.0.0", "host_name": "hamn"},
             "share": {"path": "/HA"},
             "services": {"xcatd.service": {"kind": "xcatd", "running": True}}}
-    rows, group = xcatha.xcat_problems(view)
+    forwarders, rows, group = xcatha.xcat_problems(view)
+    assert forwarders == ("forwarders of clustersite is 10.5.106.4, not the VIP",
+                          "chdef -t site -o clustersite forwarders=")
     assert rows[0] == "tftpserver of cn0, cn1, cn2 and 997 more is 10.5.106.4, not the VIP"
     assert rows[1] == "chdef -t node -o %s tftpserver=10.5.106.50" % ",".join(nodes)
     assert group == ("tftpserver of compute is 10.5.106.4, not the VIP",

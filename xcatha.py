@@ -835,8 +835,11 @@ def addresses():
 
 
 def device_of(nic):
-    """The device of a NIC that may be an alias: eth0 for eth0:0."""
-    return nic.split(":")[0]
+    """The device of a NIC that may be an alias (eth0 for eth0:0), or of any other label."""
+    device = nic.split(":")[0]  # netplan may give an address a label that names no NIC
+    other = device not in psutil.net_if_stats()
+    shown = output_of(["ip", "-o", "-4", "address", "show", "label", nic]) if other else ""
+    return (shown.split() + ["", device])[1]  # `2: eth0    inet 10.5.106.4/8 ...`
 
 
 def is_up(nic):
@@ -858,11 +861,9 @@ def towards(vip):
 
 def own_addresses(nic, vip):
     """The NIC's IPv4 addresses that are no VIP; those of this VIP's own subnet first."""
-    near, device = [address for _, address, _ in towards(vip)], device_of(nic)
-    # psutil tells the label alone, and netplan may give an address any.
-    shown = output_of(["ip", "-o", "-4", "address", "show", "dev", device])
-    mine = [address for label, address, _ in addresses() if address not in [vip, *PAIR.vips] and (
-        device_of(label) == device or "inet %s/" % address in shown)]
+    near = [address for _, address, _ in towards(vip)]
+    mine = [address for label, address, _ in addresses()
+            if device_of(label) == device_of(nic) and address not in [vip, *PAIR.vips]]
     return sorted(mine, key=lambda address: address not in near)
 
 
@@ -1022,7 +1023,7 @@ def remove_vip(vip, leaves_another=False):
     here = vip_here(vip)
     if not here:
         return "not on this host"
-    if leaves_another and not any(own_addresses(one["dev"], vip) for one in vip_places(vip)):
+    if leaves_another and not own_addresses(here, vip):
         raise HAError("%s is the only address of %s" % (vip, device_of(here)),
                       "psutil lists no other", "give the node its own address first")
     routes = routes_from(vip)
@@ -3759,8 +3760,8 @@ def fill_in_from_share(opts):
     PAIR.vips = [one.vip for one in all_vips(opts) if one.vip]
     for one in all_vips(opts):
         known = record if one is opts else further.get(one.vip, {})
-        near = [mask for label, place, mask in (towards(one.vip) if one.vip else []) if not one.nic
-                or place in [one.vip, *own_addresses(one.nic, one.vip)]]
+        near = [mask for label, _, mask in (towards(one.vip) if one.vip else [])
+                if not one.nic or device_of(label) == device_of(one.nic)]
         one.netmask = one.netmask or known.get("netmask") or (near + ["255.255.255.0"])[0]
         one.host_name = one.host_name or known.get("host_name")
     cfgloc = read_cfgloc(opts.path)
@@ -3876,7 +3877,6 @@ def problems(view):
         yield from (active_problems if active else standby_problems)(view)
         if is_active_record(record) and os.geteuid() == 0:
             yield from xcat_problems(view)  # its tables are root's
-
         # What is wrong on the share, and with this node's membership.
         finished = record["state"] not in UNFINISHED
         join = line_to_paste(view, "-a" if active and finished else "-s")
@@ -3907,7 +3907,6 @@ def problems(view):
                 yield "%s differs: %s here, %s" % (fact, value, ", ".join(
                     "%s on %s" % (there, name) for name, there in known.items())), (
                         "upgrade the older node; where that was done, run what its --status says")
-
         if finished and wrong_cfgloc():
             yield "%s of this node's own leads to the pair's database" % wrong_cfgloc(), (
                 line_to_paste(view, "-a" if active else "-d"))
@@ -4832,8 +4831,9 @@ def activate(opts):
     changed = show_change(before, summary(opts, attempt(unit_states)[0]))
     what = "completed: %s (" % (", ".join(changed) or "settings") if repair else (
         "active (planned, " if planned else "active (unplanned, ")
-    what += "%.0f s)%s" % (time.monotonic() - started, ", not up: " * bool(down) + ", ".join(down))
-    step("History", add_history, share, what, failed=down, books=True)
+    what += "%.0f s)" % (time.monotonic() - started)
+    step("History", add_history, share, what + (", not up: " + ", ".join(down) if down else ""),
+         failed=down, books=True)
     return finish(opts, down, site=site)
 
 

@@ -18,6 +18,9 @@ HERE = [
 ]
 
 
+MAAS = "2: eth0    inet 10.5.106.4/8 brd 10.255.255.255 scope global maas\\   valid_lft forever"
+
+
 @pytest.fixture
 def here(monkeypatch):
     monkeypatch.setattr(xcatha, "addresses", lambda: HERE)
@@ -35,9 +38,7 @@ def test_own_addresses_are_those_of_the_device_with_the_vips_subnet_first(here):
 def test_address_whose_label_does_not_name_its_nic_is_the_nics_own(here, monkeypatch):
     """netplan's `label: maas`: only ip(8) tells which NIC such an address is on."""
     monkeypatch.setattr(xcatha, "addresses", lambda: [("maas", "10.5.106.4", "255.0.0.0")])
-    monkeypatch.setattr(xcatha, "output_of", lambda argv: {
-        "eth0": "2: eth0    inet 10.5.106.4/8 brd 10.255.255.255 scope global maas\\  valid_lft"
-    }.get(argv[-1], ""))
+    monkeypatch.setattr(xcatha, "output_of", lambda argv: {"maas": MAAS}.get(argv[-1], ""))
     assert xcatha.own_addresses("eth0:0", "10.5.106.50") == ["10.5.106.4"]
     assert xcatha.own_addresses("eth1", "10.5.106.50") == []
 
@@ -45,7 +46,7 @@ def test_address_whose_label_does_not_name_its_nic_is_the_nics_own(here, monkeyp
 def test_netmask_of_a_first_setup_is_that_of_an_own_address_with_any_label(monkeypatch, opts):
     """With a longer one, the node's own traffic would leave from the VIP."""
     monkeypatch.setattr(xcatha, "addresses", lambda: [("maas", "10.5.106.4", "255.0.0.0")])
-    monkeypatch.setattr(xcatha, "output_of", lambda argv: "inet 10.5.106.4/8 brd 10.255.255.255")
+    monkeypatch.setattr(xcatha, "output_of", lambda argv: {"maas": MAAS}.get(argv[-1], ""))
     opts.path, opts.netmask = "/nowhere", None
     xcatha.fill_in_from_share(opts)
     assert opts.netmask == "255.0.0.0"
@@ -56,8 +57,9 @@ def test_vip_whose_label_does_not_name_its_nic_leaves_the_other_address(monkeypa
     monkeypatch.setattr(xcatha, "vip_here", lambda vip: "eth0vip")
     monkeypatch.setattr(xcatha, "vip_places", lambda vip: [place])
     monkeypatch.setattr(xcatha, "routes_from", lambda vip: [])
-    monkeypatch.setattr(
-        xcatha, "own_addresses", lambda nic, vip: ["10.5.106.4"] if nic == "eth0" else [])
+    monkeypatch.setattr(xcatha, "addresses", lambda: [
+        ("maas", "10.5.106.4", "255.0.0.0"), ("eth0vip", "10.5.106.50", "255.0.0.0")])
+    monkeypatch.setattr(xcatha, "output_of", lambda argv: MAAS if argv[-2] == "label" else "")
     assert xcatha.remove_vip("10.5.106.50", True) == "removed from eth0vip"
 
 

@@ -2862,7 +2862,10 @@ def switch_database(opts):
         # on schema public away from everyone (its release notes, E.1); pgsqlsetup needs it and
         # does not notice, so the template of new databases grants it first.
         data, as_postgres = "/var/lib/pgsql/data", ["runuser", "-u", "postgres", "--"]
-        if data == postgres_settings() and not os.path.exists(data + "/PG_VERSION"):
+        access, rule = data + "/pg_hba.conf", "local all postgres trust\n"
+        if exists(access):  # made earlier; EL's pgsqlsetup, which is root, logs in as postgres
+            change_file(access, rule + read_text(access).replace(rule, ""))
+        elif data == postgres_settings() and not exists(data + "/PG_VERSION"):
             new = "/var/lib/pgsql/.xcatha-new"  # one that is killed leaves half a cluster
             back_up(new, ".old")
             do(["install", "-d", "-o", "postgres", "-g", "postgres", "-m", "700", new])
@@ -2870,12 +2873,14 @@ def switch_database(opts):
             do(["mv", "-T", new, data])  # in place of the package's empty directory
         start_unit(database_unit("postgresql"))
         psql = as_postgres + ["psql", "-X", "-q", "-d", "template1"]
-        do(psql + ["-c", "GRANT ALL ON SCHEMA public TO PUBLIC"])
+        do(psql + ["-c", "SELECT pg_reload_conf()", "-c", "GRANT ALL ON SCHEMA public TO PUBLIC"])
         secret = password("XCATPGPW")
         if output_of(psql + ["-tc", "SELECT 1 FROM pg_roles WHERE rolname = 'xcatadm'"]).strip():
             do(psql, text="ALTER ROLE xcatadm PASSWORD '%s';\n" % secret)  # pgsqlsetup keeps it
         do(["pgsqlsetup", "-i", "-V", "-a", opts.vip, "-a", physical_address(opts)],
            INSTALL_LIMIT, env={"XCATPGPW": secret})
+        if exists(access):
+            change_file(access, read_text(access).replace(rule, ""))
     else:
         hosts = RUN_DIR + "/hosts"  # the addresses from which connections will come
         write_file(hosts, "%s\n%s\n" % (opts.vip, physical_address(opts)), 0o600)

@@ -156,10 +156,15 @@ def create_database(commands, secret):
     say(result.stdout.rstrip())
     if "could not connect to database postgres" in result.stdout:
         raise SetupError("Failed creating the xcatdb database")
+    line = [f"{commands}/psql", "-q", "-d", "xcatdb", "-U", "postgres"]
     for user in ("xcatadm", "root"):
-        as_postgres(shlex.join([f"{commands}/psql", "-q", "-d", "xcatdb", "-U", "postgres"]),
-                    input=f"CREATE USER {user} WITH PASSWORD '{secret}';\n",
-                    stdout=subprocess.DEVNULL)
+        options = {"input": f"CREATE USER {user} WITH PASSWORD '{secret}';\n",
+                   "stdout": subprocess.DEVNULL}
+        if system.is_debian():
+            as_postgres(shlex.join(line), **options)
+        # On EL it is root who logs in as postgres: 2 where the server does not let him (psql(1)).
+        elif subprocess.run(line, text=True, check=False, **options).returncode == 2:
+            raise SetupError(f"Failed creating {user} id.")
 
 
 def restore():

@@ -16,15 +16,16 @@ admits, and of xCAT cfgloc, site.master, site.nameservers, networks.tftpserver a
 
 What it promises:
   - A step looks, acts and looks again; what is right already is left as it is.
-  - All checks come before the first change; a refusal (exit 3) has changed nothing.
+  - All checks come before the first change, versions again once they are installed; a refusal
+    (exit 3) leaves the node as it was.
   - A failed run is undone (exit 1); after a kill, the same command finishes the job.
   - Nothing is deleted: what a link replaces is kept as NAME.xcatbak, and a half copy is never
     taken for whole.
   - Two active nodes are impossible while the lease file's lock reaches both.
 
-Where to look: the commands, each told from beginning to end, stand near the end, before the
-command line (search for "def activate"). What they call comes before them, in titled sections
-(search for "# ----").
+Where to look: the commands, each told from beginning to end, stand near the end (search for
+"def activate"). What they call comes before, in titled sections (search for "# ----"). Where a new
+service is added: search for "A new service".
 """
 
 import argparse
@@ -72,7 +73,7 @@ STATUS_CODES = {"active": 0, "inconsistent": 1, "standby": 3, "unknown": 4}
 
 LOG_FILE = "/var/log/xcatha.log"
 RUN_LOCK = "/run/xcatha.lock"
-COMMANDS = "/run/xcatha.commands"  # open in each command of a run, which removes it at its end
+COMMANDS = "/run/xcatha.commands"  # each command of a run has it open; the run removes it
 RUN_DIR, STATE_DIR = "/run/xcatha", "/var/lib/xcatha"
 TAKEN_HOSTS = STATE_DIR + "/hosts"
 INSTALLING = STATE_DIR + "/installing"  # there until an installer that has begun ends well
@@ -188,8 +189,8 @@ DHCP_COMPANIONS = ["dhcpd6", "isc-dhcp-server6"] + [
 # In the order in which deactivate stops them. A new service of the pair is added here and in
 # PROCESSES, so that it is stopped and does not start at boot; in GUARDED, if it must end with the
 # lease; in start_optional, which starts it and has a branch of its own for a dry run; in
-# optional_down, to be watched; in stand_by, where the lease must stay if it does not stop. What a
-# site alone wants needs no change here: see run_own_steps.
+# optional_down, to be watched; in stand_by, if the lease must be kept while it runs. What a site
+# alone wants needs no change here: see run_own_steps.
 SERVICES = {
     "console": ["goconserver", "conserver", "conserver-server"],
     "DHCP": ["dhcpd", "isc-dhcp-server", "kea-dhcp4", "kea-dhcp4-server",
@@ -206,7 +207,7 @@ GUARDED = ("database", "xcatd", "DHCP")
 # Filesystems whose flock(2) another node sees, or that only one node can mount.
 SHARED_LOCKS = ("nfs4", "ceph", "gfs2", "ocfs2", "lustre")
 BLOCK_FILESYSTEMS = ("ext2", "ext3", "ext4", "xfs", "btrfs")
-# Filesystems that no other machine can see while this one has them mounted, or should not.
+# Filesystems that one machine at a time can have mounted, or should.
 UNSHARED = BLOCK_FILESYSTEMS + ("overlay", "tmpfs", "zfs")
 LOCAL_LOCKS = ("nolock", "local_lock=all", "local_lock=flock", "localflock", "localflocks")
 PACKAGES = {
@@ -241,7 +242,7 @@ class HAError(Exception):
 
 
 def refuse(what, evidence, hint):
-    """Go no further, which is no failure (exit 3); a step that refuses is undone like one."""
+    """Refuse (exit 3), which is no failure; what steps before it have changed is undone."""
     raise HAError(what, evidence, hint, REFUSED)
 
 
@@ -363,7 +364,7 @@ def without_secrets(text):
 
 def command_environment(extra):
     """The caller's environment, with xCAT's and the system's directories and the C locale."""
-    # Neither other servers (psql's, mysql's) nor another form of xCAT's output than is read here.
+    # Left out: what leads psql or mysql to another server, or changes the form of xCAT's output.
     kept = {name: value for name, value in os.environ.items()
             if name not in ("XCATCFG", "XCATBYPASS", "LANGUAGE") + PASSWORD_VARIABLES
             and not name.startswith(("PG", "MYSQL_", "XCATSHOW", "XCATXML"))}
@@ -387,7 +388,7 @@ def run(argv, limit, env=None, text="", shown=False):
     files, not pipes: a daemon that the command leaves behind holds its output open. A thread
     waits, because a command stuck in the kernel never ends.
     """
-    # Where a full disk does not matter; nor does a full /run.
+    # In memory, so that a full disk does not matter; nor does a full /run.
     place = next((place for place in ("/run", "/dev/shm")  # nosec: unnamed files only
                   if os.access(place, os.W_OK) and shutil.disk_usage(place).free > 1 << 20), None)
     with tempfile.TemporaryFile(dir=place) as out, tempfile.TemporaryFile(dir=place) as err, \
@@ -446,8 +447,8 @@ def stop_if_asked():
 def ask(argv, limit=ASK_LIMIT, env=None):
     """Run a command that changes nothing, also in a dry run; (exit status, stdout, stderr).
 
-    The log has it when it is first asked, and whenever its exit status is another one. Where
-    RUN.patience is set, what does not answer within it is noted; the next one gets less.
+    It is logged the first time, and when its exit status has changed. A command that takes longer
+    than RUN.patience, if that is set, goes to RUN.unanswered; the next ones get less time.
     """
     stop_if_asked()
     line, started = pasted(argv), time.monotonic()
@@ -624,7 +625,7 @@ def newline_of(text):
 def through_links(path):
     """Where the path leads; in a dry run, by the links that would exist then."""
     for (kind, name), origin in reversed(list(RUN.pretended.items())):
-        # What the share lacks would be a copy of what is here.
+        # If the share lacks it, setup would copy to it what is here.
         if lies_in(path, name) and (kind == "moved" or (
                 kind == "link" and origin and os.path.lexists(origin))):
             path = origin + path[len(name):]
@@ -760,7 +761,7 @@ def back_up(path, suffix):
 
 
 def backup_name(path, suffix):
-    """NAME+suffix, with a time stamp where that exists."""
+    """NAME+suffix; where that is taken, with the time."""
     stamp = ""
     while backups_of(path, suffix + stamp):  # a stamp is a second's
         stamp = time.strftime("-%Y%m%d-%H%M%S", time.gmtime())  # UTC knows no summer time
@@ -890,9 +891,9 @@ def hardware_addresses():
 
 # ---- Virtual IP ----------------------------------------------------------------------------
 # Only the node that holds the lease may have the VIP: activate and setup call take_lease before
-# add_vip, and the holder keeps it there (keep_address). Add_vip itself does not ask again. Whether
-# another machine uses the address is a second question (check_vip_is_free). Of several VIPs,
-# database, xCAT's master and host name belong to the first.
+# add_vip, and the holder keeps it there (keep_address); add_vip itself does not look at the lease.
+# Whether another machine has the address is for check_vip_is_free. Of several VIPs, database,
+# xCAT's master and host name belong to the first.
 
 def all_vips(opts):
     """Every VIP of the pair, each with its nic, netmask and host_name (None for no name)."""
@@ -932,8 +933,8 @@ def vip_amiss(vip, nic, netmask):
 def who_answers(address, nic, ping=True, off=()):
     """Who else uses the address: a hardware address, "a host that answers ping", "" for nobody.
 
-    One ARP duplicate probe of a second (RFC 5227, 2.1.1; arping(8) -D), a ping alongside. The MAC
-    of a node that is off counts with a ping alone: switches answer for it (ARP suppression).
+    One ARP duplicate probe of a second (RFC 5227, 2.1.1; arping(8) -D), a ping alongside. A switch
+    may answer for a node that is off (ARP suppression): such a MAC counts only with a ping.
     """
     # Silence is what arping says, not its exit status: some versions exit 1 when nobody answers.
     probe = ["arping", "-D", "-c", "2", "-w", "1", "-I", device_of(nic), address]
@@ -945,14 +946,14 @@ def who_answers(address, nic, ping=True, off=()):
     if status == 124 or not macs and not probed:
         raise HAError("cannot probe for %s" % address, last_line(out, err),
                       "make `%s` work on this host" % " ".join(probe))
-    others = [mac for mac in macs if mac not in hardware_addresses().values()]
     answers = echo and echo.result()[0] == 0
-    found = [mac for mac in others if answers or not ping or mac not in off]
+    ignored = [*hardware_addresses().values(), *(off if ping and not answers else ())]
+    found = [mac for mac in macs if mac not in ignored]
     return found[0] if found else "a host that answers ping" if answers else ""
 
 
 def macs_of_off(opts):
-    """The other nodes' hardware addresses, if they are said to be off and the share would tell."""
+    """The other nodes' MACs, with --peer-is-off and a share that shows whether they write to it."""
     watched = opts.peer_is_off and mount_of(opts.path)[1] not in UNSHARED
     others = read_nodes(opts.path, but=physical_host_name()) if watched else {}
     return {mac for node in others.values() for mac in [node["mac"], *node.get("macs", [])]}
@@ -979,7 +980,7 @@ def check_vip_is_free(opts, early=None):
 
 
 def add_vip(opts, as_found=False):
-    """The VIP is on its NIC, with its label and prefix (or as_found there); the network knows."""
+    """Put the VIP on its NIC, with its label and prefix (as_found: any); tell the network."""
     was, here = vip_amiss(opts.vip, opts.nic, opts.netmask), vip_here(opts.vip)
     if here and (not was or as_found and device_of(here) == device_of(opts.nic)):
         return "already on %s" % here
@@ -1030,7 +1031,7 @@ def remove_vip(vip, leaves_another=False):
     for place in vip_places(vip):
         device = place["dev"]
         kept = own_addresses(device, vip)
-        # With it, a primary address that goes leaves the others of its subnet (Linux ip-sysctl).
+        # With it, removing a primary address keeps the others of its subnet (Linux ip-sysctl).
         names = ["net/ipv4/conf/%s/promote_secondaries" % name for name in ("all", device)]
         promoted = not kept or place.get("secondary") or any(
             read_text("/proc/sys/" + name).strip() == "1" for name in names)
@@ -1170,7 +1171,7 @@ def names_of(name, domain):
 
 def entries_of_pair(text, hosts, domain):
     """merge_hosts' wanted for these hosts, [(address, name)]: long, short and other long names."""
-    # Those on the lines of these addresses (an existing node's own stand at the VIP) or loopback's.
+    # Long names count on loopback's lines and those of these addresses (an old node's: the VIP's).
     places = [address for address, _ in hosts]
     found = [name for _, name in hosts] + [name for address, names in parse_hosts(text)
         if address in places or address.startswith("127.") for name in names]
@@ -1213,7 +1214,7 @@ def resolv_conf():
     """([name servers that /etc/resolv.conf asks], what makes or keeps it, "" for none)."""
     path, text = "/etc/resolv.conf", read_text("/etc/resolv.conf")
     signs = [os.readlink(path)] if os.path.islink(path) else []
-    if "stub-resolv" in "".join(signs):  # it names systemd-resolved, and that asks these
+    if "stub-resolv" in "".join(signs):  # systemd-resolved's; the servers really asked are these
         text = read_text("/run/systemd/resolve/resolv.conf", text)
     signs += [line.strip("#; \r\n") for line in lines_of(text) if re.match(
         "(?i)[#;].*(generated|(managed|created) by (?!hand))", line)]
@@ -1233,7 +1234,7 @@ def set_nameserver(vip, wanted):
         servers = [vip] * wanted + [address for address in present
                                     if address != vip and not is_loopback(address)]
         nic = device_of(next((label for label, _, _ in towards(vip)), "NIC"))
-        warn("%s is kept by %s and was left alone; tell that the name servers: %s" % (
+        warn("%s is kept by %s and was left alone; set the name servers there: %s" % (
             path, maker, how.format(nic=nic, servers=" ".join(servers))))
         return "kept by %s, left alone" % maker
     text = read_text(path)
@@ -1267,8 +1268,8 @@ def units_of(*asked):
                 shown["ActiveState"] = "deactivating"
             # An init script's unit stays active when its daemon has died.
             kind = kind_of(shown["Id"])
-            if kind and (shown["UnitFileState"], shown["SubState"]) == ("generated", "exited") and (
-                    not processes_of(kind)):
+            script_ended = (shown["UnitFileState"], shown["SubState"]) == ("generated", "exited")
+            if kind and script_ended and not processes_of(kind):
                 shown["ActiveState"] = "failed"
             found[shown["Id"]] = dict(shown, ActiveState=pretended or shown["ActiveState"])
     return found
@@ -1312,7 +1313,7 @@ def unit_states(*asked):
 
 def journal_of(unit):
     """The unit's last journal lines, as evidence."""
-    out = ask(["journalctl", "--unit", unit, "--lines", "5", "--no-pager", "--output", "cat"])[1]
+    out = ask(["journalctl", "--unit", unit, "--lines", "9", "--no-pager", "--output", "cat"])[1]
     return " | ".join(out.split("\n")).strip(" |") or "its journal is empty"
 
 
@@ -1331,11 +1332,11 @@ def start_unit(unit):
     wait_for_recovery(unit, lambda: kind_of(unit) == "database" and any(
         shown["ActiveState"] == "activating" and shown.get("Job", "0") not in ("", "0")
         for shown in units_of(unit).values()))
-    # What is bound to the lease cannot start without it, whose journal then tells the reason.
-    bound = exists(guard_file(unit)) and not is_running(LEASE_UNIT)
-    cause = LEASE_UNIT if bound else unit
-    expect(is_running(unit), "%s did not start%s" % (unit, " without the lease" if bound else ""),
-           lambda: journal_of(cause), "fix the cause, see `systemctl status %s`" % cause)
+    # What is bound to the lease cannot start without it; why that went, its holder or fence tells.
+    lost = exists(guard_file(unit)) and not is_running(LEASE_UNIT)
+    cause = "xcatha-*" if lost else unit
+    expect(is_running(unit), "%s did not start%s" % (unit, ": the lease is gone" if lost else ""),
+           lambda: journal_of(cause), "fix the cause, see `journalctl -u '%s'`" % cause)
     return True
 
 
@@ -1377,8 +1378,8 @@ def stop_services(kind, seen_before=None):
     # An error with one unit does not keep the others from being stopped.
     errors = [error_of(stop_unit, unit) for unit, (running, _) in states.items() if running]
     errors += [error_of(set_boot, False, [unit]) for unit, (_, boots) in states.items() if boots]
-    # Nor outside its unit, as restartxcatd leaves some; a dry run cannot tell which those are.
-    if not (RUN.dryrun and any(("state", unit) in RUN.pretended for unit in states)):
+    # Also what runs outside its unit (restartxcatd leaves some); a dry run cannot know of it.
+    if not any(("state", unit) in RUN.pretended for unit in states):
         wait_until(lambda: not processes_of(kind), LAST_BREATH, 0.02)
         if kind != "database":  # a server that outlives its unit is the administrator's to end
             for sign in ("TERM", "KILL"):  # xcatd's may wait for what they have begun
@@ -1399,7 +1400,7 @@ def stop_services(kind, seen_before=None):
 
 def processes_of(kind, place=""):
     """{server of a kind that runs on this host, containers left out: where it works}."""
-    # Of databases any that work in this place; without one the pair's, in its links or directories.
+    # Databases: all that work in this place; without one, those in the pair's links or directories.
     places, found = [place or "/"], {}
     if kind == "database" and not place:
         places = [link_target(path) or path for engine in pair_engines()
@@ -1450,8 +1451,8 @@ def restore_units(states):
 
 def share_from_links():
     """The share's path as the links of this node have it, "" without links."""
-    # Not an administrator's own link that looks alike: the hint is there before the pair's first,
-    # and the 2018 script, which had none, linked /etc/xcat.
+    # An administrator's own link that looks alike does not count: the pair's hint is there before
+    # its first link, and the 2018 script, which had no hint, linked /etc/xcat.
     places = [link_target(STATE_DIR + "/share"), link_target("/etc/xcat")[:-len("/etc/xcat")]]
     return next((share for share in places if share and any(
         link_target(path) == share + path for path in all_directories())), "")
@@ -1484,8 +1485,8 @@ def unmounted(share):
     """Where the share's filesystem is to be mounted and is not, "" if it is on a mount."""
     place = os.path.realpath(share)
     mount = mount_of(place)[0]
-    near = max((top for _, _, top, *_ in fstab() if lies_in(place, top)), key=len, default=mount)
-    return near if len(near) > len(mount) else share if mount == "/" else ""
+    nearer = [top for _, _, top, *_ in fstab() if lies_in(place, top) and len(top) > len(mount)]
+    return max(nearer, key=len, default=share if mount == "/" else "")
 
 
 def mounts():
@@ -1538,7 +1539,7 @@ def unprotected_device(share):
     number = os.stat(share).st_dev
     device = os.path.realpath("/dev/block/%d:%d" % (os.major(number), os.minor(number)))
     mmp = re.search(r"(?m)^Filesystem features:.*\bmmp\b", output_of(["tune2fs", "-l", device]))
-    # DRBD with one primary and ext4 with multi-mount protection (MMP) let only one node.
+    # DRBD with one primary and ext4 with multi-mount protection (MMP) let only one node mount it.
     return "" if mmp or os.path.basename(device).startswith("drbd") else device
 
 
@@ -1571,8 +1572,8 @@ def state_file(share, *names):
     return os.path.join(share, ".xcatha", *names)
 
 
-# The states of a record: what its host does or, in the last two, did last. The data on the share
-# are complete in all but UNFINISHED; its lease is the one that was let go last.
+# The states of a record: what its host does or (NOBODY) did last. The data on the share are
+# complete in all but UNFINISHED; "lease" is the nonce of the one that was released last.
 #
 #   setting up   the first node's setup is at work        unfinished   it ended before the end
 #   trying       a setup tries the complete data          standby      nobody is active
@@ -1594,11 +1595,11 @@ def read_record(share):
         refuse("the record %s cannot be read" % path, "it is no JSON object with " +
                ", ".join(keys), "restore it from a backup of the share")
     if known == 1:
-        finished, released, last = (record.pop(name) for name in ("finished", "released", "active"))
-        state = (last or {}).get("state", "active")
+        done, released, last = (record.pop(name) for name in ("finished", "released", "active"))
+        ended, last = "standby" if done else "unfinished", last or {}
+        state = ended if released or not last else last.get("state", "active")
         record.update(host="", since="", lease=record.pop("released_lease", None))
-        record.update(last or {}, format=2, state=("standby" if finished else "unfinished") if (
-            released or not last) else "trying" if finished and state == "setting up" else state)
+        record.update(last, format=2, state="trying" if done and state == "setting up" else state)
     return record
 
 
@@ -1636,7 +1637,7 @@ def read_nodes(share, but=""):
 
 
 def write_node(opts, facts=None):
-    """This node's own record is up to date; node_facts need not be looked at again."""
+    """Update this node's own record; facts: its node_facts, where they are known already."""
     share, name = opts.path, physical_host_name()
     make_directory(state_file(share, "nodes"), 0o700)
     node = dict(facts or node_facts(opts), nic=opts.nic,
@@ -1694,12 +1695,12 @@ def merge_saved_hosts(taken, saved, here, own):
     # this node alone has stays, and its own addresses (own) and their names.
     own_names = {(name, ":" in address) for address, names in parse_hosts(here)
                  if address in own or address.startswith("127.") for name in names}
-    before, wanted = ([
+    before, wanted = (dict.fromkeys(
         (address, name) for address, names in parse_hosts(text) for name in names if not (
-            address in own or is_loopback(address) or (name, ":" in address) in own_names)]
+            address in own or is_loopback(address) or (name, ":" in address) in own_names))
         for text in (taken, saved))
-    return merge_hosts(here, [(address, [name]) for address, name in dict.fromkeys(wanted)],
-                       set(before) - set(wanted)) if wanted else here
+    gone = set(before) - set(wanted)
+    return merge_hosts(here, [(place, [name]) for place, name in wanted], gone) if wanted else here
 
 
 def with_saved_hosts(share):
@@ -1747,8 +1748,8 @@ def is_loopback(address):
 #                         promised; refused if it moves. A lock held even so is a dead node's on
 #                         NFSv3: its file is set aside
 #   in either case        refused while a node answers that neither stood by nor promised a deadline
-#   with --peer-is-off    instead of all this: when its counter has stood still for as long, be the
-#                         lock held; refused while the other node's recorded address answers
+#   with --peer-is-off    instead of all this: when its counter has stood still that long, even with
+#                         the lock held; refused while the other node's recorded address answers
 #
 # Only the lease's holder may have the VIP: -a and -s take the lease first; hold_lease keeps the VIP
 # on its NIC; -d removes the VIP, then releases the lease; where that is lost, the fence removes it.
@@ -1760,11 +1761,11 @@ def is_loopback(address):
 # holder's word. From the start of the last heartbeat that reached the share (for L = 90 s):
 #
 #   GIVE_UP  45 s  the holder is silent: the fence removes the VIP
-#   ANSWER   50 s  until here the share may tell the fence that the lease is this node's: only the
-#                  holder died, and the services that need the lease may end in order, until
-#   KILL     55 s  when they get SIGKILL; where the share has told nothing they get it at ANSWER
-#   REBOOT   60 s  the node reboots, or its kernel might still send what the killed had written; not
-#                  where the share has told it by now, nothing is left, and all of that is sent
+#   ANSWER   50 s  the share's last moment to tell that the lease is this node's: then only the
+#                  holder died, and services stop in order; else they get SIGKILL now
+#   KILL     55 s  what has not stopped in order gets SIGKILL
+#   REBOOT   60 s  the node reboots, so that its kernel sends no more of what they had written; not
+#                  where the lease is this node's by now, none of them is left, and all is sent
 #   L        90 s  the filesystem gives the lock to another node, or its watch of the counter ends
 #
 # A holder that is killed counts as silent at once. Where the fence is killed, systemd ends the
@@ -1805,7 +1806,7 @@ def lock_file(descriptor):
 
 
 def lock_state(share, keep=None):
-    """What lock_file says of the lease's lock; "ours" for an instant, or while this stack lasts."""
+    """Try the lease's lock as lock_file does; it is let go at once, or when `keep` closes."""
     with ExitStack() as instant, suppress(FileNotFoundError):
         path, until = state_file(share, "lease"), keep or instant
         return lock_file(until.enter_context(open(path, "r+b", 0)).fileno())
@@ -1813,17 +1814,18 @@ def lock_state(share, keep=None):
 
 
 def lock_decides(share):
-    """True if the lock tells of a holder: the mount promises it, the last one had it, it works."""
+    """True if the lock shows a holder: it reaches both nodes, the last holder had it, it works."""
     return (locks_reach(share) and read_lease(share).get("locks", True)
             and lock_state(share) != "refused")
 
 
 def other_holder(share):
     """Watch the lease, as the table above tells; the evidence of another holder, or ""."""
+    lease, path = read_lease(share), state_file(share, "lease")
+
     def moves():
         """True if the holder has shown life since."""
         return read_lease(share).get("counter") != lease.get("counter")
-    lease, path = read_lease(share), state_file(share, "lease")
     if not lock_decides(share):
         # A held lock means nothing then: NFSv3 keeps a dead node's until it boots. After a clean
         # release a node that becomes active holds it; one that looks does so for less than 2 s.
@@ -1985,7 +1987,7 @@ def hold_lease(share):
     """The lease unit's main loop: lock, say ready, then write a heartbeat every RENEW of L."""
     expect(psutil, "%s finds no psutil when systemd starts it" % sys.executable)  # PYTHONPATH?
     forget_lease()
-    # It lets it start once: a dependency that pulls the unit in later cannot take the lease.
+    # A ticket allows one start: a dependency that starts the unit later gets no lease.
     ticket = RUN_DIR + "/ticket"
     expect(exists(ticket), "the lease is taken by xcatha.py -a and -s only", ticket + " is missing")
     record, lease, lock_decided = json.loads(read_text(ticket))
@@ -2099,7 +2101,7 @@ def is_idle():
 
 
 def keep_address(away):
-    """Set VIP and host name of the active node again, whoever took them; away: of NICs down."""
+    """Restore the active node's VIPs and host name; away: the VIPs whose NIC is or was down."""
     with open(RUN_LOCK, "a") as lock:  # a run of xcatha.py may be about to take them away itself
         kept = wait_until(lambda: lock_file(lock.fileno()) == "ours", 1) and parse_object(
             read_text(KEPT), KEPT_OPTIONS)
@@ -2210,7 +2212,7 @@ def end_service(lease, reason, libc):
         flushed.append(libc.syncfs(place) == 0 or not lease["reboots"])
     share, PAIR.vips = lease["share"], vips_of_lease_unit() or lease.get("vips") or []
     whose, flushed, started = [], [], time.monotonic()
-    # Before the first guard of a first setup, nobody else may start with this share's data.
+    # A first setup before its guard never reboots: no other node can use its data yet.
     lease["reboots"] = lease["reboots"] and bool(lease.get("finished") or guarded_here())
     # Where the kernel hangs in getifaddrs(3), no thread of Python gets on: then this child, which
     # has nothing else to do, reboots a moment after the loop should have.
@@ -2251,7 +2253,7 @@ def end_service(lease, reason, libc):
             ours = whose[-1:] == ["ours"]
             if ours and not in_order and not flushing:
                 flushing = beside(flush)
-            if (in_order or flushed == [True]) if ours else not lease["reboots"]:
+            if ours and (in_order or flushed == [True]) or not ours and not lease["reboots"]:
                 forget_lease()
                 kill(rebooter)
                 return
@@ -2373,13 +2375,13 @@ def all_directories():
     with suppress(PermissionError):  # only root may read it
         further = read_text(FURTHER_DIRECTORIES).splitlines()
     # A PostgreSQL cluster is one of its own where others lie beside it.
-    tops = (("/var/lib/pgsql", "data*"), ("/var/lib/postgresql", "*/*"))
-    pretended = [link for kind, link in list(RUN.pretended) if kind == "link"]
-    clusters = [path for top, below in tops if not link_target(top) for path in glob.glob(
-        os.path.join(top, below)) + pretended if lies_in(path, top) and path != top]
+    below = {"/var/lib/pgsql/": "data*", "/var/lib/postgresql/": "*/*"}
+    tops = tuple(top for top in below if not link_target(top[:-1]))  # a share may hang
+    found = [path for top in tops for path in glob.glob(top + below[top])]
+    clusters = [re.sub(r"\.xcat.*", "", path) for path in found]  # a backup stands for its cluster
+    links = [path for kind, path in list(RUN.pretended) if kind == "link" and path.startswith(tops)]
     databases = [path for engine in ENGINES.values() for path in engine["directories"]]
-    return list(dict.fromkeys(XCAT_DIRECTORIES + further + databases + [
-        re.sub(r"\.xcat.*", "", path) for path in clusters]))
+    return list(dict.fromkeys(XCAT_DIRECTORIES + further + databases + clusters + links))
 
 
 def database_directories(engine):
@@ -2444,7 +2446,7 @@ def unmount(path):
 
 
 def expect_data(path):
-    """Refuse what is not the data: an empty directory, or the one below what is not mounted."""
+    """Refuse a directory without the data: an empty one, or one with its filesystem not mounted."""
     kept = RUN_DIR + "/mounted" + path
     empty = path in ("/install", "/etc/xcat") and (
         not os.path.isdir(path) or set(os.listdir(path)) <= {"lost+found"})
@@ -2539,7 +2541,7 @@ def rsync_line(share, path, running=False):
 
 def copy_while_running(share, directories):
     """The bulk is copied while the services still run; copy_all makes it complete."""
-    # No copy bears its final name, and those that must start empty do.
+    # No copy bears its final name, and those that are made later start empty.
     for path in directories:
         mark_partial(share, path)
         if not RUN.dryrun:
@@ -2618,7 +2620,7 @@ def restore_own_cfgloc():
         on_failure(change_file, path, read_text(path))
         write_file(path, earlier)  # also in a dry run, which has not switched it
         return "says what it said before"
-    # It has led to the pair's from the start.
+    # It named the pair's database from the start: there is no earlier text.
     aside = backup_name(path, ".xcatbak")
     on_failure(lambda: exists(aside) and rename(aside, path))
     rename(path, aside)
@@ -2761,9 +2763,9 @@ def with_access(text, allowed):
     missing = ["host    all          all        %s/32      md5%s" % (address, newline)
                for address in allowed if ["host", "all", "all", address + "/32"] not in fields]
     # The first line that fits a connection decides.
-    place = min([number for number, line in enumerate(lines) if line.startswith("host")]
-                + [number + 1 for number, line in enumerate(lines)
-                   if "IPv4 local connections" in line] + [len(lines)])
+    hosts = [number for number, line in enumerate(lines) if line.startswith("host")]
+    titles = [number for number, line in enumerate(lines) if "IPv4 local connections" in line]
+    place = min([*hosts, *(number + 1 for number in titles), len(lines)])
     if missing and lines and not lines[-1].endswith("\n"):
         lines[-1] += newline
     return "".join(lines[:place] + missing + lines[place:])
@@ -2823,7 +2825,7 @@ def install_database(engine):
     if not manager:
         raise HAError("%s is not installed" % engine, "no known package manager",
                       "install its server and Perl's %s" % perl)
-    # A server of another origin is not to meet the distribution's.
+    # Only what is missing: a server of another origin is not to meet the distribution's.
     names = list(itertools.compress(PACKAGES[manager][engine], lacking()))
     line = [manager, "install", "-y"] + names
     # What is there counts: zypper exits 106 where it did it all, but skipped some repository.
@@ -3108,8 +3110,8 @@ def wrong_masters(opts, site):
               if name and name not in [opts.vip, site.get("master"), *places]]
     # No DNS runs here, or each service node's own is asked: then they are the site's alone.
     left = site.get("externaldns") or "<xcatmaster>" in site.get("nameservers", "")
-    wrong = [("site", "clustersite", name, ",".join([opts.vip] + rest))
-             for name, rest in [("master", [])] + ([] if left else [("nameservers", others)])
+    right = {"master": [opts.vip], **({} if left else {"nameservers": [opts.vip, *others]})}
+    wrong = [("site", "clustersite", name, ",".join(words)) for name, words in right.items()
              if opts.vip not in site.get(name, "").split(",")]
     return wrong + [("network", row["netname"], "tftpserver", vip_of(row, opts) or opts.vip)
                     for row in table("networks") if row["tftpserver"] in places or (
@@ -3127,7 +3129,7 @@ def vip_near(place, opts, netmask=""):
 
 def vip_of(network, opts):
     """The VIP that nodes of a row of xCAT's networks can ask: its own, else the pair's, or ""."""
-    # A network on another NIC may have no route to it; an address of IPv6 it is not.
+    # A network on another NIC may have no route to the pair's VIP, and one of IPv6 has none.
     device = device_of(network["mgtifname"].replace("!remote!", ""))
     reachable = ":" not in network["net"] and device in ("", device_of(opts.nic))
     return vip_near(network["net"], opts, network["mask"]) or (opts.vip if reachable else "")
@@ -3219,16 +3221,16 @@ def skip_reason(kind, site):
     return "" if known else "neither site.domain nor every network's domain is set"
 
 
-def start_dns_or_dhcp(kind, site, fresh, stale, made, dns=None):
+def start_dns_or_dhcp(kind, site, fresh, stale, maker, dns=None):
     """The DNS or DHCP server runs with what xCAT's tables and this node's /etc/hosts say."""
-    reason, not_made, error = skip_reason(kind, site), made.result() if made else True, None
+    reason, error = skip_reason(kind, site), maker.result() if maker else None  # waits for its end
     if reason:
-        if made and running_units(kind):  # that maker has started it
+        if maker and running_units(kind):  # that maker has started it
             stop_services(kind)
         return "skipped: " + reason
     if not (fresh or stale) and running_units(kind):
         return "already running"
-    if not_made or stale:
+    if stale or not maker or error:
         # makedns and makedhcp share one key of OMAPI and must not both create it.
         if dns and not any(row.get("key") == "omapi" for row in table("passwd")):
             dns.result()
@@ -3236,8 +3238,8 @@ def start_dns_or_dhcp(kind, site, fresh, stale, made, dns=None):
         if not running_units(kind):  # one that complains of a single network has done the rest
             raise_all([error])
     # Of two DHCP servers the one whose file makedhcp has just written.
-    files = [path for path in MAKER_FILES["makedhcp -n"] if os.path.isfile(path)]
-    kea = bool(files) and "kea" in max(files, key=os.path.getmtime)
+    files = filter(os.path.isfile, MAKER_FILES["makedhcp -n"])
+    kea = "kea" in max(files, key=os.path.getmtime, default="")
     unit = min(servers_of(kind), key=lambda name: ("kea" in name) != kea)
     if RUN.dryrun:
         announce("run", "systemctl start " + unit, "if it is down then")
@@ -3266,14 +3268,14 @@ def start_console(opts, fresh, dns):
         do(["makegocons", "--cleanup"], may_fail=True)  # nodes removed while this one stood by
         return "running: " + short_names(unit)
     dns.result()  # conserver looks its nodes up when it starts, so it waits for the DNS
-    made, debian = MAKER_FILES["makeconservercf"]
-    run_maker(["makeconservercf"], *[made, with_trusted(read_text(made), opts.vip, [
+    conf, debian = MAKER_FILES["makeconservercf"]
+    run_maker(["makeconservercf"], *[conf, with_trusted(read_text(conf), opts.vip, [
         node["address"] for node in read_nodes(opts.path).values()])] if opts.path else [])
     error = error_of(start_unit, unit)
-    elsewhere = exists(made) and read_text(made) != read_text(debian, read_text(made))
+    elsewhere = exists(conf) and read_text(conf) != read_text(debian, read_text(conf))
     if error and elsewhere and not used:
         return ("skipped: nobody used it, and {0} reads {2}, not xCAT's {1}: ln -sf {1} {2} && "
-                "systemctl start {0}").format(short_names(unit), made, debian)
+                "systemctl start {0}").format(short_names(unit), conf, debian)
     raise_all([error])
     return "running: " + short_names(unit)
 
@@ -3358,9 +3360,9 @@ def run_own_steps(when, opts):
     errors, steps = [], own_steps(when)
     values = {"XCATHA_VIP": opts.vip, "XCATHA_HOST_NAME": opts.host_name, "XCATHA_SHARE": opts.path}
     for path, wrong in steps.items():
-        answer, error = (None, HAError("%s was not run" % path, wrong, fix_of_step(path))) if (
-            wrong) else attempt(do, [path], DO_LIMIT, {
-                name: value for name, value in values.items() if value})
+        not_run = HAError("%s was not run" % path, wrong, fix_of_step(path))
+        given = {name: value for name, value in values.items() if value}
+        answer, error = (None, not_run) if wrong else attempt(do, [path], DO_LIMIT, given)
         for line in without_secrets("".join(answer[1:] if answer else ())).splitlines():
             log.info("    %s", line)
         errors.append(error)
@@ -3387,10 +3389,10 @@ def withdraw_exports(share):
     # The server knows an export by its real path, one that became a link since by the old one.
     gone = exports_of(share)
     for client, path, resolved in gone:
-        if ":" in client:
-            client = "[%s]%s%s" % (client.partition("/"))
-        any(do(["exportfs", "-u", "%s:%s" % (client, name)], may_fail=True)[0] == 0
-            for name in dict.fromkeys([resolved, path]))
+        client = "[%s]%s%s" % client.partition("/") if ":" in client else client  # IPv6
+        status, *_ = do(["exportfs", "-u", "%s:%s" % (client, resolved)], may_fail=True)
+        if status and path != resolved:
+            do(["exportfs", "-u", "%s:%s" % (client, path)], may_fail=True)
     left = " ".join("%s:%s" % entry[:2] for entry in exports_of(share))
     expect(not left, "still exported: " + left, "/var/lib/nfs/etab lists them",
            "withdraw all exports with `exportfs -u -a`, then run xcatha.py -d")
@@ -3405,8 +3407,8 @@ def exports_of(share):
     found = []
     for line in filter(str.strip, lines_of(read_text("/var/lib/nfs/etab"))):
         path, *clients = map(unescaped, line.split())
-        resolved = os.path.realpath("".join(
-            [share for directory in linked if lies_in(path, directory)] + [path]))
+        is_linked = any(lies_in(path, directory) for directory in linked)
+        resolved = os.path.realpath(share + path if is_linked else path)
         if any(lies_in(resolved, root) for root in roots):
             found += [(client.split("(")[0], path, resolved) for client in clients]
     return found
@@ -3742,7 +3744,7 @@ def check_data(opts):
 def run_checks(opts, *checks):
     """Refuse with all that these checks have against the run."""
     errors = []
-    for check in checks:  # which counts as far as it gets
+    for check in checks:  # what one yields before an error of its own counts, too
         found = (HAError(*words, code=REFUSED) for words in check(opts))
         errors.append(error_of(errors.extend, found))
     raise_all(errors)
@@ -3934,10 +3936,10 @@ def active_problems(view):
         yield "the record says active, but the lease is not held: %s (see %s)" % (
             "it was lost" if view["lease"].get("boot") == boot_id() else
             "this node has started again since", LOG_FILE), again
-    me, here = view["nodes"].get(view["host"], {}), dict(
-        view["further_vips"], **{record["vip"]: view["vip"]["nic"]})
+    me, first = view["nodes"].get(view["host"], {}), record["vip"]
+    here = {**view["further_vips"], first: view["vip"]["nic"]}
     for vip, mask in [(one["vip"], one["netmask"]) for one in recorded_vips(record)]:
-        nic = dict(me.get("nics", {}), **{record["vip"]: me.get("nic")}).get(vip)
+        nic = me.get("nic") if vip == first else me.get("nics", {}).get(vip)
         amiss = vip_amiss(vip, nic, mask) if here.get(vip) and nic else ""
         if not here.get(vip):
             yield "the VIP %s is not here" % vip, again
@@ -3980,24 +3982,25 @@ def xcat_problems(view):
         rows = [("site", "clustersite", site)]
         rows += [("network", row["netname"], row) for row in networks]
         rows += [("node", row["node"], row) for row in table("noderes") + table("nodehm")]
-        # `host1|eth1` in dhcpinterfaces: where no name is this host's, DHCP listens on all NICs.
-        wrong = {(kind, name, attribute): ("%s, " % value, with_vip(
-            value, places, opts.host_name if attribute.endswith("interfaces") else
-            kind == "network" and vip_of(row, opts) or vip_near(value, opts) or opts.vip))
-                 for kind, name, row in rows for attribute, value in row.items()
-                 if value and attribute not in NEVER_SERVERS}
-        wrong.update(((kind, name, attribute), ("", value))
-                     for kind, name, attribute, value in wrong_masters(opts, site))
-        anew, alike = " && makedhcp -n && makedhcp -a" if "DHCP" in running else "", {}
-        groups = {row.get("groupname") for row in table("nodegroup")}.union(
-            *(row["groups"].split(",") for row in table("nodelist"))) if any(
-                kind == "node" and right for (kind, *_), (_, right) in wrong.items()) else ()
+        wrong, alike, groups = {}, {}, set()  # {(kind, name, attribute): (value shown, right one)}
+        for kind, name, row in rows:
+            for attribute in [key for key in row if row[key] and key not in NEVER_SERVERS]:
+                near = kind == "network" and vip_of(row, opts) or vip_near(row[attribute], opts)
+                # `host1|eth1` in dhcpinterfaces: where no name is this host's, DHCP uses all NICs.
+                vip = opts.host_name if attribute.endswith("interfaces") else near or opts.vip
+                right = with_vip(row[attribute], places, vip)
+                if right:
+                    wrong[kind, name, attribute] = row[attribute] + ", ", right
+        wrong.update((tuple(key), ("", value)) for *key, value in wrong_masters(opts, site))
+        anew = " && makedhcp -n && makedhcp -a" if "DHCP" in running else ""
+        if any(kind == "node" for kind, _, _ in wrong):
+            groups = {row.get("groupname") for row in table("nodegroup")}.union(
+                *(row["groups"].split(",") for row in table("nodelist")))
         for (kind, name, attribute), (value, right) in wrong.items():
             kind, words = "group" if kind == "node" and name in groups else kind, right.split(",")
             if attribute == "forwarders":  # a name server that asks itself asks for ever
                 words = [word for word in words if word != opts.vip]
-            if right:
-                alike.setdefault((kind, attribute, value, ",".join(words)), []).append(name)
+            alike.setdefault((kind, attribute, value, ",".join(words)), []).append(name)
         for (kind, attribute, value, right), names in alike.items():  # be it a thousand nodes
             shown = ", ".join(names[:3]) + (" and %d more" % len(names[3:]) if names[3:] else "")
             yield "%s of %s is %snot the VIP" % (attribute, shown, value), pasted(
@@ -4094,8 +4097,8 @@ def standby_problems(view):
 def notes(view):
     """(what is worth knowing, what to do about it); a pair with notes still works."""
     for path in all_directories():
-        needed = path in view["links"] or not exists(path)
-        for older in backups_of(path)[:-1 if needed else None]:
+        newest_is_needed = path in view["links"] or not exists(path)
+        for older in backups_of(path)[:-1] if newest_is_needed else backups_of(path):
             yield "%s is left over from an earlier run; look into it" % older, (
                 "mv {0} {0}.old".format(shlex.quote(older)))
     share = view["share"]["path"]
@@ -4158,8 +4161,8 @@ def delivery_notes(vip, site):
             web.sendall(("HEAD %s HTTP/1.0\r\nHost: %s\r\n\r\n" % (path, vip)).encode())
             if int(web.recv(64).split()[1]) in (401, 403, 404):
                 refused.append(path)
-    place, unit = next((found for found in WEB_CONFIGURATION if refused and os.path.isdir(
-        found[0]) and units_of(found[1])), ("", ""))  # xCAT's packages bring both directories
+    servers = (one for one in WEB_CONFIGURATION if os.path.isdir(one[0]) and units_of(one[1]))
+    place, unit = next(servers, ("", "")) if refused else ("", "")  # xCAT brings both directories
     if place:
         yield "the web server does not deliver " + " ".join(refused), (
             "printf '%%s\\n' %s >%s/xcatha.conf && systemctl reload %s" % (
@@ -4374,7 +4377,8 @@ def run_agent(action):
                for word in (FLAGS[name], value)]
     # The parser requires a command; a wrong parameter ends in its exit code 2, OCF_ERR_ARGS.
     opts = parse(["--status"] + options)
-    RUN.by_pacemaker = int(os.environ.get("OCF_RESKEY_" + "CRM_meta_timeout") or 900000) / 1000
+    limit = os.environ.get("OCF_RESKEY_" + "CRM_meta_timeout") or 1000 * AGENT_ACTIONS[action]
+    RUN.by_pacemaker = int(limit) / 1000
     if action == "start":  # a DNS, DHCP or console server that is down is no reason to move
         return OCF_SUCCESS if main(["-a"] + options) in (DONE, DEGRADED) else OCF_ERR_GENERIC
     if action == "validate-all":
@@ -4434,14 +4438,14 @@ def managed_resource():
 
 
 def check_not_managed(opts):
-    """Refuse what is Pacemaker's; to complete an active node or tidy up an idle one is not."""
-    concerned = opts.command in ("activate", "deactivate") and not RUN.by_pacemaker
+    """Refuse where Pacemaker is in charge, unless -a only completes or -d only tidies up."""
+    starts = opts.command == "activate"
+    concerned = (starts or opts.command == "deactivate") and not RUN.by_pacemaker
     resource = managed_resource() if concerned else ""
-    parts, activates = active_parts(opts).values() if resource else [], opts.command == "activate"
-    if all(up if activates else not left for up, left in parts):
+    if not resource or all(up if starts else not left for up, left in active_parts(opts).values()):
         return
     tool, start, stop = ("pcs", "enable", "disable") if have("pcs") else ("crm", "start", "stop")
-    line = "{0} resource {1} {3}, or {0} resource move {3} {4}" if activates else (
+    line = "{0} resource {1} {3}, or {0} resource move {3} {4}" if starts else (
         "{0} node standby {4}, or {0} resource {2} {3}")
     refuse("Pacemaker is in charge of this pair", "crm_mon: resource %s is managed" % resource,
            line.format(tool, start, stop, resource, physical_host_name()))
@@ -4459,6 +4463,8 @@ def stop_all_services(seen_before=None):
 
 def begin_record(opts, state):
     """The record names this node as the one at work, and what the pair is; undone as a whole."""
+    share, path = opts.path, state_file(opts.path, "cluster.json")
+
     def restore_record(before):
         """The record is as it was before this run, unless not all of the run could be undone."""
         expect_lease(share)  # another node may have written its own by now
@@ -4468,7 +4474,6 @@ def begin_record(opts, state):
         if record and has_taken_lease():  # which is released next
             before = json.dumps(dict(record, lease=read_lease(share).get("nonce")), indent=1) + "\n"
         change_file(path, before)
-    share, path = opts.path, state_file(opts.path, "cluster.json")
     on_failure(restore_record, read_text(path, None))
     pair, *others = [{name: getattr(one, name) for name in ("vip", "netmask", "host_name")}
                      for one in all_vips(opts)]
@@ -4705,7 +4710,7 @@ def setup(opts):
     step("Services", stop_all_services)
     if first:
         step("Copy", copy_all, share, directories, since)
-    step("Hint", remember_share, share, books=True)
+    step("Share's path", remember_share, share, books=True)
 
     # All services run once with the share's data: only what works is recorded as finished.
     if not joining:
@@ -4784,7 +4789,7 @@ def activate(opts):
     if fresh:
         step("Services", stop_all_services, states)
     expect_lease(share)
-    step("Hint", remember_share, share, failed=down, books=True)
+    step("Share's path", remember_share, share, failed=down, books=True)
     step("Linked directories", link_all, share, directories)
     step("Guard", guard_services, share, books=True)
     step("Database address", name_vip_in_cfgloc, opts, books=True)
@@ -4834,8 +4839,8 @@ def activate(opts):
     step("Kept address", remember_address, opts, failed=down, books=True)
     step("Hosts file", save_hosts, share, failed=down, books=True)
     changed = show_change(before, summary(opts, attempt(unit_states)[0]))
-    what = "completed: %s (" % (", ".join(changed) or "settings") if repair else (
-        "active (planned, " if planned else "active (unplanned, ")
+    what = "active (planned, " if planned else "active (unplanned, "
+    what = "completed: %s (" % (", ".join(changed) or "settings") if repair else what
     what += "%.0f s)" % (time.monotonic() - started)
     step("History", add_history, share, what + (", not up: " + ", ".join(down) if down else ""),
          failed=down, books=True)
@@ -4901,7 +4906,7 @@ def stand_by(opts, state, states):
         step("Linked directories", unlink_all, opts.path, failed=failed)
 
     # The VIP late: until here it still led administrators and clients to this node.
-    for vip in sorted({one.vip for one in opts.others} | {*vips_of_lease_unit()} - {opts.vip}):
+    for vip in sorted({*(one.vip for one in opts.others), *vips_of_lease_unit()} - {opts.vip}):
         step("Virtual IP", remove_vip, vip, failed=failed)
     step("Virtual IP", remove_vip, opts.vip, True, failed=failed)
     # A lambda, so that an empty /etc/hostname is an error of this step alone.
@@ -5066,8 +5071,8 @@ def rollback(error, opts):
     if not (UNDO.changed and UNDO.calls):  # before the first change, or past the point of no return
         return INCOMPLETE if UNDO.past_return and error.code == FAILED else error.code
     say("Putting this node back as it was found ...", sys.stderr)
-    # What works on a share that is silent, or that is another's by now (also where systemd does
-    # not say), must end. Without links this node's own data serve, and its services are put back.
+    # Where the share is silent, or the lease lost (or systemd does not say), what uses the share
+    # must end. Without links the services use this node's own data and are put back as usual.
     silent = bool(opts.path) and share_state(opts.path) == "silent"
     lost = not silent and has_taken_lease() and not attempt(lease_held_here, opts.path)[0]
     if (silent or lost) and share_from_links():
@@ -5102,9 +5107,9 @@ def run_command(opts):
             refuse("another run of xcatha.py is at work on this node",
                    RUN_LOCK + " is locked", "wait for its end")
         command, error = attempt(guide, opts)
-        if command and not RUN.dryrun and exists(COMMANDS):
-            end_orphans()  # they would work beside this run, and after it
         name = COMMANDS if command and not RUN.dryrun else os.devnull
+        if name == COMMANDS and exists(name):
+            end_orphans()  # they would work beside this run, and after it
         with open(name, "w") as commands:
             code, RUN.inherited = DONE, [commands.fileno()]
             if command:

@@ -244,7 +244,8 @@ def test_activate_whose_lease_is_lost_meanwhile_ends_as_a_standby(duo):
     slow.unlink()
     host.succeed("systemctl", "daemon-reload")
     assert run.returncode == 5, said
-    assert "xcatd.service did not start without the lease" in said
+    assert "xcatd.service did not start: the lease is gone" in said
+    assert "the lease is lost: its holder has ended" in said
     assert "the lease was lost during this run; this node stands by" in said
     assert judge.links_into_share(host) == [] and judge.holders(duo.lab) == []
     duo.assert_takes_over(duo.standby)

@@ -838,7 +838,7 @@ def addresses():
 def device_of(nic):
     """The device of a NIC that may be an alias (eth0 for eth0:0), or of any other label."""
     device = nic.split(":")[0]  # netplan may give an address a label that names no NIC
-    other = device not in psutil.net_if_stats()
+    other = device not in dict(socket.if_nameindex()).values()
     shown = output_of(["ip", "-o", "-4", "address", "show", "label", nic]) if other else ""
     return (shown.split() + ["", device])[1]  # `2: eth0    inet 10.5.106.4/8 ...`
 
@@ -1089,7 +1089,7 @@ def persistent_vip(vip):
             if line.split("#")[0].strip():
                 above = {depth: text for depth, text in above.items() if depth < indent}
                 above[indent] = line.split("#")[0]
-            elsewhere = re.search(r"dns|nameserver|gateway|routing|\b(ntp|from)\b",
+            elsewhere = re.search(r"dns|nameserver|gateway|routing|\b(ntp=|from\b)",
                                   " ".join(above.values()), re.IGNORECASE)
             if word.search(line.split("#")[0]) and not elsewhere:
                 yield "the VIP comes up at boot: %s:%d has `%s`" % (
@@ -1219,7 +1219,7 @@ def resolv_conf():
     signs += [line.strip("#; \r\n") for line in lines_of(text) if re.match(
         "(?i)[#;].*(generated|(managed|created) by (?!hand))", line)]
     if "i" in output_of(["lsattr", path]).partition(" ")[0]:  # immutable: whoever did that keeps it
-        signs.append("chattr")
+        signs.insert(0, "chattr")
     known = [name for sign in signs for name in RESOLV_CONF_MAKERS if name in sign]
     return re.findall(r"(?m)^[ \t]*nameserver[ \t]+(\S+)", text), next(iter(known + signs), "")
 
@@ -2273,9 +2273,9 @@ def log_loss(text):
         os.write(console, ("\r\nxcatha: %s\r\n" % text).encode())
         os.close(console)
     open_log(LOG_FILE)
-    log.critical("%s", text)
-    handlers, logging.root.handlers = logging.root.handlers, []  # from now on it holds up nothing
-    for handler in handlers:
+    handlers, logging.root.handlers = logging.root.handlers, []  # a log that hangs holds up this
+    for handler in handlers:  # thread alone
+        handler.handle(log.makeRecord("", logging.CRITICAL, "", 0, "%s", (text,), None))
         os.fsync(handler.stream.fileno())
 
 
@@ -2394,7 +2394,8 @@ def database_directories(engine):
     if has_debian_layout():
         return debian
     data = top + "/data"
-    if link_target(top) or not link_target(data) and (  # no look through links: a share may hang
+    # Its data alone where they are a mount of their own. No look through links: a share may hang.
+    if link_target(top) or not link_target(data) and not is_mount_point(data) and (
             set(glob.glob(top + "/*/PG_VERSION")) <= {data + "/PG_VERSION"}):
         return [top]
     return [data]
@@ -2963,7 +2964,7 @@ def install_xcat(opts):
     if is_debian():
         write_file(RUN_DIR + "/apt.conf", 'DPkg::Lock::Timeout "600";\n')
         if output_of(["dpkg", "--audit"]):  # what was unpacked only would look installed
-            do(["dpkg", "--configure", "-a"], INSTALL_LIMIT, INSTALL_ENV, may_fail=True)
+            do(["dpkg", "--configure", "-a"], INSTALL_LIMIT, INSTALL_ENV)
     if xcat_installed():
         return "already installed (%s)" % xcat_version()
     source, remote = opts.go_xcat, opts.go_xcat.startswith("https://")
@@ -3130,7 +3131,7 @@ def vip_near(place, opts, netmask=""):
 def vip_of(network, opts):
     """The VIP that nodes of a row of xCAT's networks can ask: its own, else the pair's, or ""."""
     # A network on another NIC may have no route to the pair's VIP, and one of IPv6 has none.
-    device = device_of(network["mgtifname"].replace("!remote!", ""))
+    device = network["mgtifname"].replace("!remote!", "").split(":")[0]
     reachable = ":" not in network["net"] and device in ("", device_of(opts.nic))
     return vip_near(network["net"], opts, network["mask"]) or (opts.vip if reachable else "")
 
@@ -3262,10 +3263,10 @@ def start_console(opts, fresh, dns):
         return "already running"
     if unit.startswith("goconserver"):
         start_unit(unit)
-        status, out, err = do(["makegocons"], may_fail=True)
-        expect(not status or "not get any console" in out + err, "makegocons failed",
-               last_line(out, err), "fix the cause, then run `makegocons` by hand")
-        do(["makegocons", "--cleanup"], may_fail=True)  # nodes removed while this one stood by
+        error = error_of(run_maker, ["makegocons"])
+        if error and "not get any console" not in error.evidence:
+            raise error
+        error_of(run_maker, ["makegocons", "--cleanup"])  # nodes removed while this one stood by
         return "running: " + short_names(unit)
     dns.result()  # conserver looks its nodes up when it starts, so it waits for the DNS
     conf, debian = MAKER_FILES["makeconservercf"]
@@ -3422,7 +3423,7 @@ def check_host(opts):
     nics = psutil.net_if_stats()
     # A further network that is away does not keep a pair from failing over (check_vip_is_free).
     for one in all_vips(opts) if opts.command == "setup" else [opts]:
-        device = device_of(one.nic)
+        device = one.nic.split(":")[0]  # a label that names no NIC could not be given back
         if device not in nics:
             yield ("there is no NIC %s" % device, "NICs here: %s" % ", ".join(sorted(nics)),
                    "give the right one with -i")
@@ -3489,7 +3490,7 @@ def check_pair(opts):
             for vip, mask, name in further),
                "give each so, with its -i, or none; see the README, Several networks")
     for one in opts.others:
-        if device_of(one.nic) not in psutil.net_if_stats():
+        if one.nic.split(":")[0] not in psutil.net_if_stats():
             yield ("the NIC of the further VIP %s is not known" % one.vip,
                    "recorded of this node: %s" % (one.nic or "nothing"),
                    "give it: -v %s -i %s -v %s -i NIC" % (opts.vip, opts.nic, one.vip))
@@ -3513,7 +3514,8 @@ def check_pair(opts):
                  if name.split(".")[0] == (one.host_name or "").split(".")[0]]
         if taken and one.vip not in recorded:
             yield ("the VIP's host name %s is a node's own" % one.host_name,
-                   "%s boots with it" % taken[0], "choose a name for the VIP alone with -n")
+                   "%s boots with it" % taken[0], "choose a name for the VIP alone with -n, or "
+                   "give that node another: hostnamectl set-hostname NAME")
     for path in opts.also:
         others = [other for other in directories_to_link(opts, record) if other != path]
         real = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
@@ -3584,6 +3586,11 @@ def check_storage(opts):
     if device:
         warn("nothing keeps the other node from mounting %s as well, which would ruin the data: "
              "see the README, Which storage, mounted by whom" % device)
+    if read_text("/sys/fs/selinux/enforce") == "1":  # xCAT turns it off before 2.20
+        domain = {"postgresql": "postgresql_t ", "mysql": "mysqld_t "}.get(opts.dbtype, "")
+        warn("SELinux is enforcing; where no policy of yours lets database and web server work on "
+             "%s, run: for domain in %shttpd_t; do semanage permissive -a $domain; done" % (
+                 share, domain))
     # Root's files there are root's: an NFS server must not squash root.
     if RUN.dryrun:
         say("  would be tried: a file of root's on the share")
@@ -3592,8 +3599,8 @@ def check_storage(opts):
         with tempfile.TemporaryFile(dir=share) as probe:
             owner = os.fstat(probe.fileno()).st_uid
         if owner != 0:
-            yield ("%s squashes root" % share, "a new file belongs to uid %d" % owner,
-                   "export it with no_root_squash")
+            yield ("%s squashes root" % share, "a new file belongs to uid %d" % owner, "export it "
+                   "with no_root_squash; on NFSv4 both sides need one id domain (nfsidmap -d)")
     except OSError as error:
         yield "root cannot write to %s" % share, str(error), "export it with no_root_squash"
 
@@ -3622,10 +3629,6 @@ def check_software(opts):
                "%s is enforced, and no rule names %s" % (denied.group(1), opts.path),
                "echo '{0}/var/lib/mysql/ r, {0}/var/lib/mysql/** rwk,' >>/etc/apparmor.d/local/{1} "
                "&& apparmor_parser -r /etc/apparmor.d/{1}".format(opts.path, name))
-    domain = {"postgresql": "postgresql_t", "mysql": "mysqld_t"}.get(opts.dbtype)
-    if domain and read_text("/sys/fs/selinux/enforce") == "1":  # xCAT turns it off before 2.20
-        warn("SELinux is enforcing; where no policy of yours lets the database server work on %s, "
-             "run: semanage permissive -a %s" % (opts.path, domain))
     # go-xcat, where it is needed, is there and knows this distribution.
     missing = not xcat_installed()
     if missing and not (opts.go_xcat.startswith("https://") or os.path.isfile(opts.go_xcat)):
@@ -3668,7 +3671,7 @@ def check_alike(opts, mine=None):
     """OS, xCAT, database and its user's ids (node_facts) are as the other nodes recorded theirs."""
     mine = mine or node_facts(opts)
     for name, node in read_nodes(opts.path, but=physical_host_name()).items():
-        command = "-a" if active_node(read_record(opts.path)) == name else "-s"
+        command = "-a" if active_node(read_record(opts.path)) in ("", name) else "-s"
         for fact in ("os", "xcat", "database", "uid", "gid"):
             if mine[fact] and node.get(fact) and mine[fact] != node[fact]:
                 yield ("%s differs from %s" % (fact, name),
@@ -3864,7 +3867,7 @@ def line_to_paste(view, command):
     record, nodes = view["record"], view["nodes"]
     vip = record.get("vip") or next(iter(vips_of_lease_unit()), None)
     # Another node's NIC may have another name: it comes last.
-    nics = [nodes.get(view["host"], {}).get("nic"), *(label for label, _, _ in (
+    nics = [nodes.get(view["host"], {}).get("nic"), *(device_of(label) for label, _, _ in (
         towards(vip) if vip else [])), *(node.get("nic") for node in nodes.values())]
     known = {"-p": view["share"]["path"], "-v": vip, "-i": next(filter(None, nics), None),
              "-n": record.get("host_name"), "-m": record.get("netmask"), "-t": record.get("dbtype")}
@@ -3913,7 +3916,8 @@ def problems(view):
             elif known:
                 yield "%s differs: %s here, %s" % (fact, value, ", ".join(
                     "%s on %s" % (there, name) for name, there in known.items())), (
-                        "upgrade the older node; where that was done, run what its --status says")
+                        "upgrade the older node; where that was done, run xcatha.py %s there" % (
+                            "-s" if active else "-a"))
         if finished and wrong_cfgloc():
             yield "%s of this node's own leads to the pair's database" % wrong_cfgloc(), (
                 line_to_paste(view, "-a" if active else "-d"))
@@ -4154,13 +4158,17 @@ def notes(view):
 def delivery_notes(vip, site):
     """What the web or the TFTP server, if one runs, refuses of the linked directories."""
     readable = [first_public_file(directory) for directory in ("/install", "/tftpboot")]
-    refused, error = [], ""
+    refused, error, answers = [], "", False
     for path in filter(None, readable):
         with suppress(OSError, ValueError, IndexError), socket.create_connection(
                 (vip, int(site.get("httpport") or 80)), ANSWER_LIMIT) as web:
+            answers = True
             web.sendall(("HEAD %s HTTP/1.0\r\nHost: %s\r\n\r\n" % (path, vip)).encode())
             if int(web.recv(64).split()[1]) in (401, 403, 404):
                 refused.append(path)
+    for unit, shown in () if answers else units_of("httpd", "apache2").items():
+        if shown["ActiveState"] in DOWN and any(readable):
+            yield "the web server is down; nodes install from it", "systemctl enable --now " + unit
     servers = (one for one in WEB_CONFIGURATION if os.path.isdir(one[0]) and units_of(one[1]))
     place, unit = next(servers, ("", "")) if refused else ("", "")  # xCAT brings both directories
     if place:
@@ -5052,12 +5060,13 @@ def require(opts, *names):
 def note_signal(number, frame):
     """SIGINT and SIGTERM end the command at work; the run then stops at its next command."""
     again, RUN.signal = RUN.signal, RUN.signal or number
-    # Half a transaction is worse than a wait. Not by say, which this may have interrupted.
+    # Half a transaction is worse than a wait; bash runs go-xcat.
     spared = [child for child in RUN.children
-              if not again and re.match(INSTALLERS + "|bash", child.args[0])]
+              if not again and child.args[0] in ("bash", "dpkg", *PACKAGES)]
     kill_commands(child for child in list(RUN.children) if child not in spared)
-    with suppress(OSError):  # a terminal or pipe that is gone
-        os.write(2, b"waiting for the installer's end; again to kill it\n" if spared else b"")
+    with suppress(OSError):  # a terminal or pipe that is gone, or that nobody reads
+        if spared and select.select([], [2], [], 0)[1]:  # not by say, which this may interrupt
+            os.write(2, b"waiting for the installer's end; again to kill it\n")
 
 
 def rollback(error, opts):

@@ -242,10 +242,18 @@ def test_missing_directory_has_no_public_file(tmp_path):
     assert xcatha.first_public_file(str(tmp_path / "missing")) == ""
 
 
-def test_server_that_is_down_refuses_nothing(monkeypatch, tmp_path):
+@pytest.mark.parametrize("units, told", [
+    ({}, []),
+    ({"httpd.service": {"ActiveState": "active"}}, []),
+    ({"httpd.service": {"ActiveState": "inactive"}}, [
+        ("the web server is down; nodes install from it", "systemctl enable --now httpd.service")]),
+])
+def test_server_that_is_down_refuses_nothing_and_is_told_where_it_is_installed(
+        monkeypatch, tmp_path, units, told):
     monkeypatch.setattr(xcatha, "first_public_file", lambda directory: directory + "/file")
     monkeypatch.setattr(xcatha, "WEB_CONFIGURATION", ((str(tmp_path), "httpd"),))
-    assert list(xcatha.delivery_notes("127.254.254.254", {})) == []
+    monkeypatch.setattr(xcatha, "units_of", lambda *names: units)
+    assert list(xcatha.delivery_notes("127.254.254.254", {})) == told
 
 
 def test_web_server_is_asked_at_the_port_that_xcat_has(monkeypatch, tmp_path):

@@ -294,7 +294,7 @@ def test_signal_waits_for_the_end_of_an_installer(tmp_path, monkeypatch, capfd, 
 
 
 def test_second_signal_kills_an_installer_and_a_dead_terminal_stops_no_signal(monkeypatch):
-    monkeypatch.setattr(xcatha, "INSTALLERS", "sleep")
+    monkeypatch.setattr(xcatha, "PACKAGES", {"sleep": {}})
     run = threading.Thread(target=xcatha.run, args=(["sleep", "60"], 90))
     run.start()
     assert xcatha.wait_until(lambda: xcatha.RUN.children, 10)

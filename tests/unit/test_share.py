@@ -479,17 +479,16 @@ def test_maker_that_hangs_does_not_hold_up_a_failover_for_ever(monkeypatch, by_p
 
 
 @pytest.mark.parametrize("enforce, dbtype, told", [
-    ("1", "postgresql", "semanage permissive -a postgresql_t"), ("0", "postgresql", ""),
-    ("1", "mysql", "semanage permissive -a mysqld_t"), ("1", "sqlite", ""),
+    ("1", "postgresql", "in postgresql_t httpd_t;"), ("0", "postgresql", ""),
+    ("1", "mysql", "in mysqld_t httpd_t;"), ("1", "sqlite", "in httpd_t;"),
 ])
-def test_selinux_that_may_keep_the_database_out_of_the_share_is_told_beforehand(
+def test_selinux_that_may_keep_servers_out_of_the_share_is_told_beforehand(
         monkeypatch, opts, caplog, run_state, enforce, dbtype, told):
-    monkeypatch.setattr(xcatha, "xcat_installed", lambda: True)
-    monkeypatch.setattr(xcatha, "share_has_data", lambda share: True)
-    monkeypatch.setattr(xcatha, "debian_clusters", dict)
+    monkeypatch.setattr(xcatha, "unprotected_device", lambda share: "")
     run_state.pretended[("text", "/sys/fs/selinux/enforce")] = enforce
-    opts.dbtype = dbtype
-    assert list(xcatha.check_software(opts)) == []
+    run_state.dryrun = True
+    opts.path, opts.dbtype = "/dev", dbtype
+    assert list(xcatha.check_storage(opts)) == []
     assert told in caplog.text and bool(caplog.text) == bool(told)
 
 

@@ -2871,6 +2871,8 @@ def switch_database(opts):
         elif data == postgres_settings() and not exists(data + "/PG_VERSION"):
             new = "/var/lib/pgsql/.xcatha-new"  # one that is killed leaves half a cluster
             back_up(new, ".old")
+            on_failure(do, ["mv", "-T", new, backup_name(STATE_DIR + "/half-a-cluster", "")],
+                       may_fail=True)
             do(["install", "-d", "-o", "postgres", "-g", "postgres", "-m", "700", new])
             do(as_postgres + ["initdb", "-D", new, "-E", "UTF8"])
             do(["mv", "-T", new, data])  # in place of the package's empty directory

@@ -145,6 +145,15 @@ def test_half_a_cluster_of_an_initdb_that_was_killed_is_moved_aside(node):
     assert (data / "data/pg_hba.conf").exists() and not (data / ".xcatha-new").exists()
 
 
+def test_half_a_cluster_of_an_initdb_that_fails_does_not_stay_among_the_data(node):
+    node.plan("FAIL_ON", "runuser -u postgres -- initdb")
+    assert "This node is as it was found" in node.xcatha(*SETUP, code=1).stderr
+    assert not node.path("/var/lib/pgsql/.xcatha-new").exists()
+    assert node.path("/var/lib/xcatha/half-a-cluster").is_dir()
+    node.heal()
+    node.xcatha(*SETUP)
+
+
 # ---- xCAT's installer was at work when setup was killed --------------------------------------
 
 INSTALLING = "/var/lib/xcatha/installing"

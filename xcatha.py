@@ -700,12 +700,13 @@ def change_file(path, text, mode=0o644):
     return True
 
 
-def make_directory(path, mode=0o755):
+def make_directory(path, mode=0o755, owner=(0, 0)):
     """Make a directory with this mode, whatever the umask, and those above it with 0755."""
     if not seen("exists", path, os.path.isdir):
         make_directory(os.path.dirname(path))
         if for_real("make", path, {("exists", path): True}):
             os.mkdir(path)
+            os.chown(path, *owner)
             os.chmod(path, mode)
 
 
@@ -2549,8 +2550,9 @@ def copy_while_running(share, directories):
             expect_data(path)
         if path not in COPIED_WHILE_RUNNING:
             back_up(share + path + PARTIAL, ".old")
-        make_directory(share + os.path.dirname(path),
-                       stat.S_IMODE(os.stat(os.path.dirname(path)).st_mode))
+        above = os.stat(os.path.dirname(path))
+        make_directory(share + os.path.dirname(path), stat.S_IMODE(above.st_mode),
+                       (above.st_uid, above.st_gid))
         make_directory(share + path + PARTIAL)
     first = [path for path in directories if path in COPIED_WHILE_RUNNING]
     for path in first:

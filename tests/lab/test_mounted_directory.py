@@ -9,8 +9,8 @@ import pytest
 from tests.fakes.announcements import compare, misplaced
 from tests.lab import judge
 from tests.lab.lab import Lab
-from tests.lab.pair import ACTIVATE, DEACTIVATE, SETUP
-from tests.lab.starts import install_xcat
+from tests.lab.pair import ACTIVATE, DEACTIVATE, SETUP, Pair, xcat
+from tests.lab.starts import database_directories, install_xcat, move_to_postgresql
 from tests.lab.test_dismantle import chapter, type_in
 from tests.lab.test_dryrun import Stage
 from tests.shortened import shortened
@@ -128,3 +128,24 @@ def test_second_node_whose_directory_is_mounted_joins_and_serves(node):
     two.succeed("sh", "-c", "sed -i '/install/d' /etc/fstab && systemctl daemon-reload")
     two.succeed(*ACTIVATE.format(path="/HA", engine="sqlite").split())
     assert tree(two) == node.before
+
+
+def test_data_of_postgresql_that_are_a_filesystem_of_their_own_are_shared_alone():
+    data = "/var/lib/pgsql/data"
+    with Lab() as lab:
+        one, two = lab.hosts
+        one.succeed("sh", "-c", f"echo 'tmpfs {data} tmpfs mode=0700 0 0' >>/etc/fstab && "
+                    f"mount {data} && chown postgres: {data}")
+        install_xcat(one)
+        move_to_postgresql(one)
+        xcat(one, "chdef", "-t", "site", "domain=mounted.test")
+        pair = Pair(lab, "postgresql")
+        pair.setup(one)
+        one.succeed("sed", "-i", f"\\:{data}:d", "/etc/fstab")
+        pair.setup(two)
+        for host in (two, one):
+            pair.activate(host)
+            assert "mounted.test" in xcat(host, "lsdef", "-t", "site", "-i", "domain")
+            assert host.succeed("readlink", data).strip() == f"/HA{data}"
+            assert database_directories(host) == {f"/HA{data}"}
+            pair.deactivate(host)

@@ -1552,18 +1552,17 @@ def fstab():
 
 def mounts_at_boot(share, links):
     """(problem, its fix) of fstab's lines that mount over a link or what one node alone may use."""
-    over, above = [], [("/", "", "", 0)]
     for number, line, point, fstype, at_boot in fstab():
         if point in links and at_boot and fstype not in SHARED_LOCKS + ("nfs",):
-            over.append(("%s is mounted at boot: /etc/fstab:%d has `%s`" % (point, number, line),
-                         "sed -i '%ds/^/#/' /etc/fstab && systemctl daemon-reload" % number))
-        if lies_in(share, point):
-            above.append((point, fstype, at_boot, number))
+            yield ("%s is mounted at boot: /etc/fstab:%d has `%s`" % (point, number, line),
+                   "sed -i '%ds/^/#/' /etc/fstab && systemctl daemon-reload" % number)
     # The share lies on the nearest; what is mounted on a directory above is this node's own.
-    point, fstype, at_boot, number = max(above, key=lambda entry: len(entry[0]))
-    alone = [("/etc/fstab mounts %s at boot, be it in use on the other node" % point,
-              r"sed -i -E '%ds/^(\S+\s+\S+\s+\S+\s+)/\1noauto,/' /etc/fstab" % number)]
-    return over + (alone if fstype in BLOCK_FILESYSTEMS and at_boot and point != "/" else [])
+    above = [entry for entry in fstab() if lies_in(share, entry[2]) and entry[2] != "/"]
+    above.sort(key=lambda entry: len(entry[2]), reverse=True)
+    for number, _, point, fstype, at_boot in above[:1]:
+        if fstype in BLOCK_FILESYSTEMS and at_boot:
+            yield ("/etc/fstab mounts %s at boot, be it in use on the other node" % point,
+                   r"sed -i -E '%ds/^(\S+\s+\S+\s+\S+\s+)/\1noauto,/' /etc/fstab" % number)
 
 
 def state_file(share, *names):

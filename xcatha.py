@@ -3928,16 +3928,15 @@ def active_problems(view):
         yield "the record says active, but the lease is not held: %s (see %s)" % (
             "it was lost" if view["lease"].get("boot") == boot_id() else
             "this node has started again since", LOG_FILE), again
-    me, here = view["nodes"].get(view["host"], {}), dict(
-        view["further_vips"], **{record["vip"]: view["vip"]["nic"]})
+    me = view["nodes"].get(view["host"], {})
+    nics = dict(me.get("nics", {}), **{record["vip"]: me.get("nic")})
     for vip, mask in [(one["vip"], one["netmask"]) for one in recorded_vips(record)]:
-        nic = dict(me.get("nics", {}), **{record["vip"]: me.get("nic")}).get(vip)
-        amiss = vip_amiss(vip, nic, mask) if here.get(vip) and nic else ""
-        if not here.get(vip):
+        amiss = vip_amiss(vip, nics[vip], mask) if nics.get(vip) else ""
+        if not vip_here(vip):
             yield "the VIP %s is not here" % vip, again
         elif amiss:
-            yield "the VIP is %s, not /%d on %s" % (amiss, network_of(vip, mask).prefixlen, nic), (
-                again)
+            yield "the VIP is %s, not /%d on %s" % (
+                amiss, network_of(vip, mask).prefixlen, nics[vip]), again
     if view["host_name"]["running"] != record["host_name"]:
         yield "the host name is %s, not %s" % (view["host_name"]["running"],
                                                record["host_name"]), again

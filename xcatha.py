@@ -1370,10 +1370,9 @@ def set_boot(wanted, units):
             unit, "disabled" if wanted else "enabled"), hint="see `systemctl status %s`" % unit)
 
 
-def stop_services(kind, seen_before=None):
+def stop_services(kind):
     """The services of a kind are stopped, by unit and by process, and do not start at boot."""
-    looked = unit_states(kind) if seen_before is None else seen_before
-    states = {unit: state for unit, state in looked.items() if kind_of(unit) == kind}
+    states = unit_states(kind)
     # An error with one unit does not keep the others from being stopped.
     errors = [error_of(stop_unit, unit) for unit, (running, _) in states.items() if running]
     errors += [error_of(set_boot, False, [unit]) for unit, (_, boots) in states.items() if boots]
@@ -4442,10 +4441,9 @@ def check_not_managed(opts):
 
 # ---- Steps of the commands ------------------------------------------------------------------
 
-def stop_all_services(seen_before=None):
+def stop_all_services():
     """Every managed service is down, in the order of deactivate; see stop_services."""
-    states = unit_states() if seen_before is None else seen_before
-    outcomes = [stop_services(kind, states) for kind in SERVICES]
+    outcomes = [stop_services(kind) for kind in SERVICES]
     stopped = [outcome.split(": ")[1] for outcome in outcomes if ": " in outcome]
     return "stopped: " + ", ".join(stopped) if stopped else "already stopped"
 
@@ -4544,9 +4542,9 @@ def observe(vip, states):
                                     for unit, (up, boots) in states.items()}}
 
 
-def summary(opts, states):
-    """What activate and deactivate change, as [(what, how it is now)]; states as observe's."""
-    share, view = opts.path, observe(opts.vip, states)
+def summary(opts):
+    """What activate and deactivate change, as [(what, how it is now)]."""
+    share, view = opts.path, observe(opts.vip, attempt(unit_states)[0])
     rows = [("VIP", view["vip"]["nic"] or "not here"),
             *(("VIP " + vip, nic or "not here") for vip, nic in view["further_vips"].items()),
             ("host name", view["host_name"]["running"]), ("links", str(len(linked_into(share)))),
@@ -4729,7 +4727,7 @@ def setup(opts):
     expect_lease(share)
     write_record(share, state="trying", directories=directories)
     point_of_no_return()
-    return finish(opts, stand_by(opts, "answers", attempt(unit_states)[0]))
+    return finish(opts, stand_by(opts, "answers"))
 
 
 def activate(opts):
@@ -4752,7 +4750,7 @@ def activate(opts):
     early = pool.submit(lambda: (time.monotonic(), error_of(check_vip_is_free, opts)))
     facts = pool.submit(node_facts, opts)
     fresh, states = not is_serving(opts), unit_states()
-    before = summary(opts, states)
+    before = summary(opts)
 
     # The lease first: until this node holds it, the other one may write to the share.
     on_failure(restore_units, states)
@@ -4775,7 +4773,7 @@ def activate(opts):
 
     # Links before the database, or it would start on this node's old files; xcatd needs both.
     if fresh:
-        step("Services", stop_all_services, states)
+        step("Services", stop_all_services)
     expect_lease(share)
     step("Hint", remember_share, share, failed=down, books=True)
     step("Linked directories", link_all, share, directories)
@@ -4826,7 +4824,7 @@ def activate(opts):
     point_of_no_return()
     step("Kept address", remember_address, opts, failed=down, books=True)
     step("Hosts file", save_hosts, share, failed=down, books=True)
-    changed = show_change(before, summary(opts, attempt(unit_states)[0]))
+    changed = show_change(before, summary(opts))
     what = "completed: %s (" % (", ".join(changed) or "settings") if repair else (
         "active (planned, " if planned else "active (unplanned, ")
     what += "%.0f s)" % (time.monotonic() - started)
@@ -4846,19 +4844,19 @@ def deactivate(opts):
             state = "unreadable"
         else:  # a VIP that is not the pair's is refused before anything is taken down
             run_checks(opts, lambda opts: check_recorded(opts, "vip"))
-    states, started = attempt(unit_states)[0], time.monotonic()
+    started = time.monotonic()
     if state == "silent":
-        return stand_by(opts, state, states)  # what this host alone can do, then always an error
-    before, not_done = attempt(summary, opts, states)[0] or [], []
+        return stand_by(opts, state)  # what this host alone can do, then always an error
+    before, not_done = attempt(summary, opts)[0] or [], []
     # While the services run and /etc/xcat, where they lie, is linked; not beside an active node.
     if state == "answers" and leads_to(opts.path, "/etc/xcat") and active_node(
             attempt(read_record, opts.path)[0] or {}) in ("", physical_host_name()):
         step("Own steps", run_own_steps, "deactivate", opts, failed=not_done, books=True)
-    failed = stand_by(opts, state, states)
+    failed = stand_by(opts, state)
     if failed and state == "answers" and not RUN.dryrun:
         error_of(add_history, opts.path, "standby failed: %s (%.0f s)" % (
             ", ".join(failed), time.monotonic() - started))
-    attempt(lambda: show_change(before, summary(opts, attempt(unit_states)[0])))
+    attempt(lambda: show_change(before, summary(opts)))
     if state in ("missing", "unreadable"):
         report(HAError("the record on the share %s was not released" % opts.path,
                        "the share is %s" % state, "mount or fix it, then run this again"))
@@ -4866,7 +4864,7 @@ def deactivate(opts):
     return finish(opts, failed, not_done)
 
 
-def stand_by(opts, state, states):
+def stand_by(opts, state):
     """All steps of deactivate, which setup ends with, too; the titles of those that failed.
 
     Every step that is still safe is taken, and nothing is rolled back. state is share_state's,
@@ -4882,9 +4880,9 @@ def stand_by(opts, state, states):
     if state == "answers":
         step("Word to the other node", save_for_other_node, opts, failed=failed, books=True)
 
-    # Who uses the database stops before it. Without states each step finds out by itself.
+    # Who uses the database stops before it.
     for kind in SERVICES:
-        step("Stop " + kind, stop_services, kind, states, failed=failed)
+        step("Stop " + kind, stop_services, kind, failed=failed)
 
     # Exports keep the share busy. A directory in which a database still works stays linked.
     if state != "silent":
@@ -5065,7 +5063,7 @@ def rollback(error, opts):
     lost = not silent and has_taken_lease() and not attempt(lease_held_here, opts.path)[0]
     if (silent or lost) and share_from_links():
         kill_commands(RUN.children)  # xCAT's makers, without a database, would be long
-        report(error_of(stand_by, opts, "silent" if silent else "answers", attempt(unit_states)[0]))
+        report(error_of(stand_by, opts, "silent" if silent else "answers"))
         if lost:
             report(HAError("the lease was lost during this run; this node stands by",
                            "%s does not hold it" % LEASE_UNIT,

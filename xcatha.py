@@ -1645,11 +1645,8 @@ def write_node(opts, facts=None):
     node["macs"] = sorted(mac for nic, mac in hardware_addresses().items() if nic in devices
                           or os.path.exists("/sys/class/net/%s/device" % nic))
     text = json.dumps(node, indent=1, sort_keys=True) + "\n"
-    path = state_file(share, "nodes", name + ".json")
-    if read_text(path) == text:
-        return "already recorded"
-    write_file(path, text, 0o600)
-    return "recorded"
+    changed = change_file(state_file(share, "nodes", name + ".json"), text, 0o600)
+    return "recorded" if changed else "already recorded"
 
 
 def add_history(share, event):

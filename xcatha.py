@@ -4746,11 +4746,10 @@ def activate(opts):
     pool = ThreadPoolExecutor(3)  # for what takes a second or more; the steps go on meanwhile
     early = pool.submit(lambda: (time.monotonic(), error_of(check_vip_is_free, opts)))
     facts = pool.submit(node_facts, opts)
-    fresh, states = not is_serving(opts), unit_states()
-    before = summary(opts)
+    fresh, before = not is_serving(opts), summary(opts)
 
     # The lease first: until this node holds it, the other one may write to the share.
-    on_failure(restore_units, states)
+    on_failure(restore_units, unit_states())
     step("Lease", take_lease, share, opts, [one.vip for one in all_vips(opts)])
     directories = directories_to_link(opts, read_record(share))
     begin_record(opts, "activating")

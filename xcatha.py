@@ -2703,8 +2703,6 @@ def database_unit(engine):
 
 def start_database(share, engine):
     """The database server is up and works on the share."""
-    if engine == "sqlite":
-        return "sqlite needs no server"
     unit = database_unit(engine)
     expect(unit, "no unit of %s is installed, or it is masked" % engine,
            hint="run setup on this node, or unmask it")
@@ -2780,8 +2778,6 @@ def with_listeners(text, wanted):
 def admit_node(opts):
     """The database admits connections from the VIP and this node's address, and listens there."""
     wanted = [opts.vip, physical_address(opts)]
-    if opts.dbtype == "sqlite":
-        return "sqlite needs none"
     if opts.dbtype == "mysql":  # each node has this setting outside the shared directory
         places = list(filter(os.path.isdir, (
             "/etc/mysql/mariadb.conf.d", "/etc/mysql/mysql.conf.d", "/etc/mysql/conf.d",
@@ -2810,8 +2806,6 @@ def install_database(engine):
     def lacking():
         """Which of PACKAGES are missing: the server's, the driver's."""
         return [not database_unit(engine), ask(["perl", "-M" + perl, "-e", "1"])[0] != 0]
-    if engine == "sqlite":
-        return "sqlite needs none"
     perl, manager = "DBD::" + ENGINES[engine]["xcat"], package_manager()
     if not any(lacking()):
         return "already installed"
@@ -2890,8 +2884,6 @@ def switch_database(opts):
 
 def name_vip_in_cfgloc(opts):
     """cfgloc names the VIP as the database's host: the other node must reach it too."""
-    if opts.dbtype == "sqlite":
-        return "sqlite needs none"
     text = read_text("/etc/xcat/cfgloc")
     if ("switched", "") in RUN.pretended:
         announce("write", "/etc/xcat/cfgloc", "if it names another address than the VIP")
@@ -4682,7 +4674,8 @@ def setup(opts):
 
     # Before the links exist, because packages must not write to the share.
     step("xCAT", install_xcat, opts)
-    step("Database packages", install_database, opts.dbtype)
+    if opts.dbtype != "sqlite":
+        step("Database packages", install_database, opts.dbtype)
     if first:
         step("Database switch", switch_database, opts)
         directories, since = directories_to_link(opts, {}), (time.time(), time.monotonic())
@@ -4700,9 +4693,10 @@ def setup(opts):
         if not first:  # whose data others have served
             step("Guard", guard_services, share)
         step("Linked directories", link_all, share, directories)
-        step("Database address", name_vip_in_cfgloc, opts, books=True)
-        step("Database access", admit_node, opts)
-        step("Database", start_database, share, opts.dbtype)
+        if opts.dbtype != "sqlite":  # which has no server
+            step("Database address", name_vip_in_cfgloc, opts, books=True)
+            step("Database access", admit_node, opts)
+            step("Database", start_database, share, opts.dbtype)
         if opts.dbtype == "mysql":
             step("Database grants", grant_access, opts)
         step("xcatd", start_xcatd)
@@ -4774,9 +4768,10 @@ def activate(opts):
     step("Hint", remember_share, share, failed=down, books=True)
     step("Linked directories", link_all, share, directories)
     step("Guard", guard_services, share, books=True)
-    step("Database address", name_vip_in_cfgloc, opts, books=True)
-    step("Database access", admit_node, opts)
-    step("Database", start_database, share, opts.dbtype)
+    if opts.dbtype != "sqlite":  # which has no server
+        step("Database address", name_vip_in_cfgloc, opts, books=True)
+        step("Database access", admit_node, opts)
+        step("Database", start_database, share, opts.dbtype)
     if opts.dbtype == "mysql":
         step("Database grants", grant_access, opts)
 

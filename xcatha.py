@@ -495,11 +495,11 @@ def pasted(argv):
 
 
 def log_command(argv, started, answer, may_fail):
-    """The log has a command with its time and verdict and, if it failed, its output."""
+    """The log has a command with its time, its verdict, and what failed or own steps print."""
     status, out, err = answer
     verdict = "Passed" if status == 0 else "Failed, OK to ignore" if may_fail else "Failed"
     log.info("%s (%.2f s) [%s]", pasted(argv), time.monotonic() - started, verdict)
-    if status:
+    if status or lies_in(argv[0], OWN_STEPS):
         for line in without_secrets(out + err).splitlines():
             log.info("    %s", line)
 
@@ -3337,16 +3337,11 @@ def fix_of_step(path):
 
 def run_own_steps(when, opts):
     """Each of the site's own steps for this moment has run, whether or not one before it failed."""
-    errors, steps = [], own_steps(when)
-    values = {"XCATHA_VIP": opts.vip, "XCATHA_HOST_NAME": opts.host_name, "XCATHA_SHARE": opts.path}
-    for path, wrong in steps.items():
-        answer, error = (None, HAError("%s was not run" % path, wrong, fix_of_step(path))) if (
-            wrong) else attempt(do, [path], DO_LIMIT, {
-                name: value for name, value in values.items() if value})
-        for line in without_secrets("".join(answer[1:] if answer else ())).splitlines():
-            log.info("    %s", line)
-        errors.append(error)
-    raise_all(errors)
+    steps, values = own_steps(when), {
+        "XCATHA_VIP": opts.vip, "XCATHA_HOST_NAME": opts.host_name, "XCATHA_SHARE": opts.path}
+    known = {name: value for name, value in values.items() if value}
+    raise_all([HAError("%s was not run" % path, wrong, fix_of_step(path)) if wrong else
+               error_of(do, [path], DO_LIMIT, known) for path, wrong in steps.items()])
     return "run: " + " ".join(map(os.path.basename, steps)) if steps else ""
 
 

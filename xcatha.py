@@ -1507,7 +1507,7 @@ def is_mount_point(path):
 
 def mount_of(path):
     """(mount point, filesystem, [options]) that the path lies on; touches no filesystem."""
-    above = [one for one in mounts() if os.path.join(path, "").startswith(os.path.join(one[0], ""))]
+    above = [one for one in mounts() if lies_in(path, one[0])]
     return max(reversed(above), key=lambda mount: len(mount[0]))  # the last one covers others
 
 
@@ -4859,8 +4859,7 @@ def stand_by(opts, state):
     end is an error.
     """
     failed, started = [], time.monotonic()
-    if exists(KEPT):
-        step("Kept address", remove_file, KEPT, failed=failed, books=True)
+    step("Kept address", remove_file, KEPT, failed=failed, books=True)
 
     # What the node that takes over needs to know.
     if state == "answers":

@@ -496,11 +496,11 @@ def pasted(argv):
 
 
 def log_command(argv, started, answer, may_fail):
-    """The log has a command with its time and verdict and, if it failed, its output."""
+    """The log has a command with its time, its verdict, and what failed or own steps print."""
     status, out, err = answer
     verdict = "Passed" if status == 0 else "Failed, OK to ignore" if may_fail else "Failed"
     log.info("%s (%.2f s) [%s]", pasted(argv), time.monotonic() - started, verdict)
-    if status:
+    if status or lies_in(argv[0], OWN_STEPS):
         for line in without_secrets(out + err).splitlines():
             log.info("    %s", line)
 
@@ -1372,10 +1372,9 @@ def set_boot(wanted, units):
             unit, "disabled" if wanted else "enabled"), hint="see `systemctl status %s`" % unit)
 
 
-def stop_services(kind, seen_before=None):
+def stop_services(kind):
     """The services of a kind are stopped, by unit and by process, and do not start at boot."""
-    looked = unit_states(kind) if seen_before is None else seen_before
-    states = {unit: state for unit, state in looked.items() if kind_of(unit) == kind}
+    states = unit_states(kind)
     # An error with one unit does not keep the others from being stopped.
     errors = [error_of(stop_unit, unit) for unit, (running, _) in states.items() if running]
     errors += [error_of(set_boot, False, [unit]) for unit, (_, boots) in states.items() if boots]
@@ -1510,7 +1509,7 @@ def is_mount_point(path):
 
 def mount_of(path):
     """(mount point, filesystem, [options]) that the path lies on; touches no filesystem."""
-    above = [one for one in mounts() if os.path.join(path, "").startswith(os.path.join(one[0], ""))]
+    above = [one for one in mounts() if lies_in(path, one[0])]
     return max(reversed(above), key=lambda mount: len(mount[0]))  # the last one covers others
 
 
@@ -1554,18 +1553,17 @@ def fstab():
 
 def mounts_at_boot(share, links):
     """(problem, its fix) of fstab's lines that mount over a link or what one node alone may use."""
-    over, above = [], [("/", "", "", 0)]
     for number, line, point, fstype, at_boot in fstab():
         if point in links and at_boot and fstype not in SHARED_LOCKS + ("nfs",):
-            over.append(("%s is mounted at boot: /etc/fstab:%d has `%s`" % (point, number, line),
-                         "sed -i '%ds/^/#/' /etc/fstab && systemctl daemon-reload" % number))
-        if lies_in(share, point):
-            above.append((point, fstype, at_boot, number))
+            yield ("%s is mounted at boot: /etc/fstab:%d has `%s`" % (point, number, line),
+                   "sed -i '%ds/^/#/' /etc/fstab && systemctl daemon-reload" % number)
     # The share lies on the nearest; what is mounted on a directory above is this node's own.
-    point, fstype, at_boot, number = max(above, key=lambda entry: len(entry[0]))
-    alone = [("/etc/fstab mounts %s at boot, be it in use on the other node" % point,
-              r"sed -i -E '%ds/^(\S+\s+\S+\s+\S+\s+)/\1noauto,/' /etc/fstab" % number)]
-    return over + (alone if fstype in BLOCK_FILESYSTEMS and at_boot and point != "/" else [])
+    above = [entry for entry in fstab() if lies_in(share, entry[2]) and entry[2] != "/"]
+    above.sort(key=lambda entry: len(entry[2]), reverse=True)
+    for number, _, point, fstype, at_boot in above[:1]:
+        if fstype in BLOCK_FILESYSTEMS and at_boot:
+            yield ("/etc/fstab mounts %s at boot, be it in use on the other node" % point,
+                   r"sed -i -E '%ds/^(\S+\s+\S+\s+\S+\s+)/\1noauto,/' /etc/fstab" % number)
 
 
 def state_file(share, *names):
@@ -1649,11 +1647,8 @@ def write_node(opts, facts=None):
     node["macs"] = sorted(mac for nic, mac in hardware_addresses().items() if nic in devices
                           or os.path.exists("/sys/class/net/%s/device" % nic))
     text = json.dumps(node, indent=1, sort_keys=True) + "\n"
-    path = state_file(share, "nodes", name + ".json")
-    if read_text(path) == text:
-        return "already recorded"
-    write_file(path, text, 0o600)
-    return "recorded"
+    changed = change_file(state_file(share, "nodes", name + ".json"), text, 0o600)
+    return "recorded" if changed else "already recorded"
 
 
 def add_history(share, event):
@@ -2713,8 +2708,6 @@ def database_unit(engine):
 
 def start_database(share, engine):
     """The database server is up and works on the share."""
-    if engine == "sqlite":
-        return "sqlite needs no server"
     unit = database_unit(engine)
     expect(unit, "no unit of %s is installed, or it is masked" % engine,
            hint="run setup on this node, or unmask it")
@@ -2790,8 +2783,6 @@ def with_listeners(text, wanted):
 def admit_node(opts):
     """The database admits connections from the VIP and this node's address, and listens there."""
     wanted = [opts.vip, physical_address(opts)]
-    if opts.dbtype == "sqlite":
-        return "sqlite needs none"
     if opts.dbtype == "mysql":  # each node has this setting outside the shared directory
         places = list(filter(os.path.isdir, (
             "/etc/mysql/mariadb.conf.d", "/etc/mysql/mysql.conf.d", "/etc/mysql/conf.d",
@@ -2820,8 +2811,6 @@ def install_database(engine):
     def lacking():
         """Which of PACKAGES are missing: the server's, the driver's."""
         return [not database_unit(engine), ask(["perl", "-M" + perl, "-e", "1"])[0] != 0]
-    if engine == "sqlite":
-        return "sqlite needs none"
     perl, manager = "DBD::" + ENGINES[engine]["xcat"], package_manager()
     if not any(lacking()):
         return "already installed"
@@ -2907,8 +2896,6 @@ def switch_database(opts):
 
 def name_vip_in_cfgloc(opts):
     """cfgloc names the VIP as the database's host: the other node must reach it too."""
-    if opts.dbtype == "sqlite":
-        return "sqlite needs none"
     text = read_text("/etc/xcat/cfgloc")
     if ("switched", "") in RUN.pretended:
         announce("write", "/etc/xcat/cfgloc", "if it names another address than the VIP")
@@ -3362,16 +3349,11 @@ def fix_of_step(path):
 
 def run_own_steps(when, opts):
     """Each of the site's own steps for this moment has run, whether or not one before it failed."""
-    errors, steps = [], own_steps(when)
-    values = {"XCATHA_VIP": opts.vip, "XCATHA_HOST_NAME": opts.host_name, "XCATHA_SHARE": opts.path}
-    for path, wrong in steps.items():
-        not_run = HAError("%s was not run" % path, wrong, fix_of_step(path))
-        given = {name: value for name, value in values.items() if value}
-        answer, error = (None, not_run) if wrong else attempt(do, [path], DO_LIMIT, given)
-        for line in without_secrets("".join(answer[1:] if answer else ())).splitlines():
-            log.info("    %s", line)
-        errors.append(error)
-    raise_all(errors)
+    steps, values = own_steps(when), {
+        "XCATHA_VIP": opts.vip, "XCATHA_HOST_NAME": opts.host_name, "XCATHA_SHARE": opts.path}
+    given = {name: value for name, value in values.items() if value}
+    raise_all([HAError("%s was not run" % path, wrong, fix_of_step(path)) if wrong else
+               error_of(do, [path], DO_LIMIT, given) for path, wrong in steps.items()])
     return "run: " + " ".join(map(os.path.basename, steps)) if steps else ""
 
 
@@ -3944,16 +3926,15 @@ def active_problems(view):
         yield "the record says active, but the lease is not held: %s (see %s)" % (
             "it was lost" if view["lease"].get("boot") == boot_id() else
             "this node has started again since", LOG_FILE), again
-    me, first = view["nodes"].get(view["host"], {}), record["vip"]
-    here = {**view["further_vips"], first: view["vip"]["nic"]}
+    me = view["nodes"].get(view["host"], {})
+    nics = dict(me.get("nics", {}), **{record["vip"]: me.get("nic")})
     for vip, mask in [(one["vip"], one["netmask"]) for one in recorded_vips(record)]:
-        nic = me.get("nic") if vip == first else me.get("nics", {}).get(vip)
-        amiss = vip_amiss(vip, nic, mask) if here.get(vip) and nic else ""
-        if not here.get(vip):
+        amiss = vip_amiss(vip, nics[vip], mask) if nics.get(vip) else ""
+        if not vip_here(vip):
             yield "the VIP %s is not here" % vip, again
         elif amiss:
-            yield "the VIP is %s, not /%d on %s" % (amiss, network_of(vip, mask).prefixlen, nic), (
-                again)
+            yield "the VIP is %s, not /%d on %s" % (
+                amiss, network_of(vip, mask).prefixlen, nics[vip]), again
     if view["host_name"]["running"] != record["host_name"]:
         yield "the host name is %s, not %s" % (view["host_name"]["running"],
                                                record["host_name"]), again
@@ -4465,10 +4446,9 @@ def check_not_managed(opts):
 
 # ---- Steps of the commands ------------------------------------------------------------------
 
-def stop_all_services(seen_before=None):
+def stop_all_services():
     """Every managed service is down, in the order of deactivate; see stop_services."""
-    states = unit_states() if seen_before is None else seen_before
-    outcomes = [stop_services(kind, states) for kind in SERVICES]
+    outcomes = [stop_services(kind) for kind in SERVICES]
     stopped = [outcome.split(": ")[1] for outcome in outcomes if ": " in outcome]
     return "stopped: " + ", ".join(stopped) if stopped else "already stopped"
 
@@ -4568,9 +4548,9 @@ def observe(vip, states):
                                     for unit, (up, boots) in states.items()}}
 
 
-def summary(opts, states):
-    """What activate and deactivate change, as [(what, how it is now)]; states as observe's."""
-    share, view = opts.path, observe(opts.vip, states)
+def summary(opts):
+    """What activate and deactivate change, as [(what, how it is now)]."""
+    share, view = opts.path, observe(opts.vip, attempt(unit_states)[0])
     rows = [("VIP", view["vip"]["nic"] or "not here"),
             *(("VIP " + vip, nic or "not here") for vip, nic in view["further_vips"].items()),
             ("host name", view["host_name"]["running"]), ("links", str(len(linked_into(share)))),
@@ -4711,7 +4691,8 @@ def setup(opts):
 
     # Before the links exist, because packages must not write to the share.
     step("xCAT", install_xcat, opts)
-    step("Database packages", install_database, opts.dbtype)
+    if opts.dbtype != "sqlite":
+        step("Database packages", install_database, opts.dbtype)
     if first:
         step("Database switch", switch_database, opts)
         directories, since = directories_to_link(opts, {}), (time.time(), time.monotonic())
@@ -4729,9 +4710,10 @@ def setup(opts):
         if not first:  # whose data others have served
             step("Guard", guard_services, share)
         step("Linked directories", link_all, share, directories)
-        step("Database address", name_vip_in_cfgloc, opts, books=True)
-        step("Database access", admit_node, opts)
-        step("Database", start_database, share, opts.dbtype)
+        if opts.dbtype != "sqlite":  # which has no server
+            step("Database address", name_vip_in_cfgloc, opts, books=True)
+            step("Database access", admit_node, opts)
+            step("Database", start_database, share, opts.dbtype)
         if opts.dbtype == "mysql":
             step("Database grants", grant_access, opts)
         step("xcatd", start_xcatd)
@@ -4753,7 +4735,7 @@ def setup(opts):
     expect_lease(share)
     write_record(share, state="trying", directories=directories)
     point_of_no_return()
-    return finish(opts, stand_by(opts, "answers", attempt(unit_states)[0]))
+    return finish(opts, stand_by(opts, "answers"))
 
 
 def activate(opts):
@@ -4775,11 +4757,10 @@ def activate(opts):
     pool = ThreadPoolExecutor(3)  # for what takes a second or more; the steps go on meanwhile
     early = pool.submit(lambda: (time.monotonic(), error_of(check_vip_is_free, opts)))
     facts = pool.submit(node_facts, opts)
-    fresh, states = not is_serving(opts), unit_states()
-    before = summary(opts, states)
+    fresh, before = not is_serving(opts), summary(opts)
 
     # The lease first: until this node holds it, the other one may write to the share.
-    on_failure(restore_units, states)
+    on_failure(restore_units, unit_states())
     step("Lease", take_lease, share, opts, [one.vip for one in all_vips(opts)])
     directories = directories_to_link(opts, read_record(share))
     begin_record(opts, "activating")
@@ -4799,14 +4780,15 @@ def activate(opts):
 
     # Links before the database, or it would start on this node's old files; xcatd needs both.
     if fresh:
-        step("Services", stop_all_services, states)
+        step("Services", stop_all_services)
     expect_lease(share)
     step("Share's path", remember_share, share, failed=down, books=True)
     step("Linked directories", link_all, share, directories)
     step("Guard", guard_services, share, books=True)
-    step("Database address", name_vip_in_cfgloc, opts, books=True)
-    step("Database access", admit_node, opts)
-    step("Database", start_database, share, opts.dbtype)
+    if opts.dbtype != "sqlite":  # which has no server
+        step("Database address", name_vip_in_cfgloc, opts, books=True)
+        step("Database access", admit_node, opts)
+        step("Database", start_database, share, opts.dbtype)
     if opts.dbtype == "mysql":
         step("Database grants", grant_access, opts)
 
@@ -4850,7 +4832,7 @@ def activate(opts):
     point_of_no_return()
     step("Kept address", remember_address, opts, failed=down, books=True)
     step("Hosts file", save_hosts, share, failed=down, books=True)
-    changed = show_change(before, summary(opts, attempt(unit_states)[0]))
+    changed = show_change(before, summary(opts))
     what = "active (planned, " if planned else "active (unplanned, "
     what = "completed: %s (" % (", ".join(changed) or "settings") if repair else what
     what += "%.0f s)" % (time.monotonic() - started)
@@ -4870,19 +4852,19 @@ def deactivate(opts):
             state = "unreadable"
         else:  # a VIP that is not the pair's is refused before anything is taken down
             run_checks(opts, lambda opts: check_recorded(opts, "vip"))
-    states, started = attempt(unit_states)[0], time.monotonic()
+    started = time.monotonic()
     if state == "silent":
-        return stand_by(opts, state, states)  # what this host alone can do, then always an error
-    before, not_done = attempt(summary, opts, states)[0] or [], []
+        return stand_by(opts, state)  # what this host alone can do, then always an error
+    before, not_done = attempt(summary, opts)[0] or [], []
     # While the services run and /etc/xcat, where they lie, is linked; not beside an active node.
     if state == "answers" and leads_to(opts.path, "/etc/xcat") and active_node(
             attempt(read_record, opts.path)[0] or {}) in ("", physical_host_name()):
         step("Own steps", run_own_steps, "deactivate", opts, failed=not_done, books=True)
-    failed = stand_by(opts, state, states)
+    failed = stand_by(opts, state)
     if failed and state == "answers" and not RUN.dryrun:
         error_of(add_history, opts.path, "standby failed: %s (%.0f s)" % (
             ", ".join(failed), time.monotonic() - started))
-    attempt(lambda: show_change(before, summary(opts, attempt(unit_states)[0])))
+    attempt(lambda: show_change(before, summary(opts)))
     if state in ("missing", "unreadable"):
         report(HAError("the record on the share %s was not released" % opts.path,
                        "the share is %s" % state, "mount or fix it, then run this again"))
@@ -4890,7 +4872,7 @@ def deactivate(opts):
     return finish(opts, failed, not_done)
 
 
-def stand_by(opts, state, states):
+def stand_by(opts, state):
     """All steps of deactivate, which setup ends with, too; the titles of those that failed.
 
     Every step that is still safe is taken, and nothing is rolled back. state is share_state's,
@@ -4899,16 +4881,15 @@ def stand_by(opts, state, states):
     end is an error.
     """
     failed, started = [], time.monotonic()
-    if exists(KEPT):
-        step("Kept address", remove_file, KEPT, failed=failed, books=True)
+    step("Kept address", remove_file, KEPT, failed=failed, books=True)
 
     # What the node that takes over needs to know.
     if state == "answers":
         step("Word to the other node", save_for_other_node, opts, failed=failed, books=True)
 
-    # Who uses the database stops before it. Without states each step finds out by itself.
+    # Who uses the database stops before it.
     for kind in SERVICES:
-        step("Stop " + kind, stop_services, kind, states, failed=failed)
+        step("Stop " + kind, stop_services, kind, failed=failed)
 
     # Exports keep the share busy. A directory in which a database still works stays linked.
     if state != "silent":
@@ -5090,7 +5071,7 @@ def rollback(error, opts):
     lost = not silent and has_taken_lease() and not attempt(lease_held_here, opts.path)[0]
     if (silent or lost) and share_from_links():
         kill_commands(RUN.children)  # xCAT's makers, without a database, would be long
-        report(error_of(stand_by, opts, "silent" if silent else "answers", attempt(unit_states)[0]))
+        report(error_of(stand_by, opts, "silent" if silent else "answers"))
         if lost:
             report(HAError("the lease was lost during this run; this node stands by",
                            "%s does not hold it" % LEASE_UNIT,

@@ -1337,7 +1337,7 @@ def start_unit(unit):
     lost = exists(guard_file(unit)) and not is_running(LEASE_UNIT)
     cause = "xcatha-*" if lost else unit
     expect(is_running(unit), "%s did not start%s" % (unit, ": the lease is gone" if lost else ""),
-           lambda: journal_of(cause), "fix the cause, see `journalctl -u '%s'`" % cause)
+           lambda: journal_of(cause), "fix the cause, see `journalctl -u %s`" % shlex.quote(cause))
     return True
 
 

@@ -5106,9 +5106,9 @@ def main(argv=None):
         code, error = attempt(run_agent, argv[0])
         report(error)
         return OCF_ERR_GENERIC if error else code
-    if argv[:1] in (["--hold-lease"], ["--fence"], ["--lease-lost"]):  # the units of the lease
-        error = (error_of(hold_lease, argv[1]) if argv[0] == "--hold-lease" else
-                 error_of(fence if argv[0] == "--fence" else lose_lease))
+    units = {"--hold-lease": hold_lease, "--fence": fence, "--lease-lost": lose_lease}
+    if argv and argv[0] in units:  # the units of the lease
+        error = error_of(units[argv[0]], *argv[1:])
         report(error)
         return FAILED if error else DONE
     opts = parse(argv)

@@ -76,7 +76,8 @@ COMMANDS = "/run/xcatha.commands"  # open in each command of a run, which remove
 RUN_DIR, STATE_DIR = "/run/xcatha", "/var/lib/xcatha"
 TAKEN_HOSTS = STATE_DIR + "/hosts"
 INSTALLING = STATE_DIR + "/installing"  # there until an installer that has begun ends well
-SWITCHING = STATE_DIR + "/switching"  # the cfgloc of before, while the database is switched
+OWN_CFGLOC = STATE_DIR + "/cfgloc"  # that of before the switch to the pair's database
+SWITCHING = STATE_DIR + "/switching"  # there while the database is switched
 FURTHER_DIRECTORIES = STATE_DIR + "/directories"  # one a line, those of --also
 OWN_STEPS = "/etc/xcat/ha.d"
 # No directory can be linked in which one of these lies, or that lies in one of these.
@@ -2599,7 +2600,7 @@ def wrong_cfgloc():
 
 def restore_own_cfgloc():
     """This node's own cfgloc says what it said before setup switched the database."""
-    path, earlier = wrong_cfgloc(), read_text(STATE_DIR + "/cfgloc")
+    path, earlier = wrong_cfgloc(), read_text(OWN_CFGLOC)
     if not path:
         return "already leads elsewhere"
     pretend("own cfgloc", "", "")
@@ -2822,7 +2823,7 @@ def put_back_switch():
     """xCAT's tables are those from before a switch that was killed; the new ones may be half."""
     if not exists(SWITCHING):
         return "already whole"
-    change_file("/etc/xcat/cfgloc", read_text(SWITCHING) or None, 0o600)
+    change_file("/etc/xcat/cfgloc", read_text(OWN_CFGLOC, None), 0o600)
     change_file(SWITCHING, None)
     return "cfgloc says what it said before"
 
@@ -2835,11 +2836,10 @@ def switch_database(opts):
     say("  switching the database takes minutes; xcatd is down meanwhile")
     back_up("/root/xcat-dbback", ".xcatbak")  # the tools dump all tables there
     earlier = read_text(cfgloc, None)
-    change_file(SWITCHING, earlier or "", 0o600)
+    change_file(OWN_CFGLOC, earlier, 0o600)
+    change_file(SWITCHING, "")
     on_failure(stop_unit, "xcatd.service")  # so that it starts anew on the old database
     on_failure(change_file, cfgloc, earlier, 0o600)
-    if earlier:
-        change_file(STATE_DIR + "/cfgloc", earlier, 0o600)
     if opts.dbtype == "postgresql":
         # A server on the default directory, then xCAT's own pgsqlsetup. PostgreSQL 15 took CREATE
         # on schema public away from everyone (its release notes, E.1); pgsqlsetup needs it and

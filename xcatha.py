@@ -1283,8 +1283,7 @@ def kind_of(unit):
 
 def active_state(unit):
     """The unit's ActiveState by systemctl(1), "inactive" where it is not installed."""
-    return seen("state", unit, lambda name: next(
-        (shown["ActiveState"] for shown in units_of(name).values()), "inactive"))
+    return next((shown["ActiveState"] for shown in units_of(unit).values()), "inactive")
 
 
 def is_running(unit):

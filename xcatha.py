@@ -77,7 +77,8 @@ COMMANDS = "/run/xcatha.commands"  # each command of a run has it open; the run 
 RUN_DIR, STATE_DIR = "/run/xcatha", "/var/lib/xcatha"
 TAKEN_HOSTS = STATE_DIR + "/hosts"
 INSTALLING = STATE_DIR + "/installing"  # there until an installer that has begun ends well
-SWITCHING = STATE_DIR + "/switching"  # the cfgloc of before, while the database is switched
+OWN_CFGLOC = STATE_DIR + "/cfgloc"  # that of before the switch to the pair's database
+SWITCHING = STATE_DIR + "/switching"  # there while the database is switched
 FURTHER_DIRECTORIES = STATE_DIR + "/directories"  # one a line, those of --also
 OWN_STEPS = "/etc/xcat/ha.d"
 # No directory can be linked in which one of these lies, or that lies in one of these.
@@ -89,6 +90,7 @@ LEASE_UNIT_FILE, FENCE_UNIT_FILE = (  # in /run, so that a reboot forgets them
     "/run/systemd/system/" + unit for unit in (LEASE_UNIT, FENCE_UNIT))
 # What the lease's holder keeps here, what the fence has to end with the lease, where it listens.
 KEPT, ARMED, FENCE_SOCKET = (RUN_DIR + name for name in ("/kept", "/armed", "/fence"))
+LEASE_VIPS = "/run/xcatha.vips"  # those that go when the lease is lost
 KEPT_OPTIONS = ("vip", "nic", "netmask", "host_name")
 RB_AUTOBOOT = 0x01234567  # reboot(2)
 # After an update of libraries, needrestart(1) restarts what uses them; the lease would be lost.
@@ -1283,8 +1285,7 @@ def kind_of(unit):
 
 def active_state(unit):
     """The unit's ActiveState by systemctl(1), "inactive" where it is not installed."""
-    return seen("state", unit, lambda name: next(
-        (shown["ActiveState"] for shown in units_of(name).values()), "inactive"))
+    return next((shown["ActiveState"] for shown in units_of(unit).values()), "inactive")
 
 
 def is_running(unit):
@@ -1877,8 +1878,8 @@ def check_lease_is_free(share, opts):
         back_up(state_file(share, "lease"), ".replaced")
 
 
-def lease_units(share, vips):
-    """{unit file: its text} of the holder and the fence of a lease; with it, these VIPs go."""
+def lease_units(share):
+    """{unit file: its text} of the holder and the fence of a lease."""
     limit, script = lease_time(share), "%s %s/xcatha.py" % (sys.executable, RUN_DIR)
     # systemd's own limits are longer than the fence's, or come after them.
     common = """Type=notify
@@ -1897,9 +1898,9 @@ After=network.target {fence}
 StartLimitIntervalSec=0
 [Service]
 ExecStart={script} --hold-lease {share}
-ExecStopPost={script} --lease-lost {vips}
+ExecStopPost={script} --lease-lost
 FileDescriptorStoreMax=1
-""".format(share=share, fence=FENCE_UNIT, script=script, vips=" ".join("-v " + vip for vip in vips))
+""".format(share=share, fence=FENCE_UNIT, script=script)
     fence_text = """[Unit]
 Description=xcatha: ends what needs the lease when it is lost
 StartLimitIntervalSec=0
@@ -1912,18 +1913,10 @@ ExecStart=%s --fence
 def take_lease(share, opts, vips):
     """This node holds the lease; when it is lost, these VIPs go too."""
     make_directory(state_file(share), 0o700)
-    units, script = lease_units(share, vips), read_text(os.path.abspath(__file__))
+    going = "".join(vip + "\n" for vip in vips)
     if lease_held_here(share):
-        # The unit of an older xcatha.py has no fence; it stays as it is until it ends.
-        if not exists(FENCE_UNIT_FILE) or all(
-                read_text(path) == text for path, text in units.items()):
-            return "already held by this node"
-        write_file(RUN_DIR + "/xcatha.py", script)
-        on_failure(do, ["systemctl", "daemon-reload"])
-        for path, text in units.items():  # with other VIPs than before
-            change_file(path, text)
-        do(["systemctl", "daemon-reload"])
-        return "held by this node"
+        changed = change_file(LEASE_VIPS, going)
+        return "held by this node" if changed else "already held by this node"
     if active_state(LEASE_UNIT) == "deactivating":
         say("  this node's earlier lease is ending; waiting up to %d s" % lease_time(share))
         wait_until(lambda: active_state(LEASE_UNIT) in DOWN, lease_time(share))
@@ -1944,7 +1937,8 @@ def take_lease(share, opts, vips):
     if not opts.peer_is_off:
         check_lease_is_free(share, opts)
     on_failure(release_lease, share)
-    for path, text in {RUN_DIR + "/xcatha.py": script, **units}.items():
+    write_file(RUN_DIR + "/xcatha.py", read_text(os.path.abspath(__file__)))
+    for path, text in {LEASE_VIPS: going, **lease_units(share)}.items():
         write_file(path, text)
     do(["systemctl", "daemon-reload"])
     write_file(RUN_DIR + "/ticket", json.dumps(was) + "\n", 0o600)
@@ -1974,7 +1968,7 @@ def release_lease(share):
     stopped = stop_unit(LEASE_UNIT)
     if not stopped:
         stop_unit(FENCE_UNIT)  # it would wait for a holder where the lease's start failed
-    for path in (LEASE_UNIT_FILE, FENCE_UNIT_FILE):
+    for path in (LEASE_UNIT_FILE, FENCE_UNIT_FILE, LEASE_VIPS):
         remove_file(path)  # what systemd has of it in memory needs a ticket
     return "released" if stopped else "not held by this node"
 
@@ -2014,7 +2008,7 @@ def hold_lease(share):
             if time.monotonic() - last < limit * RENEW:
                 break
         text = json.dumps({"share": share, "life": life, "last": last, "limit": limit,
-                           "holder": os.getpid(), "vips": vips_of_lease_unit(),
+                           "holder": os.getpid(), "vips": vips_of_lease(),
                            "finished": finished, "reboots": mount_of(share)[1] not in UNSHARED})
         write_file(ARMED, text, 0o600)
         send_message(channel, text, descriptor)
@@ -2105,7 +2099,7 @@ def keep_address(away):
             return
         if host_name() != kept["host_name"]:
             say("the host name was taken away; now " + set_host_name(kept["host_name"]))
-        PAIR.vips = vips_of_lease_unit()
+        PAIR.vips = vips_of_lease()
         for one in recorded_vips(kept):
             opts = Namespace(**one)
             if not is_up(opts.nic):  # one that is down does not hold up the others
@@ -2206,7 +2200,7 @@ def end_service(lease, reason, libc):
         """Send what killed processes left in the kernel, while the lease is this node's."""
         place = lease["descriptor"] if "descriptor" in lease else os.open(share, os.O_RDONLY)
         flushed.append(libc.syncfs(place) == 0 or not lease["reboots"])
-    share, PAIR.vips = lease["share"], vips_of_lease_unit() or lease.get("vips") or []
+    share, PAIR.vips = lease["share"], vips_of_lease() or lease.get("vips") or []
     whose, flushed, started = [], [], time.monotonic()
     # A first setup before its guard never reboots: no other node can use its data yet.
     lease["reboots"] = lease["reboots"] and bool(lease.get("finished") or guarded_here())
@@ -2610,7 +2604,7 @@ def wrong_cfgloc():
 
 def restore_own_cfgloc():
     """This node's own cfgloc says what it said before setup switched the database."""
-    path, earlier = wrong_cfgloc(), read_text(STATE_DIR + "/cfgloc")
+    path, earlier = wrong_cfgloc(), read_text(OWN_CFGLOC)
     if not path:
         return "already leads elsewhere"
     pretend("own cfgloc", "", "")
@@ -2833,7 +2827,7 @@ def put_back_switch():
     """xCAT's tables are those from before a switch that was killed; the new ones may be half."""
     if not exists(SWITCHING):
         return "already whole"
-    change_file("/etc/xcat/cfgloc", read_text(SWITCHING) or None, 0o600)
+    change_file("/etc/xcat/cfgloc", read_text(OWN_CFGLOC, None), 0o600)
     change_file(SWITCHING, None)
     return "cfgloc says what it said before"
 
@@ -2846,11 +2840,10 @@ def switch_database(opts):
     say("  switching the database takes minutes; xcatd is down meanwhile")
     back_up("/root/xcat-dbback", ".xcatbak")  # the tools dump all tables there
     earlier = read_text(cfgloc, None)
-    change_file(SWITCHING, earlier or "", 0o600)
+    change_file(OWN_CFGLOC, earlier, 0o600)
+    change_file(SWITCHING, "")
     on_failure(stop_unit, "xcatd.service")  # so that it starts anew on the old database
     on_failure(change_file, cfgloc, earlier, 0o600)
-    if earlier:
-        change_file(STATE_DIR + "/cfgloc", earlier, 0o600)
     if opts.dbtype == "postgresql":
         # A server on the default directory, then xCAT's own pgsqlsetup. PostgreSQL 15 took CREATE
         # on schema public away from everyone (its release notes, E.1); pgsqlsetup needs it and
@@ -2883,14 +2876,14 @@ def switch_database(opts):
         do(["mysqlsetup", "-i", "-V", "-f", hosts], INSTALL_LIMIT, env={
             "XCATMYSQLADMIN_PW": password("XCATMYSQLADMIN_PW"),
             "XCATMYSQLROOT_PW": password("XCATMYSQLROOT_PW"), "MYSQL_HISTFILE": "/dev/null"})
+    expect(current_engine() == opts.dbtype, "the switch to %s did not happen" % opts.dbtype,
+           "%s still names %s" % (cfgloc, before), "the log has the tool's output")
+    remove_file(SWITCHING)  # at once: beside it, the xcatd that the tool has started is refused
     unit = database_unit(opts.dbtype)
     pretend("switched", "", True)
     pretend("state", unit, "active")
     # mysqlsetup enables it by chkconfig or update-rc.d, which not every distribution has.
     pretend("enabled", unit, opts.dbtype == "postgresql" or unit_states(unit)[unit][1] or "perhaps")
-    expect(current_engine() == opts.dbtype, "the switch to %s did not happen" % opts.dbtype,
-           "%s still names %s" % (cfgloc, before), "the log has the tool's output")
-    remove_file(SWITCHING)
     return "%s -> %s" % (before, opts.dbtype)
 
 
@@ -3804,7 +3797,7 @@ def look_around(opts):
         except HAError as error:
             view["problems"].append({"problem": error.what, "fix": error.hint})
             view["unseen"].append("the share: %s (%s)" % (error.what, error.evidence))
-        PAIR.vips = [one["vip"] for one in recorded_vips(view["record"])] or vips_of_lease_unit()
+        PAIR.vips = [one["vip"] for one in recorded_vips(view["record"])] or vips_of_lease()
         vip = opts.vip or next(iter(PAIR.vips), "")
         answer = pool.submit(neighbour, vip) if vip and not vip_here(vip) else None
     view["pacemaker"] = pacemaker.result()
@@ -3831,9 +3824,9 @@ def look_around(opts):
     return view
 
 
-def vips_of_lease_unit():
-    """The VIPs that the lease unit of this boot would drop."""
-    return re.findall(r" -v (\S+)", read_text(LEASE_UNIT_FILE).partition("--lease-lost")[2])
+def vips_of_lease():
+    """The VIPs that go when the lease of this boot is lost."""
+    return read_text(LEASE_VIPS).split()
 
 
 def neighbour(address):
@@ -3851,7 +3844,7 @@ def line_to_paste(view, command):
     if view.get("pacemaker") and command == "-a":
         return "crm_resource --cleanup --resource " + view["pacemaker"]
     record, nodes = view["record"], view["nodes"]
-    vip = record.get("vip") or next(iter(vips_of_lease_unit()), None)
+    vip = record.get("vip") or next(iter(vips_of_lease()), None)
     # Another node's NIC may have another name: it comes last.
     nics = [nodes.get(view["host"], {}).get("nic"), *(device_of(label) for label, _, _ in (
         towards(vip) if vip else [])), *(node.get("nic") for node in nodes.values())]
@@ -4258,7 +4251,7 @@ def guide(opts):
     if not missing:
         return command
     opts.path = opts.path or find_share(opts)
-    opts.vip = opts.vip or next(iter(vips_of_lease_unit()), None)
+    opts.vip = opts.vip or next(iter(vips_of_lease()), None)
     if opts.path and share_state(opts.path, opts.command == "activate") == "answers":
         report(error_of(fill_in_from_share, opts))
     if opts.path or missing != needed:
@@ -4408,7 +4401,7 @@ def active_parts(opts):
     # While -a adds a VIP to an active node, that one is not missing yet.
     vips = [one.vip for one in all_vips(opts) if one.vip]
     wanted = [one["vip"] for one in recorded_vips(kept)] or vips
-    working, left = bool(works_on(share)), {*vips, *wanted, *vips_of_lease_unit()}
+    working, left = bool(works_on(share)), {*vips, *wanted, *vips_of_lease()}
     needs_server = any(exists(guard_file(unit)) for unit in units_of("database"))
     xcatd_is_left = active_state("xcatd.service") not in DOWN or bool(processes_of("xcatd"))
     return {"the lease": (is_running(LEASE_UNIT), active_state(LEASE_UNIT) not in DOWN),
@@ -4899,7 +4892,7 @@ def stand_by(opts, state):
         step("Linked directories", unlink_all, opts.path, failed=failed)
 
     # The VIP late: until here it still led administrators and clients to this node.
-    for vip in sorted({*(one.vip for one in opts.others), *vips_of_lease_unit()} - {opts.vip}):
+    for vip in sorted({*(one.vip for one in opts.others), *vips_of_lease()} - {opts.vip}):
         step("Virtual IP", remove_vip, vip, failed=failed)
     step("Virtual IP", remove_vip, opts.vip, True, failed=failed)
     # A lambda, so that an empty /etc/hostname is an error of this step alone.
@@ -5135,9 +5128,9 @@ def main(argv=None):
         code, error = attempt(run_agent, argv[0])
         report(error)
         return OCF_ERR_GENERIC if error else code
-    if argv[:1] in (["--hold-lease"], ["--fence"], ["--lease-lost"]):  # the units of the lease
-        error = (error_of(hold_lease, argv[1]) if argv[0] == "--hold-lease" else
-                 error_of(fence if argv[0] == "--fence" else lose_lease))
+    units = {"--hold-lease": hold_lease, "--fence": fence, "--lease-lost": lose_lease}
+    if argv and argv[0] in units:  # the units of the lease
+        error = error_of(units[argv[0]], *argv[1:])
         report(error)
         return FAILED if error else DONE
     opts = parse(argv)

@@ -226,7 +226,7 @@ def test_probe_that_could_not_be_made_is_an_error(arping, status, out, error):
 
 def test_nic_of_a_pasted_line_is_this_nodes_own(monkeypatch):
     monkeypatch.setattr(xcatha, "addresses", lambda: [("ens3", "10.5.106.5", "255.0.0.0")])
-    monkeypatch.setattr(xcatha, "vips_of_lease_unit", list)
+    monkeypatch.setattr(xcatha, "vips_of_lease", list)
     view = {"host": "host2", "nodes": {"host1": {"nic": "eth0:0"}}, "share": {"path": "/HA"}}
     view["record"] = {"vip": "10.5.106.50", "host_name": "hamn"}
     assert " -i ens3" in xcatha.line_to_paste(view, "-a")

@@ -51,7 +51,7 @@ def test_heartbeat_may_take_as_long_as_in_a_grace_period(limit):
 def test_limits_of_systemd_are_longer_than_the_chain(limit, mounts, monkeypatch):
     mounts(("/HA", "fuse", "rw"))
     monkeypatch.setattr(xcatha, "LEASE_TIME", limit)
-    for text in xcatha.lease_units("/HA", "10.5.106.50").values():
+    for text in xcatha.lease_units("/HA").values():
         limits = dict(re.findall(r"(\w+Sec)=([\d.]+)", text))
         assert float(limits["TimeoutStopSec"]) > limit
         assert float(limits["WatchdogSec"]) >= xcatha.GIVE_UP * limit

@@ -60,7 +60,7 @@ def lose(monkeypatch):
 
         once = {"repeat": lambda pause, action, *args: action(*args)}
         stand_ins = dict(once, renew_lease=look, kill=kill, do=stop, log_loss=str)
-        stand_ins.update(needing_lease=looks or (lambda share: list(left)), vips_of_lease_unit=list)
+        stand_ins.update(needing_lease=looks or (lambda share: list(left)), vips_of_lease=list)
         stand_ins.update(SETTLE=0, forget_lease=list)
         stand_ins.update(guarded_here=lambda: list(guarded))
         for name, value in stand_ins.items():

@@ -424,7 +424,7 @@ def run(argv, limit, env=None, text="", shown=False):
 
 
 def end_orphans():
-    """Nothing of a killed run is at work; installers end by themselves, the rest is killed."""
+    """End what a killed run has left at work: wait for installers, kill the rest."""
     def left(names="."):
         """The processes of such a name that have COMMANDS open, which a run removes at its end."""
         opened = {path.split("/")[2] for path in glob.glob("/proc/[0-9]*/fd/*")
@@ -498,7 +498,7 @@ def pasted(argv):
 
 
 def log_command(argv, started, answer, may_fail):
-    """The log has a command with its time, its verdict, and what failed or own steps print."""
+    """Log a command with its time and verdict, and what one that failed or an own step said."""
     status, out, err = answer
     verdict = "Passed" if status == 0 else "Failed, OK to ignore" if may_fail else "Failed"
     log.info("%s (%.2f s) [%s]", pasted(argv), time.monotonic() - started, verdict)
@@ -531,7 +531,7 @@ def wait_until(condition, limit, pause=0.1):
 
 
 def expect(condition, what, evidence="", hint=""):
-    """The second look of a step: an HAError unless the change is really there."""
+    """Raise an HAError unless a change is really there: the second look of a step."""
     if not RUN.dryrun and not condition:
         raise HAError(what, evidence() if callable(evidence) else evidence, hint)
 
@@ -543,7 +543,7 @@ def on_failure(action, *args, **kwargs):
 
 
 def point_of_no_return():
-    """From here on a failure leaves the node as it is instead of undoing what was done."""
+    """From here on leave the node as it is at a failure, in place of undoing what was done."""
     UNDO.calls.clear()
     UNDO.past_return = True
 
@@ -689,7 +689,7 @@ def write_file(path, text, mode=0o644):
 
 
 def change_file(path, text, mode=0o644):
-    """The file says this (None: it is gone); put back if the run fails. True if it changed."""
+    """Make the file say this (None: remove it), undone if the run fails. True if it changed."""
     before = read_text(path, None)
     if before == text:
         return False
@@ -1014,7 +1014,7 @@ def add_vip(opts, as_found=False):
 
 
 def restore_vip(vip, places, routes):
-    """The VIP is where it was, and the routes are back whose source it is."""
+    """Put the VIP back where it was, and the routes whose source it is."""
     for place in [place for place in places if place not in vip_places(vip)]:
         do(["ip", "address", "add", "%s/%d" % (vip, place["prefixlen"])] + [word for key in (
             "broadcast", "scope", "dev", "label") if key in place for word in (key, place[key])])
@@ -1023,7 +1023,7 @@ def restore_vip(vip, places, routes):
 
 
 def remove_vip(vip, leaves_another=False):
-    """The VIP is gone from wherever it is; other addresses and routes of the node stay."""
+    """Remove the VIP from wherever it is; other addresses and routes of the node stay."""
     here = vip_here(vip)
     if not here:
         return "not on this host"
@@ -1108,7 +1108,7 @@ def network_settings():
 # ---- Names ---------------------------------------------------------------------------------
 
 def set_host_name(name):
-    """The running system has this host name; /etc/hostname is left as it is."""
+    """Give the running system this host name; leave /etc/hostname as it is."""
     before = host_name()
     if before == name:
         return "already " + name
@@ -1187,7 +1187,7 @@ def entries_of_pair(text, hosts, domain):
 
 
 def write_hosts(opts, site):
-    """/etc/hosts gives the VIP and the physical address their names, long ones by site.domain."""
+    """Give VIP and physical address their names in /etc/hosts, long ones by site.domain."""
     if site is None:  # a dry run that cannot ask for it
         announce("write", "/etc/hosts", "if site.domain is set and a long name is missing")
         pretend("may change", "/etc/hosts", True)
@@ -1228,7 +1228,7 @@ def resolv_conf():
 
 
 def set_nameserver(vip, wanted):
-    """/etc/resolv.conf asks the VIP first, or no longer asks it."""
+    """Let /etc/resolv.conf ask the VIP first, or no longer ask it."""
     path, (present, maker) = "/etc/resolv.conf", resolv_conf()
     if (vip in present) == wanted:
         return "already right"
@@ -1320,7 +1320,7 @@ def journal_of(unit):
 
 
 def start_unit(unit):
-    """The unit is up; stopped again if the run fails. True if it had to be started."""
+    """Start the unit, undone if the run fails. True if it had to be started."""
     state = active_state(unit)
     if state in UP:
         return False
@@ -1350,7 +1350,7 @@ def wait_for_recovery(unit, lasts):
 
 
 def stop_unit(unit):
-    """The unit is down. True if it had to be stopped."""
+    """Stop the unit. True if it had to be stopped."""
     if active_state(unit) in DOWN:
         return False
     do(["systemctl", "stop", unit], SERVICE_LIMIT, may_fail=True)
@@ -1374,7 +1374,7 @@ def set_boot(wanted, units):
 
 
 def stop_services(kind):
-    """The services of a kind are stopped, by unit and by process, and do not start at boot."""
+    """Stop the services of a kind, by unit and by process, and let none start at boot."""
     states = unit_states(kind)
     # An error with one unit does not keep the others from being stopped.
     errors = [error_of(stop_unit, unit) for unit, (running, _) in states.items() if running]
@@ -1426,7 +1426,7 @@ def short_names(*units):
 
 
 def disable_services():
-    """No managed unit starts at boot; xCAT's own tools enable some of them now and then."""
+    """Let no managed unit start at boot; xCAT's own tools enable some of them now and then."""
     changed = [unit for unit, (_, enabled) in unit_states().items() if enabled]
     if changed:
         set_boot(False, changed)
@@ -1436,7 +1436,7 @@ def disable_services():
 
 
 def restore_units(states):
-    """Every managed unit is as unit_states found it; one installed since is stopped, disabled."""
+    """Make every managed unit as unit_states found it; stop and disable one installed since."""
     seen_now = unit_states()
     before = {unit: states.get(unit, (False, False)) for unit in seen_now}
     errors = [error_of(set_boot, before[unit][1], [unit])
@@ -1670,7 +1670,7 @@ def active_node(record):
 
 
 def save_hosts(share):
-    """The share has the active node's /etc/hosts, for the node that takes over."""
+    """Save the active node's /etc/hosts on the share, for the node that takes over."""
     text = read_text("/etc/hosts")
     if not is_active_record(read_record(share)):
         return "left alone: this node is not the active one"
@@ -1709,7 +1709,7 @@ def with_saved_hosts(share):
 
 
 def take_saved_hosts(share):
-    """/etc/hosts has what changed in the active node's, as the share keeps it."""
+    """Take into /etc/hosts what has changed in the active node's, as the share keeps it."""
     path = state_file(share, "hosts")
     # The first node that holds the lease gives the share its own.
     first = not read_text(path) and lease_held_here(share)
@@ -1782,7 +1782,7 @@ def lease_held_here(share):
 
 
 def expect_lease(share):
-    """An HAError where the share was unmounted during the run, or went to another node."""
+    """Raise an HAError if the lease is lost: the share is unmounted, or it is another node's."""
     expect(lease_held_here(share), "the lease was lost during this run",
            lambda: "%s is %s, %s names %s" % (LEASE_UNIT, active_state(LEASE_UNIT), state_file(
                share, "lease"), read_lease(share).get("host", "nobody")),
@@ -1911,7 +1911,7 @@ ExecStart=%s --fence
 
 
 def take_lease(share, opts, vips):
-    """This node holds the lease; when it is lost, these VIPs go too."""
+    """Take the lease for this node; when it is lost, these VIPs go too."""
     make_directory(state_file(share), 0o700)
     going = "".join(vip + "\n" for vip in vips)
     if lease_held_here(share):
@@ -2033,7 +2033,7 @@ def hold_lease(share):
 
 
 def write_heartbeat(descriptor, life, counter):
-    """The lease says who holds it, with a counter that moves."""
+    """Write who holds the lease, with a counter that moves."""
     text = json.dumps(dict(life, counter=counter)).ljust(255) + "\n"
     os.pwrite(descriptor, text.encode(), 0)
     os.fsync(descriptor)
@@ -2057,7 +2057,7 @@ def renew_lease(share, descriptor, life):
 
 
 def expect_no_rival(share, record, leases):
-    """An HAError if another node was at work since the record and the lease were judged."""
+    """Raise an HAError if another node was at work since record and lease were judged."""
     # Where locks do not reach, two nodes that are activated at the same moment see each other
     # here: whoever finds the other's word before or after its own gives way.
     record_now, lease = read_text(state_file(share, "cluster.json")), read_lease(share)
@@ -2076,7 +2076,7 @@ def beside(action, *args):
 
 
 def repeat(pause, action, *args):
-    """Run an action again and again; its failure is told and changes nothing."""
+    """Run an action again and again; a failure is told and changes nothing."""
     while True:
         error = error_of(action, *args)
         if error:
@@ -2172,7 +2172,7 @@ def is_readable(channel, deadline):
 
 
 def lose_lease():
-    """What the fence does at the lease's end, once it has ended; if it was killed, do it here."""
+    """Wait for the fence's end; do its part if it was killed."""
     fcntl.flock(os.open(RUN_DIR, os.O_RDONLY), fcntl.LOCK_EX)  # until this process ends
     if os.path.exists(ARMED):
         lease = json.loads(read_text(ARMED))
@@ -2181,7 +2181,7 @@ def lose_lease():
 
 
 def forget_lease():
-    """Nothing is to be ended with a lease any more (ARMED), and no VIP is to be kept (KEPT)."""
+    """Forget what is to end with the lease (ARMED) and which VIPs are to be kept (KEPT)."""
     for path in (ARMED, KEPT):
         with suppress(FileNotFoundError):
             os.unlink(path)
@@ -2341,7 +2341,7 @@ def unguarded_units(drop_in=""):
 
 
 def guard_services(share):
-    """Database, xcatd and DHCP cannot start without the lease, whoever asks."""
+    """Bind database, xcatd and DHCP to the lease: without it nobody can start them."""
     # Not ordered among themselves: a unit that never stops must not hold up the others.
     text = "[Unit]\nBindsTo={0}\nAfter={0}\nRequiresMountsFor={1}\n".format(LEASE_UNIT, share)
     missing = unguarded_units(text)
@@ -2421,7 +2421,7 @@ def linked_into(share):
 
 
 def unmount(path):
-    """No filesystem is mounted there; its files stay reachable in RUN_DIR until the next boot."""
+    """Unmount what is there; its files stay reachable in RUN_DIR until the next boot."""
     kept = RUN_DIR + "/mounted" + path
     withdraw_exports("")  # an exported filesystem is busy
     on_failure(export_directories)
@@ -2451,7 +2451,7 @@ def expect_data(path):
 
 
 def unlink_directory(share, path):
-    """The directory is no link into the share; what it was before is back."""
+    """Remove the directory's link into the share, and bring back what it was before."""
     target = link_target(path)
     if target and not leads_to(share, path):
         warn("%s is a link to %s, not into the share; left as it is" % (path, target))
@@ -2468,7 +2468,7 @@ def unlink_directory(share, path):
 
 
 def link_all(share, directories):
-    """All directories are links into the share; what was there is kept."""
+    """Make all directories links into the share; what was there is kept."""
     changed = [path for path in directories if not leads_to(share, path)]
     further = [path for path in directories if path not in all_directories()]
     if further:  # before the links, which this node could not find without its record otherwise
@@ -2490,7 +2490,7 @@ def link_all(share, directories):
 
 
 def unlink_all(share):
-    """No directory is a link into the share, except one in which a database still works."""
+    """Remove all links into the share, but for a directory in which a database still works."""
     before = {path: link_target(path) for path in all_directories()
               if link_target(path) or not is_mount_point(path)}
     errors = [error_of(unlink_directory, share, path) for path in before]
@@ -2502,7 +2502,7 @@ def unlink_all(share):
 
 
 def copy_directory(share, path, running=False):
-    """The partial copy equals the directory, links, ACLs, attributes and holes included."""
+    """Make the partial copy equal the directory: links, ACLs, attributes and holes included."""
     expect(os.path.isdir(path), "%s is missing on this node" % path, "no such directory",
            "install xCAT and the database completely, or leave it out with --exclude " + path)
     expect_lease(share)
@@ -2531,7 +2531,7 @@ def rsync_line(share, path, running=False):
 
 
 def copy_while_running(share, directories):
-    """The bulk is copied while the services still run; copy_all makes it complete."""
+    """Copy the bulk while the services still run; copy_all makes it complete."""
     # No copy bears its final name, and those that are made later start empty.
     for path in directories:
         mark_partial(share, path)
@@ -2550,7 +2550,7 @@ def copy_while_running(share, directories):
 
 
 def copy_all(share, directories, since):
-    """Every directory is on the share, complete and durable, before any gets its final name."""
+    """Complete all copies and make them durable, then give them their final names."""
     # Some are being copied since that moment (see has_changed); the unchanged ones are complete.
     for path in directories:
         if RUN.dryrun and path in COPIED_WHILE_RUNNING:
@@ -2576,7 +2576,7 @@ def has_changed(path, since):
 
 
 def mark_partial(share, path):
-    """A copy bears its partial name again, unless a database server works in it."""
+    """Give a copy its partial name again, unless a database server works in it."""
     expect_lease(share)
     expect(not works_on(share + path), "%s keeps its name" % (share + path),
            "a database server works there", "end that server, then run xcatha.py -d")
@@ -2603,7 +2603,7 @@ def wrong_cfgloc():
 
 
 def restore_own_cfgloc():
-    """This node's own cfgloc says what it said before setup switched the database."""
+    """Make this node's own cfgloc what it was before setup switched the database."""
     path, earlier = wrong_cfgloc(), read_text(OWN_CFGLOC)
     if not path:
         return "already leads elsewhere"
@@ -2701,7 +2701,7 @@ def database_unit(engine):
 
 
 def start_database(share, engine):
-    """The database server is up and works on the share."""
+    """Start the database server and see that it works on the share."""
     unit = database_unit(engine)
     expect(unit, "no unit of %s is installed, or it is masked" % engine,
            hint="run setup on this node, or unmask it")
@@ -2775,7 +2775,7 @@ def with_listeners(text, wanted):
 
 
 def admit_node(opts):
-    """The database admits connections from the VIP and this node's address, and listens there."""
+    """Let the database admit the VIP and this node's address, and listen there."""
     wanted = [opts.vip, physical_address(opts)]
     if opts.dbtype == "mysql":  # each node has this setting outside the shared directory
         places = list(filter(os.path.isdir, (
@@ -2801,7 +2801,7 @@ def admit_node(opts):
 
 
 def install_database(engine):
-    """The engine's server and xCAT's driver for it are installed."""
+    """Install the engine's server and xCAT's driver for it."""
     def lacking():
         """Which of PACKAGES are missing: the server's, the driver's."""
         return [not database_unit(engine), ask(["perl", "-M" + perl, "-e", "1"])[0] != 0]
@@ -2824,7 +2824,7 @@ def install_database(engine):
 
 
 def put_back_switch():
-    """xCAT's tables are those from before a switch that was killed; the new ones may be half."""
+    """Put cfgloc back after a switch that was killed; the new tables may be half."""
     if not exists(SWITCHING):
         return "already whole"
     change_file("/etc/xcat/cfgloc", read_text(OWN_CFGLOC, None), 0o600)
@@ -2833,7 +2833,7 @@ def put_back_switch():
 
 
 def switch_database(opts):
-    """xCAT's tables live in the wanted engine, at the VIP."""
+    """Move xCAT's tables to the wanted engine, at the VIP."""
     before, cfgloc = current_engine(), "/etc/xcat/cfgloc"
     if before == opts.dbtype:
         return "already " + before
@@ -2888,7 +2888,7 @@ def switch_database(opts):
 
 
 def name_vip_in_cfgloc(opts):
-    """cfgloc names the VIP as the database's host: the other node must reach it too."""
+    """Name the VIP as the database's host in cfgloc: the other node must reach it too."""
     text = read_text("/etc/xcat/cfgloc")
     if ("switched", "") in RUN.pretended:
         announce("write", "/etc/xcat/cfgloc", "if it names another address than the VIP")
@@ -2905,7 +2905,7 @@ def password(variable):
 
 
 def grant_access(opts):
-    """MariaDB admits xCAT's user from the VIP and this node's address; granted over the socket."""
+    """Let MariaDB admit xCAT's user from the VIP and this node's address; over the socket."""
     client = next(filter(have, MYSQL), MYSQL[0])
     _, user, secret = (read_cfgloc().split("|") + ["", ""])[:3]
     RUN.secrets += filter(None, [secret])
@@ -2944,7 +2944,7 @@ def xcat_version():
 
 
 def install_xcat(opts):
-    """xCAT is installed, by go-xcat: the given file, or the download of an https address."""
+    """Install xCAT by go-xcat: the given file, or the download of an https address."""
     if is_debian():
         write_file(RUN_DIR + "/apt.conf", 'DPkg::Lock::Timeout "600";\n')
         if output_of(["dpkg", "--audit"]):  # what was unpacked only would look installed
@@ -3019,7 +3019,7 @@ def table(name):
 
 
 def start_xcatd():
-    """xcatd is up and answers."""
+    """Start xcatd and wait until it answers."""
     started = start_unit("xcatd.service")
     # Seldom: xcatd starts a process and a TLS session for whoever connects.
     expect(RUN.dryrun or wait_until(lambda: ask(XCATD_QUESTION)[0] == 0, SERVICE_LIMIT, 0.5),
@@ -3029,7 +3029,7 @@ def start_xcatd():
 
 
 def verify_xcat(opts):
-    """xCAT uses the wanted engine at the VIP, and its tables are not empty."""
+    """See that xCAT uses the wanted engine at the VIP, and that its tables are not empty."""
     if RUN.dryrun:
         return "would be verified"
     out = xcat(["lsxcatd", "-a"])
@@ -3045,7 +3045,7 @@ def verify_xcat(opts):
 
 
 def trust_names(opts):
-    """xCAT's policy trusts xcatd's own certificate, this node and the VIP's host name."""
+    """Let xCAT's policy trust xcatd's own certificate, this node and the VIP's host name."""
     out = output_of(["openssl", "x509", "-noout", "-subject", "-nameopt", "RFC2253", "-in",
                      through_links("/etc/xcat/cert/server-cert.pem")])
     names = list(dict.fromkeys(re.findall(r"CN=([^,\s]+)", out)[:1] + [
@@ -3070,7 +3070,7 @@ def trust_names(opts):
 
 
 def set_master(opts, site):
-    """The site table's master and nameservers and the networks' tftpserver are the VIP."""
+    """Set the site's master and nameservers and the networks' tftpserver to the VIP."""
     if site is None:  # a dry run that cannot ask for it
         for change in ("site -o clustersite master", "site -o clustersite nameservers",
                        "network -o NETWORK tftpserver"):
@@ -3207,7 +3207,7 @@ def skip_reason(kind, site):
 
 
 def start_dns_or_dhcp(kind, site, fresh, stale, maker, dns=None):
-    """The DNS or DHCP server runs with what xCAT's tables and this node's /etc/hosts say."""
+    """Make DNS or DHCP serve what xCAT's tables and this node's /etc/hosts say."""
     reason, error = skip_reason(kind, site), maker.result() if maker else None  # waits for its end
     if reason:
         if maker and running_units(kind):  # that maker has started it
@@ -3235,7 +3235,7 @@ def start_dns_or_dhcp(kind, site, fresh, stale, maker, dns=None):
 
 
 def start_console(opts, fresh, dns):
-    """The console server that was in use serves the consoles of the database."""
+    """Start the console server that was in use, with the consoles of the database."""
     units = list(units_of("console"))
     if not units:
         return "skipped: no console server is installed"
@@ -3275,9 +3275,9 @@ def with_trusted(text, vip, hosts):
 
 
 def begin_makers(pool, kinds):
-    """{"DNS" or "DHCP": a future of its maker's error}; they run past xcatd (XCATBYPASS)."""
+    """Begin makers, past xcatd (XCATBYPASS); {"DNS" or "DHCP": a future of its maker's error}."""
     def end_makers():
-        """No maker is at work; one that cannot reach the database would be for minutes."""
+        """End the makers; one that cannot reach the database would be at work for minutes."""
         futures.wait(made.values(), ASK_LIMIT)
         kill_commands(RUN.children)
         futures.wait(made.values())
@@ -3291,7 +3291,7 @@ def begin_makers(pool, kinds):
 
 
 def start_optional(opts, site, fresh, stale=False, made=None):
-    """DNS, DHCP and console side by side; the titles of those that are not up."""
+    """Start DNS, DHCP and console side by side; the titles of those that are not up."""
     # made is begin_makers' futures; stale: hosts file or tables have changed since they began.
     down, made = [], made or {}
     if site is None:  # a dry run that cannot ask xCAT's tables
@@ -3341,7 +3341,7 @@ def fix_of_step(path):
 
 
 def run_own_steps(when, opts):
-    """Each of the site's own steps for this moment has run, whether or not one before it failed."""
+    """Run each of the site's own steps for this moment, also after one that failed."""
     steps, values = own_steps(when), {
         "XCATHA_VIP": opts.vip, "XCATHA_HOST_NAME": opts.host_name, "XCATHA_SHARE": opts.path}
     given = {name: value for name, value in values.items() if value}
@@ -3351,7 +3351,7 @@ def run_own_steps(when, opts):
 
 
 def export_directories(share=""):
-    """What /etc/exports names is exported; an NFS share often cannot be, which is only a note."""
+    """Export what /etc/exports names; an NFS share often cannot be, which is only a note."""
     if not have("exportfs"):
         return "skipped: no NFS server is installed"
     # The server that boot starts runs, also where the administrator stopped it for a failover.
@@ -3365,7 +3365,7 @@ def export_directories(share=""):
 
 
 def withdraw_exports(share):
-    """Nothing on the share is exported, which would keep it busy."""
+    """Withdraw all exports of the share, which would keep it busy."""
     # The server knows an export by its real path, one that became a link since by the old one.
     gone = exports_of(share)
     for client, path, resolved in gone:
@@ -3739,7 +3739,7 @@ def nic_of_further(one, node):
 
 
 def fill_in_from_share(opts):
-    """Options that were not given come from the record, the shared cfgloc or the defaults."""
+    """Fill in options that were not given: from the record, the shared cfgloc or by default."""
     opts.path = os.path.realpath(opts.path)
     record, me = read_record(opts.path), read_nodes(opts.path).get(physical_host_name(), {})
     opts.vip, opts.nic = opts.vip or record.get("vip"), opts.nic or me.get("nic")
@@ -4440,18 +4440,18 @@ def check_not_managed(opts):
 # ---- Steps of the commands ------------------------------------------------------------------
 
 def stop_all_services():
-    """Every managed service is down, in the order of deactivate; see stop_services."""
+    """Stop every managed service, in the order of deactivate; see stop_services."""
     outcomes = [stop_services(kind) for kind in SERVICES]
     stopped = [outcome.split(": ")[1] for outcome in outcomes if ": " in outcome]
     return "stopped: " + ", ".join(stopped) if stopped else "already stopped"
 
 
 def begin_record(opts, state):
-    """The record names this node as the one at work, and what the pair is; undone as a whole."""
+    """Name this node in the record as the one at work, and the pair; undone as a whole."""
     share, path = opts.path, state_file(opts.path, "cluster.json")
 
     def restore_record(before):
-        """The record is as it was before this run, unless not all of the run could be undone."""
+        """Put the record back as it was, unless not all of the run could be undone."""
         expect_lease(share)  # another node may have written its own by now
         expect(not UNDO.failed, "the record keeps this node's name",
                "not everything was put back", "run xcatha.py -d, or the same command again")
@@ -4476,7 +4476,7 @@ def services_in_use(share):
 
 
 def remember_share(share):
-    """This node remembers where the share is mounted; deactivate and status look there."""
+    """Remember here where the share is mounted; deactivate and status look there."""
     hint = STATE_DIR + "/share"
     if link_target(hint) == share:
         return "already in %s" % hint
@@ -4569,7 +4569,7 @@ def show_change(before, after):
 
 
 def save_for_other_node(opts):
-    """The share has what the node that takes over needs to know, if this node is active."""
+    """Leave on the share what the node that takes over needs, if this node is active."""
     share, adopted = opts.path, not read_record(opts.path) and is_serving(opts)
     if adopted:  # data of the 2018 script get a record of this node, which is about to stand by
         make_directory(state_file(share), 0o700)
@@ -4584,7 +4584,7 @@ def save_for_other_node(opts):
 
 
 def release_record(share, started):
-    """The record no longer names this node as active; another node's word is left alone."""
+    """Take this node out of the record as the active one; leave another's word alone."""
     expect(exists(state_file(share)) or not is_running(LEASE_UNIT), "the record cannot be reached",
            "%s is gone" % state_file(share), "mount the share again, then run xcatha.py -d")
     record, lease, me = read_record(share), read_lease(share), physical_host_name()
@@ -4602,7 +4602,7 @@ def release_record(share, started):
 
 
 def finish(opts, failed, not_done=(), site=None):
-    """The closing lines of a command, what matters most at the end; exit code."""
+    """Say the closing lines of a command, what matters most at the end; exit code."""
     # What failed keeps a node from being a standby, what was not_done does not.
     code, active, lacking = DONE, opts.command == "activate", [*failed, *not_done]
     if RUN.dryrun:
@@ -4866,7 +4866,7 @@ def deactivate(opts):
 
 
 def stand_by(opts, state):
-    """All steps of deactivate, which setup ends with, too; the titles of those that failed.
+    """Take all steps of deactivate, with which setup ends, too; the titles of those that failed.
 
     Every step that is still safe is taken, and nothing is rolled back. state is share_state's,
     else "unreadable" (its record) or "unknown" (no path): where the share cannot be read, record
@@ -4951,7 +4951,7 @@ def option_value(kind, text):
 
 
 def build_parser():
-    """The command line."""
+    """Build the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="xcatha.py", formatter_class=argparse.RawDescriptionHelpFormatter,
         usage="%(prog)s (-s | -a | -d | --status) [options]",
@@ -5002,7 +5002,7 @@ def build_parser():
 
 
 def parse(argv):
-    """The options of a command line; -d takes any -i, because it finds the VIP where it is."""
+    """Parse a command line; -d takes any -i, because it finds the VIP where it is."""
     # The next VIP begins where one of its options comes that the VIP before it has already.
     parser = build_parser()
     opts = parser.parse_args(argv)
@@ -5036,7 +5036,7 @@ def require(opts, *names):
 
 
 def note_signal(number, frame):
-    """SIGINT and SIGTERM end the command at work; the run then stops at its next command."""
+    """Note SIGINT or SIGTERM and end the command at work; the run stops at its next command."""
     again, RUN.signal = RUN.signal, RUN.signal or number
     # Half a transaction is worse than a wait; bash runs go-xcat.
     spared = [child for child in RUN.children

@@ -4686,6 +4686,7 @@ def setup(opts):
     step("xCAT", install_xcat, opts)
     if opts.dbtype != "sqlite":
         step("Database packages", install_database, opts.dbtype)
+    run_checks(opts, check_software)  # again: the packages may have brought AppArmor's profile
     if first:
         step("Database switch", switch_database, opts)
         directories, since = directories_to_link(opts, {}), (time.time(), time.monotonic())

@@ -86,6 +86,15 @@ def test_postgresql_of_pgdg(node):
     node.xcatha(*SETUP, "--dryrun")
 
 
+def test_what_the_packages_bring_along_is_refused_before_the_database_is_switched(node):
+    unit = "usr/lib/systemd/system/postgresql-16.service"
+    node.write(f"/usr/local/lib/fakes/packages/postgresql/{unit}", "[Service]\n")
+    done = node.xcatha(*SETUP, code=3)
+    assert "PGDG's PostgreSQL is installed" in done.stderr
+    assert "This node is as it was found" in done.stderr
+    assert "Database packages" in done.stdout and "Database switch" not in done.stdout
+
+
 @pytest.mark.parametrize("profile, server", [
     ("usr.sbin.mysqld", "/usr/sbin/mysqld"), ("mariadbd", "mariadbd")])  # by its path or a name
 def test_mysql_that_apparmor_keeps_out_of_the_share(node, profile, server):

@@ -4375,18 +4375,16 @@ def run_agent(action):
         return OCF_ERR_ARGS if refusal else OCF_SUCCESS
     if action == "stop" and is_member():  # else the services are the node's own
         main(["-d"] + options)
-    parts = active_parts(opts)
-    if action == "monitor" and any(left for _, left in parts.values()) and not all(
-            up for up, _ in parts.values()):  # somebody may be restarting xcatd: no reason to move
-        wait_until(lambda: all(up for up, _ in active_parts(opts).values()), AGENT_PATIENCE, 1)
-        parts = active_parts(opts)
-    left = [part for part, (_, left) in parts.items() if left]
+    down, left = active_parts(opts)
+    if action == "monitor" and down and left:  # somebody may be restarting xcatd: no reason to move
+        wait_until(lambda: not active_parts(opts)[0], AGENT_PATIENCE, 1)
+        down, left = active_parts(opts)
     if action == "stop":  # while anything is left it has failed, and the node gets fenced
         reason, wrong = "not stopped: ", left
     elif not left:
         return OCF_NOT_RUNNING
     else:
-        reason, wrong = "not up: ", [part for part, (up, _) in parts.items() if not up]
+        reason, wrong = "not up: ", down
         if not wrong and os.environ.get("OCF_CHECK_LEVEL", "0") != "0" and not wait_until(
                 lambda: ask(XCATD_QUESTION)[0] == 0, AGENT_PATIENCE, 1):  # it may be busy
             wrong = ["xcatd's answer"]
@@ -4396,18 +4394,19 @@ def run_agent(action):
 
 
 def active_parts(opts):
-    """{part of an active node: (up, left at least in part)}; looks at this host, not the share."""
+    """What of an active node is not up here, and what is left of it; looks at no share."""
     share, kept = share_from_links() or opts.path or "", parse_object(read_text(KEPT), KEPT_OPTIONS)
     # While -a adds a VIP to an active node, that one is not missing yet.
     vips = [one.vip for one in all_vips(opts) if one.vip]
     wanted = [one["vip"] for one in recorded_vips(kept)] or vips
-    working, left = bool(works_on(share)), {*vips, *wanted, *vips_of_lease()}
+    working, left = works_on(share), {*vips, *wanted, *vips_of_lease()}
     needs_server = any(exists(guard_file(unit)) for unit in units_of("database"))
-    xcatd_is_left = active_state("xcatd.service") not in DOWN or bool(processes_of("xcatd"))
-    return {"the lease": (is_running(LEASE_UNIT), active_state(LEASE_UNIT) not in DOWN),
-            "the VIP": (bool(wanted) and all(map(vip_here, wanted)), any(map(vip_here, left))),
-            "the database": (working or not needs_server, working),
-            "xcatd": (is_running("xcatd.service"), xcatd_is_left and is_member())}
+    xcatd_is_left = active_state("xcatd.service") not in DOWN or processes_of("xcatd")
+    parts = [("the lease", is_running(LEASE_UNIT), active_state(LEASE_UNIT) not in DOWN),
+             ("the VIP", wanted and all(map(vip_here, wanted)), any(map(vip_here, left))),
+             ("the database", working or not needs_server, working),
+             ("xcatd", is_running("xcatd.service"), xcatd_is_left and is_member())]
+    return [part for part, up, _ in parts if not up], [part for part, _, left in parts if left]
 
 
 def is_member():
@@ -4428,7 +4427,8 @@ def check_not_managed(opts):
     starts = opts.command == "activate"
     concerned = (starts or opts.command == "deactivate") and not RUN.by_pacemaker
     resource = managed_resource() if concerned else ""
-    if not resource or all(up if starts else not left for up, left in active_parts(opts).values()):
+    down, left = active_parts(opts) if resource else ([], [])
+    if not (down if starts else left):
         return
     tool, start, stop = ("pcs", "enable", "disable") if have("pcs") else ("crm", "start", "stop")
     line = "{0} resource {1} {3}, or {0} resource move {3} {4}" if starts else (

@@ -245,7 +245,7 @@ def test_resource_agent_takes_lists(monkeypatch):
     monkeypatch.setenv("OCF_RESKEY_nic", "eth0:0 eth1:0")
     monkeypatch.setattr(xcatha, "is_member", lambda: False)
     seen = []
-    monkeypatch.setattr(xcatha, "active_parts", lambda opts: seen.append(opts) or {})
+    monkeypatch.setattr(xcatha, "active_parts", lambda opts: seen.append(opts) or ([], []))
     assert xcatha.run_agent("monitor") == xcatha.OCF_NOT_RUNNING
     assert (seen[0].vip, seen[0].nic) == ("10.5.106.50", "eth0:0")
     assert seen[0].others == [argparse.Namespace(

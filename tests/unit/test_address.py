@@ -2,6 +2,7 @@
 
 import argparse
 import concurrent.futures
+import itertools
 import re
 import time
 
@@ -50,6 +51,21 @@ def test_netmask_of_a_first_setup_is_that_of_an_own_address_with_any_label(monke
     opts.path, opts.netmask = "/nowhere", None
     xcatha.fill_in_from_share(opts)
     assert opts.netmask == "255.0.0.0"
+
+
+def test_label_that_names_no_nic_is_refused_for_the_vip(monkeypatch, opts):
+    """-d takes it away together with the VIP, and nothing could give it back."""
+    monkeypatch.setattr(xcatha, "output_of", lambda argv: {"maas": MAAS}.get(argv[-1], ""))
+    opts.nic, opts.command, opts.path = "maas", "setup", "/nowhere"
+    what = [words[0] for words in itertools.islice(xcatha.check_host(opts), 1)]
+    assert what == ["there is no NIC maas"]
+
+
+def test_line_to_paste_names_the_nic_of_an_address_with_a_label(monkeypatch):
+    monkeypatch.setattr(xcatha, "addresses", lambda: [("maas", "10.5.106.4", "255.0.0.0")])
+    monkeypatch.setattr(xcatha, "output_of", lambda argv: {"maas": MAAS}.get(argv[-1], ""))
+    view = {"record": {"vip": "10.5.106.50"}, "nodes": {}, "share": {"path": "/HA"}, "host": ""}
+    assert "-i eth0" in xcatha.line_to_paste(view, "-a")
 
 
 def test_vip_whose_label_does_not_name_its_nic_leaves_the_other_address(monkeypatch, dry_run):

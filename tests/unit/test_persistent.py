@@ -50,6 +50,7 @@ def found_in(tmp_path, monkeypatch):
         ("netplan list", "      - 10.5.106.50/8"),
         ("netplan list", "        - 10.5.106.50/8:"),
         ("netplan names", "      addresses: [10.5.106.50/8]"),
+        ("netplan", "    vlan-ntp:\n      addresses: [10.5.106.50/8]"),
     ],
 )
 def test_line_that_defines_the_vip_is_found(found_in, file, line):

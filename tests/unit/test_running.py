@@ -276,7 +276,7 @@ def test_init_script_whose_daemon_has_died_is_restarted(monkeypatch):
     assert did[-1] == ["restart", "isc-dhcp-server.service"]
 
 
-@pytest.mark.parametrize("name, ended", [("dnf", False), ("sleeper", True)])
+@pytest.mark.parametrize("name, ended", [("dnf", False), ("sleeper", True), ("rpm", True)])
 def test_signal_waits_for_the_end_of_an_installer(tmp_path, monkeypatch, capfd, name, ended):
     """Half a transaction of its database is worse than a wait."""
     tool = tmp_path / name

@@ -3650,13 +3650,13 @@ def check_alike(opts, mine=None):
     """OS, xCAT, database and its user's ids (node_facts) are as the other nodes recorded theirs."""
     mine = mine or node_facts(opts)
     for name, node in read_nodes(opts.path, but=physical_host_name()).items():
-        command = "-a" if active_node(read_record(opts.path)) in ("", name) else "-s"
+        command = "-a" if active_node(read_record(opts.path)) == name else "-s"
         for fact in ("os", "xcat", "database", "uid", "gid"):
             if mine[fact] and node.get(fact) and mine[fact] != node[fact]:
                 yield ("%s differs from %s" % (fact, name),
                        "%s here, %s there" % (mine[fact], node[fact]),
-                       "make them alike; if {0} is so by now, run xcatha.py {1} on {0} first; "
-                       "if it is gone for good, move away {2}".format(
+                       "make them alike; if {0} is so by now, run xcatha.py {1} on {0} first (-a "
+                       "where -s is refused, too); if it is gone for good, move away {2}".format(
                            name, command, state_file(opts.path, "nodes", name + ".json")))
 
 
@@ -3895,8 +3895,8 @@ def problems(view):
             elif known:
                 yield "%s differs: %s here, %s" % (fact, value, ", ".join(
                     "%s on %s" % (there, name) for name, there in known.items())), (
-                        "upgrade the older node; where that was done, run xcatha.py %s there" % (
-                            "-s" if active else "-a"))
+                        "upgrade the older node; where that was done, run what its --status says, "
+                        "or xcatha.py -a there if that is this line")
         if finished and wrong_cfgloc():
             yield "%s of this node's own leads to the pair's database" % wrong_cfgloc(), (
                 line_to_paste(view, "-a" if active else "-d"))

@@ -244,6 +244,17 @@ def test_version_recorded_falsely_is_set_right_by_the_line_that_the_refusal_name
     assert losses.is_standby(host1)
 
 
+def test_pair_that_was_upgraded_while_nobody_was_active_gets_on_by_an_activate(members):
+    host1, host2 = members
+    for name in ("host1", "host2"):
+        record_falsely(host1, name, "xcat", "2.18")
+    for node in members:
+        assert "(-a where -s is refused, too)" in node.xcatha(*SETUP, code=3).stderr
+    host2.xcatha(*ACTIVATE)
+    host2.xcatha(*DEACTIVATE)
+    host1.xcatha(*SETUP)
+
+
 LEASE = '{"host": "host2", "boot": "b", "counter": %s}\n'
 COUNTS = f"for n in $(seq 200); do printf {LEASE!r} $n >/HA/.xcatha/lease; sleep 0.3; done"
 

@@ -16,8 +16,8 @@ admits, and of xCAT cfgloc, site.master, site.nameservers, networks.tftpserver a
 
 What it promises:
   - A step looks, acts and looks again; what is right already is left as it is.
-  - All checks come before the first change, versions again once they are installed; a refusal
-    (exit 3) leaves the node as it was.
+  - All checks come before the first change, those of packages again once they are installed; a
+    refusal (exit 3) leaves the node as it was, but for new packages.
   - A failed run is undone (exit 1); after a kill, the same command finishes the job.
   - Nothing is deleted: what a link replaces is kept as NAME.xcatbak, and a half copy is never
     taken for whole.
@@ -77,7 +77,7 @@ COMMANDS = "/run/xcatha.commands"  # each command of a run has it open; the run 
 RUN_DIR, STATE_DIR = "/run/xcatha", "/var/lib/xcatha"
 TAKEN_HOSTS = STATE_DIR + "/hosts"
 INSTALLING = STATE_DIR + "/installing"  # there until an installer that has begun ends well
-OWN_CFGLOC = STATE_DIR + "/cfgloc"  # that of before the switch to the pair's database
+OWN_CFGLOC = STATE_DIR + "/cfgloc"  # that of before the switch; while that lasts, its only copy
 SWITCHING = STATE_DIR + "/switching"  # there while the database is switched
 FURTHER_DIRECTORIES = STATE_DIR + "/directories"  # one a line, those of --also
 OWN_STEPS = "/etc/xcat/ha.d"
@@ -156,6 +156,7 @@ ENGINES = {
               "directories": ["/var/lib/mysql"]},
     "sqlite": {"xcat": "SQLite", "user": "root", "units": [], "directories": []},
 }
+LOGIN_RULE = "local all postgres trust  # xcatha.py\n"  # in pg_hba.conf, while pgsqlsetup works
 MYSQL = ["mysql", "mariadb"]  # MariaDB's client, which from 11.4 on may lack its old name
 
 # {kind: a pattern of its processes' names}; a maker left by a killed run would start its server.
@@ -320,7 +321,7 @@ def step(title, action, *args, failed=None, books=False):
     started = time.monotonic()
     outcome, error = attempt(action, *args)
     seconds = time.monotonic() - started
-    line = "%-24s %s" % (title, "FAILED" if error else outcome)
+    line = "%-24s %s" % (title, "FAILED" if error else outcome or "done")
     log.info("%s (%.2f s)", line, seconds)
     if error or not books or outcome and not outcome.startswith("already"):
         say("%-72s %s" % (line, "[Dryrun]" if RUN.dryrun else "%6.1f s" % seconds))
@@ -702,13 +703,12 @@ def change_file(path, text, mode=0o644):
     return True
 
 
-def make_directory(path, mode=0o755, owner=(0, 0)):
+def make_directory(path, mode=0o755):
     """Make a directory with this mode, whatever the umask, and those above it with 0755."""
     if not seen("exists", path, os.path.isdir):
         make_directory(os.path.dirname(path))
         if for_real("make", path, {("exists", path): True}):
             os.mkdir(path)
-            os.chown(path, *owner)
             os.chmod(path, mode)
 
 
@@ -1092,7 +1092,7 @@ def persistent_vip(vip):
             if line.split("#")[0].strip():
                 above = {depth: text for depth, text in above.items() if depth < indent}
                 above[indent] = line.split("#")[0]
-            elsewhere = re.search(r"dns|nameserver|gateway|routing|\b(ntp=|from\b)",
+            elsewhere = re.search(r"dns|nameserver|gateway|routing|\b(ntp\s*=|from\b)",
                                   " ".join(above.values()), re.IGNORECASE)
             if word.search(line.split("#")[0]) and not elsewhere:
                 yield "the VIP comes up at boot: %s:%d has `%s`" % (
@@ -1914,7 +1914,7 @@ def take_lease(share, opts, vips):
     """Take the lease for this node; when it is lost, these VIPs go too."""
     make_directory(state_file(share), 0o700)
     going = "".join(vip + "\n" for vip in vips)
-    if lease_held_here(share):
+    if lease_held_here(share):  # its units and their copy of the script stay as they are
         changed = change_file(LEASE_VIPS, going)
         return "held by this node" if changed else "already held by this node"
     if active_state(LEASE_UNIT) == "deactivating":
@@ -2171,7 +2171,7 @@ def is_readable(channel, deadline):
             return False
 
 
-def lose_lease():
+def lose_lease(*_):
     """Wait for the fence's end; do its part if it was killed."""
     fcntl.flock(os.open(RUN_DIR, os.O_RDONLY), fcntl.LOCK_EX)  # until this process ends
     if os.path.exists(ARMED):
@@ -2384,8 +2384,10 @@ def database_directories(engine):
     if has_debian_layout():
         return debian
     data = top + "/data"
-    # Its data alone where they are a mount of their own. No look through links: a share may hang.
-    if link_target(top) or not link_target(data) and not is_mount_point(data) and (
+    # The data alone where they are a filesystem of their own. No look through what may hang: links.
+    alone = is_mount_point(data) and mount_of(data)[1] not in SHARED_LOCKS + ("nfs",) and exists(
+        data + "/PG_VERSION")
+    if link_target(top) or not link_target(data) and not alone and (
             set(glob.glob(top + "/*/PG_VERSION")) <= {data + "/PG_VERSION"}):
         return [top]
     return [data]
@@ -2539,10 +2541,11 @@ def copy_while_running(share, directories):
             expect_data(path)
         if path not in COPIED_WHILE_RUNNING:
             back_up(share + path + PARTIAL, ".old")
-        above = os.stat(os.path.dirname(path))
-        make_directory(share + os.path.dirname(path), stat.S_IMODE(above.st_mode),
-                       (above.st_uid, above.st_gid))
+        above = os.path.dirname(path)
+        make_directory(share + above, stat.S_IMODE(os.stat(above).st_mode))
         make_directory(share + path + PARTIAL)
+        if above != "/" and not RUN.dryrun:  # else the database's user may not enter
+            os.chown(share + above, os.stat(above).st_uid, os.stat(above).st_gid)
     first = [path for path in directories if path in COPIED_WHILE_RUNNING]
     for path in first:
         copy_directory(share, path, running=True)
@@ -2793,7 +2796,7 @@ def admit_node(opts):
         for path in (access, listeners):
             announce("write", path, "for what pgsqlsetup leaves out")
         return "%s would be admitted" % " and ".join(wanted)
-    changed = change_file(access, with_access(read_text(access), wanted))
+    changed = change_file(access, with_access(read_text(access).replace(LOGIN_RULE, ""), wanted))
     changed |= change_file(listeners, with_listeners(read_text(listeners), wanted))
     if changed and is_running(database_unit("postgresql")):
         do(["systemctl", "restart", database_unit("postgresql")], SERVICE_LIMIT)
@@ -2849,9 +2852,10 @@ def switch_database(opts):
         # on schema public away from everyone (its release notes, E.1); pgsqlsetup needs it and
         # does not notice, so the template of new databases grants it first.
         data, as_postgres = "/var/lib/pgsql/data", ["runuser", "-u", "postgres", "--"]
-        access, rule = data + "/pg_hba.conf", "local all postgres trust\n"
+        access = data + "/pg_hba.conf"
         if exists(access):  # made earlier; EL's pgsqlsetup, which is root, logs in as postgres
-            change_file(access, rule + read_text(access).replace(rule, ""))
+            on_failure(stop_unit, database_unit("postgresql"))  # so that it forgets the rule
+            change_file(access, LOGIN_RULE + read_text(access).replace(LOGIN_RULE, ""))
         elif data == postgres_settings() and not exists(data + "/PG_VERSION"):
             new = "/var/lib/pgsql/.xcatha-new"  # one that is killed leaves half a cluster
             back_up(new, ".old")
@@ -2868,8 +2872,8 @@ def switch_database(opts):
             do(psql, text="ALTER ROLE xcatadm PASSWORD '%s';\n" % secret)  # pgsqlsetup keeps it
         do(["pgsqlsetup", "-i", "-V", "-a", opts.vip, "-a", physical_address(opts)],
            INSTALL_LIMIT, env={"XCATPGPW": secret})
-        if exists(access):
-            change_file(access, read_text(access).replace(rule, ""))
+        if exists(access) and change_file(access, read_text(access).replace(LOGIN_RULE, "")):
+            do(psql + ["-c", "SELECT pg_reload_conf()"])
     else:
         hosts = RUN_DIR + "/hosts"  # the addresses from which connections will come
         write_file(hosts, "%s\n%s\n" % (opts.vip, physical_address(opts)), 0o600)
@@ -3250,7 +3254,7 @@ def start_console(opts, fresh, dns):
         error = error_of(run_maker, ["makegocons"])
         if error and "not get any console" not in error.evidence:
             raise error
-        error_of(run_maker, ["makegocons", "--cleanup"])  # nodes removed while this one stood by
+        do(["makegocons", "--cleanup"], may_fail=True)  # nodes removed while this one stood by
         return "running: " + short_names(unit)
     dns.result()  # conserver looks its nodes up when it starts, so it waits for the DNS
     conf, debian = MAKER_FILES["makeconservercf"]
@@ -3433,7 +3437,6 @@ def check_host(opts):
         elif "ro" in options:
             yield ("%s is mounted read-only" % share, "mount options of %s" % mount,
                    "mount -o remount,rw %s" % mount)
-
     for name in PASSWORD_VARIABLES:
         if not re.match(r"^[A-Za-z0-9]*$", os.environ.get(name, "")):
             yield ("%s is not alphanumeric" % name, "xCAT's tools accept letters and digits only",
@@ -3566,10 +3569,9 @@ def check_storage(opts):
         warn("nothing keeps the other node from mounting %s as well, which would ruin the data: "
              "see the README, Which storage, mounted by whom" % device)
     if read_text("/sys/fs/selinux/enforce") == "1":  # xCAT turns it off before 2.20
-        domain = {"postgresql": "postgresql_t ", "mysql": "mysqld_t "}.get(opts.dbtype, "")
         warn("SELinux is enforcing; where no policy of yours lets database and web server work on "
-             "%s, run: for domain in %shttpd_t; do semanage permissive -a $domain; done" % (
-                 share, domain))
+             "%s, run: for domain in postgresql_t mysqld_t httpd_t; do semanage permissive -a "
+             "$domain; done" % share)
     # Root's files there are root's: an NFS server must not squash root.
     if RUN.dryrun:
         say("  would be tried: a file of root's on the share")
@@ -3825,8 +3827,8 @@ def look_around(opts):
 
 
 def vips_of_lease():
-    """The VIPs that go when the lease of this boot is lost."""
-    return read_text(LEASE_VIPS).split()
+    """The VIPs that go when the lease of this boot is lost; an older xcatha.py's unit has them."""
+    return read_text(LEASE_VIPS).split() or re.findall(r" -v (\S+)", read_text(LEASE_UNIT_FILE))
 
 
 def neighbour(address):
@@ -4134,7 +4136,7 @@ def notes(view):
 
 
 def delivery_notes(vip, site):
-    """What the web or the TFTP server, if one runs, refuses of the linked directories."""
+    """What the web or the TFTP server does not deliver of the linked directories, and why."""
     readable = [first_public_file(directory) for directory in ("/install", "/tftpboot")]
     refused, error, answers = [], "", False
     for path in filter(None, readable):

@@ -225,14 +225,6 @@ def test_worse_complaint_of_rsync_is_an_error_that_names_it(copy, complaint):
 # ---- What a web server can deliver -------------------------------------------------------------
 
 
-def test_directory_above_a_copy_belongs_to_whom_the_local_one_does(tmp_path):
-    """The database's user must be able to enter /HA/var/lib/pgsql, whose mode is 0700."""
-    xcatha.make_directory(str(tmp_path / "var/pgsql"), 0o700, (26, 26))
-    made, above = (tmp_path / "var/pgsql").stat(), (tmp_path / "var").stat()
-    assert (made.st_mode & 0o777, made.st_uid, made.st_gid) == (0o700, 26, 26)
-    assert (above.st_mode & 0o777, above.st_uid) == (0o755, 0)
-
-
 def test_first_public_file_is_one_that_everybody_may_read(tmp_path):
     for name, mode in (("a/secret", 0o600), (".hidden", 0o644), ("with space", 0o644)):
         (tmp_path / name).parent.mkdir(exist_ok=True)

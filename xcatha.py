@@ -2552,30 +2552,15 @@ def copy_while_running(share, directories):
     return "copied: " + " ".join(first)
 
 
-def copy_all(share, directories, since):
+def copy_all(share, directories):
     """Complete all copies and make them durable, then give them their final names."""
-    # Some are being copied since that moment (see has_changed); the unchanged ones are complete.
     for path in directories:
-        if RUN.dryrun and path in COPIED_WHILE_RUNNING:
-            announce("run", pasted(rsync_line(share, path)), "if it changes meanwhile")
-        elif path not in COPIED_WHILE_RUNNING or has_changed(path, since):
-            copy_directory(share, path)
+        copy_directory(share, path)
     do(["sync", "-f", share], COPY_LIMIT)
     for path in directories:
         on_failure(mark_partial, share, path)
         rename(share + path + PARTIAL, share + path)
     return "complete: " + " ".join(directories)
-
-
-def has_changed(path, since):
-    """False if surely nothing in a directory was changed since a moment of both clocks."""
-    # By the change times of its inodes (inode(7)), which only the clock can falsify: where it was
-    # set, the earlier of both moments counts. A look costs a tenth of what another rsync would.
-    epoch, steady = since
-    moment = min(epoch, time.time() - (time.monotonic() - steady)) - 2  # kernels round down
-    status, out, _ = ask(["find", path + "/", "-xdev", "-newerct", "@%d" % moment, "-print",
-                          "-quit"], COPY_LIMIT)
-    return bool(status or out)
 
 
 def mark_partial(share, path):
@@ -2842,18 +2827,19 @@ def switch_database(opts):
         return "already " + before
     say("  switching the database takes minutes; xcatd is down meanwhile")
     back_up("/root/xcat-dbback", ".xcatbak")  # the tools dump all tables there
-    earlier = read_text(cfgloc, None)
+    start_xcatd()  # mysqlsetup's dump asks it
+    earlier, every_table = read_text(cfgloc, None), {"XCAT_SKIPTABLES": "none"}
     change_file(OWN_CFGLOC, earlier, 0o600)
     change_file(SWITCHING, "")
     on_failure(stop_unit, "xcatd.service")  # so that it starts anew on the old database
     on_failure(change_file, cfgloc, earlier, 0o600)
     if opts.dbtype == "postgresql":
-        # A server on the default directory, then xCAT's own pgsqlsetup. PostgreSQL 15 took CREATE
-        # on schema public away from everyone (its release notes, E.1); pgsqlsetup needs it and
-        # does not notice, so the template of new databases grants it first.
+        # PostgreSQL 15 took CREATE on schema public away (its release notes, E.1). pgsqlsetup needs
+        # it and does not notice, so the template of new databases grants it first.
         data, as_postgres = "/var/lib/pgsql/data", ["runuser", "-u", "postgres", "--"]
         access = data + "/pg_hba.conf"
         if exists(access):  # made earlier; EL's pgsqlsetup, which is root, logs in as postgres
+            admit_node(opts)  # pgsqlsetup takes 10.5.106.50 for 10.5.106.5
             on_failure(stop_unit, database_unit("postgresql"))  # so that it forgets the rule
             change_file(access, LOGIN_RULE + read_text(access).replace(LOGIN_RULE, ""))
         elif data == postgres_settings() and not exists(data + "/PG_VERSION"):
@@ -2871,24 +2857,37 @@ def switch_database(opts):
         if output_of(psql + ["-tc", "SELECT 1 FROM pg_roles WHERE rolname = 'xcatadm'"]).strip():
             do(psql, text="ALTER ROLE xcatadm PASSWORD '%s';\n" % secret)  # pgsqlsetup keeps it
         do(["pgsqlsetup", "-i", "-V", "-a", opts.vip, "-a", physical_address(opts)],
-           INSTALL_LIMIT, env={"XCATPGPW": secret})
+           INSTALL_LIMIT, env=dict(every_table, XCATPGPW=secret))
         if exists(access) and change_file(access, read_text(access).replace(LOGIN_RULE, "")):
             do(psql + ["-c", "SELECT pg_reload_conf()"])
     else:
         hosts = RUN_DIR + "/hosts"  # the addresses from which connections will come
         write_file(hosts, "%s\n%s\n" % (opts.vip, physical_address(opts)), 0o600)
-        do(["mysqlsetup", "-i", "-V", "-f", hosts], INSTALL_LIMIT, env={
-            "XCATMYSQLADMIN_PW": password("XCATMYSQLADMIN_PW"),
-            "XCATMYSQLROOT_PW": password("XCATMYSQLROOT_PW"), "MYSQL_HISTFILE": "/dev/null"})
+        do(["mysqlsetup", "-i", "-V", "-f", hosts], INSTALL_LIMIT, env=dict(
+            every_table, XCATMYSQLADMIN_PW=password("XCATMYSQLADMIN_PW"),
+            XCATMYSQLROOT_PW=password("XCATMYSQLROOT_PW"), MYSQL_HISTFILE="/dev/null"))
     expect(current_engine() == opts.dbtype, "the switch to %s did not happen" % opts.dbtype,
            "%s still names %s" % (cfgloc, before), "the log has the tool's output")
     remove_file(SWITCHING)  # at once: beside it, the xcatd that the tool has started is refused
+    expect_whole_tables()
     unit = database_unit(opts.dbtype)
     pretend("switched", "", True)
     pretend("state", unit, "active")
     # mysqlsetup enables it by chkconfig or update-rc.d, which not every distribution has.
     pretend("enabled", unit, opts.dbtype == "postgresql" or unit_states(unit)[unit][1] or "perhaps")
     return "%s -> %s" % (before, opts.dbtype)
+
+
+def expect_whole_tables():
+    """Raise an HAError if a table has fewer rows than the tool that switched has dumped of it."""
+    start_xcatd()  # the tool exits 0 even where a row that is refused leaves its whole table empty
+    dumped = {} if RUN.dryrun else {
+        path: rows_of(read_text(path)) for path in glob.glob("/root/xcat-dbback/*.csv")}
+    lost = [path for path, rows in dumped.items() if rows and len(rows) > len(rows_of(
+        xcat(["tabdump", os.path.basename(path)[:-len(".csv")]])))]
+    expect(not lost, "the switch has lost rows", "tabdump shows fewer than " + ", ".join(lost),
+           "find the row that the new database refuses (an empty one, a long key), correct it in "
+           "the old table, then run setup again")
 
 
 def name_vip_in_cfgloc(opts):
@@ -3017,9 +3016,13 @@ def site_attributes():
 
 def table(name):
     """The rows in force of an xCAT table, as dictionaries."""
-    _, _, text = ("\n" + xcat(["tabdump", name])).partition("\n#")  # complaints may come before
-    return [row for row in csv.DictReader(text.splitlines(True))
+    return [row for row in rows_of(xcat(["tabdump", name]))
             if (row.get("disable") or "0").lower() in ("0", "no")]
+
+
+def rows_of(text):
+    """The rows of an xCAT table as tabdump prints it; complaints may come before."""
+    return list(csv.DictReader(("\n" + text).partition("\n#")[2].splitlines(True)))
 
 
 def start_xcatd():
@@ -3038,13 +3041,13 @@ def verify_xcat(opts):
         return "would be verified"
     out = xcat(["lsxcatd", "-a"])
     shown = dict(line.strip().split("=", 1) for line in out.splitlines() if "=" in line)
-    engine = ENGINES[opts.dbtype]["xcat"]
-    expect(shown.get("dbengine") == engine and (engine == "SQLite" or shown.get("dbhost") ==
-           opts.vip), "xCAT does not use %s at the VIP" % opts.dbtype, "lsxcatd -a: dbengine=%s, "
-           "dbhost=%s" % (shown.get("dbengine"), shown.get("dbhost")), "see /etc/xcat/cfgloc")
+    engine, host = ENGINES[opts.dbtype]["xcat"], shown.get("dbhost", "").split(";")[0]
+    expect(shown.get("dbengine") == engine and (engine == "SQLite" or host == opts.vip),
+           "xCAT does not use %s at the VIP" % opts.dbtype, "lsxcatd -a: dbengine=%s, dbhost=%s" % (
+               shown.get("dbengine"), host), "see /etc/xcat/cfgloc")
     expect(site_attributes().get("master"), "xCAT's tables are empty",
-           "tabdump site shows no master", "restore a dump, a nightly one or that of the tool "
-           "that switched the database: restorexCATdb -p /root/xcat-dbback")
+           "tabdump site shows no master",
+           "restore a dump, such as a switch's: restorexCATdb -p /root/xcat-dbback")
     return "lsxcatd shows %s%s" % (engine, "" if opts.dbtype == "sqlite" else " at " + opts.vip)
 
 
@@ -3103,8 +3106,9 @@ def wrong_masters(opts, site):
     wrong = [("site", "clustersite", name, ",".join(words)) for name, words in right.items()
              if opts.vip not in site.get(name, "").split(",")]
     return wrong + [("network", row["netname"], "tftpserver", vip_of(row, opts) or opts.vip)
-                    for row in table("networks") if row["tftpserver"] in places or (
-                        row["tftpserver"] in UNSET and vip_of(row, opts))]
+                    for row in table("networks") if row["netname"] and row["net"] and row["mask"]
+                    and (row["tftpserver"] in places or (  # chdef refuses other rows
+                        row["tftpserver"] in UNSET and vip_of(row, opts)))]
 
 
 def vip_near(place, opts, netmask=""):
@@ -4365,8 +4369,7 @@ def run_agent(action):
                for word in (FLAGS[name], value)]
     # The parser requires a command; a wrong parameter ends in its exit code 2, OCF_ERR_ARGS.
     opts = parse(["--status"] + options)
-    limit = os.environ.get("OCF_RESKEY_" + "CRM_meta_timeout") or 1000 * AGENT_ACTIONS[action]
-    RUN.by_pacemaker = int(limit) / 1000
+    RUN.by_pacemaker = int(os.environ.get("OCF_RESKEY_" + "CRM_meta_timeout") or 900000) / 1000
     if action == "start":  # a DNS, DHCP or console server that is down is no reason to move
         return OCF_SUCCESS if main(["-a"] + options) in (DONE, DEGRADED) else OCF_ERR_GENERIC
     if action == "validate-all":
@@ -4688,17 +4691,15 @@ def setup(opts):
     step("xCAT", install_xcat, opts)
     if opts.dbtype != "sqlite":
         step("Database packages", install_database, opts.dbtype)
-    run_checks(opts, check_software)  # again: the packages may have brought AppArmor's profile
+    run_checks(opts, check_software, check_alike)  # again: packages may have come only now
     if first:
         step("Database switch", switch_database, opts)
-        directories, since = directories_to_link(opts, {}), (time.time(), time.monotonic())
+    directories = directories_to_link(opts, read_record(share))
+    if first:
         step("Copy while running", copy_while_running, share, directories)
-    else:
-        run_checks(opts, check_alike)  # again: xCAT and the database may be installed only now
-        directories = directories_to_link(opts, read_record(share))
     step("Services", stop_all_services)
     if first:
-        step("Copy", copy_all, share, directories, since)
+        step("Copy", copy_all, share, directories)
     step("Share's path", remember_share, share, books=True)
 
     # All services run once with the share's data: only what works is recorded as finished.
@@ -4848,10 +4849,9 @@ def deactivate(opts):
             state = "unreadable"
         else:  # a VIP that is not the pair's is refused before anything is taken down
             run_checks(opts, lambda opts: check_recorded(opts, "vip"))
-    started = time.monotonic()
     if state == "silent":
         return stand_by(opts, state)  # what this host alone can do, then always an error
-    before, not_done = attempt(summary, opts)[0] or [], []
+    started, before, not_done = time.monotonic(), attempt(summary, opts)[0] or [], []
     # While the services run and /etc/xcat, where they lie, is linked; not beside an active node.
     if state == "answers" and leads_to(opts.path, "/etc/xcat") and active_node(
             attempt(read_record, opts.path)[0] or {}) in ("", physical_host_name()):

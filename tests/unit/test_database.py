@@ -383,6 +383,6 @@ def test_consoles_that_could_not_be_made_are_told_of(monkeypatch, opts, status, 
     monkeypatch.setattr(xcatha, "units_of", lambda kind: {used: {}})
     monkeypatch.setattr(xcatha, "read_record", lambda share: {"console": used})
     monkeypatch.setattr(xcatha, "start_unit", lambda unit: True)
-    monkeypatch.setattr(xcatha, "do", lambda argv, limit, **more: (status, "", said))
+    monkeypatch.setattr(xcatha, "do", lambda argv, *limit, **more: (status, "", said))
     error = xcatha.error_of(xcatha.start_console, opts, True, None)
     assert (error.what if error else "") == ("makegocons failed" if failed else "")

@@ -2837,12 +2837,7 @@ def switch_database(opts):
         # PostgreSQL 15 took CREATE on schema public away (its release notes, E.1). pgsqlsetup needs
         # it and does not notice, so the template of new databases grants it first.
         data, as_postgres = "/var/lib/pgsql/data", ["runuser", "-u", "postgres", "--"]
-        access = data + "/pg_hba.conf"
-        if exists(access):  # made earlier; EL's pgsqlsetup, which is root, logs in as postgres
-            admit_node(opts)  # pgsqlsetup takes 10.5.106.50 for 10.5.106.5
-            on_failure(stop_unit, database_unit("postgresql"))  # so that it forgets the rule
-            change_file(access, LOGIN_RULE + read_text(access).replace(LOGIN_RULE, ""))
-        elif data == postgres_settings() and not exists(data + "/PG_VERSION"):
+        if data == postgres_settings() and not exists(data + "/PG_VERSION"):
             new = "/var/lib/pgsql/.xcatha-new"  # one that is killed leaves half a cluster
             back_up(new, ".old")
             on_failure(do, ["mv", "-T", new, backup_name(STATE_DIR + "/half-a-cluster", "")],
@@ -2850,6 +2845,10 @@ def switch_database(opts):
             do(["install", "-d", "-o", "postgres", "-g", "postgres", "-m", "700", new])
             do(as_postgres + ["initdb", "-D", new, "-E", "UTF8"])
             do(["mv", "-T", new, data])  # in place of the package's empty directory
+        admit_node(opts)  # pgsqlsetup leaves 10.0.0.1 out where it finds 10.0.0.10
+        access = postgres_settings() + "/pg_hba.conf"
+        on_failure(stop_unit, database_unit("postgresql"))  # so that it forgets the rule
+        change_file(access, LOGIN_RULE + read_text(access))  # for pgsqlsetup, which is root on EL
         start_unit(database_unit("postgresql"))
         psql = as_postgres + ["psql", "-X", "-q", "-d", "template1"]
         do(psql + ["-c", "SELECT pg_reload_conf()", "-c", "GRANT ALL ON SCHEMA public TO PUBLIC"])
@@ -2858,8 +2857,8 @@ def switch_database(opts):
             do(psql, text="ALTER ROLE xcatadm PASSWORD '%s';\n" % secret)  # pgsqlsetup keeps it
         do(["pgsqlsetup", "-i", "-V", "-a", opts.vip, "-a", physical_address(opts)],
            INSTALL_LIMIT, env=dict(every_table, XCATPGPW=secret))
-        if exists(access) and change_file(access, read_text(access).replace(LOGIN_RULE, "")):
-            do(psql + ["-c", "SELECT pg_reload_conf()"])
+        change_file(access, read_text(access).replace(LOGIN_RULE, ""))
+        do(psql + ["-c", "SELECT pg_reload_conf()"])
     else:
         hosts = RUN_DIR + "/hosts"  # the addresses from which connections will come
         write_file(hosts, "%s\n%s\n" % (opts.vip, physical_address(opts)), 0o600)

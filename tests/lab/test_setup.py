@@ -160,13 +160,3 @@ def test_lines_of_xcats_own_tests():
         assert lab.client.holder(VIP) == "host2"
         server = judge.database_directories(lab.host2)
         assert server == {"/xcat/HA/host2/var/lib/pgsql/data"}
-
-
-def test_cluster_that_was_made_earlier_lets_only_its_own_user_log_in_as_before():
-    with Lab() as lab:
-        one = lab.host1
-        one.succeed("su", "-", "postgres", "-c", "initdb -A peer -D /var/lib/pgsql/data")
-        Pair(lab, "postgresql").setup(one)
-        access = one.succeed("cat", "/HA/var/lib/pgsql/data/pg_hba.conf").splitlines()
-    assert [line.split() for line in access if line.startswith("local")][0] == [
-        "local", "all", "all", "peer"]

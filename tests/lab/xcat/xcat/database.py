@@ -10,9 +10,11 @@ import os
 import pathlib
 import time
 
+from xcat.reply import CommandError
 from xcat.schema import TABLES
 
 CFGLOC = pathlib.Path("/etc/xcat/cfgloc")
+KEY_LENGTH = 128  # of a key, the first column, in a server's tables
 PATIENCE = 60  # seconds for which a command waits for the database, for each table anew
 
 
@@ -62,7 +64,7 @@ class Server:
 
     def description(self):
         """What lsxcatd -d says."""
-        name, host = self.source["dbname"], self.source["host"]
+        name, host = self.source["dbname"], self.text.partition("host=")[2]  # and all behind it
         return [f"cfgloc={self.kind}:dbname={name};host={host}|{self.user}",
                 f"dbengine={self.kind}", f"dbname={name}", f"dbhost={host}",
                 f"dbadmin={self.user}"]
@@ -156,7 +158,10 @@ class Database:
                            [*keys.values()])
 
     def replace(self, table, rows):
-        """Let the table hold these rows and no other."""
+        """Let the table hold these rows and no other; one that is refused leaves it as it was."""
+        keys = [next(iter(row.values())) or "" for row in rows]
+        if self.engine.remote and max(map(len, keys), default=0) > KEY_LENGTH:
+            raise CommandError("DB error: value too long for type character varying(128)")
         with self.opened(table) as cursor:
             cursor.execute(f'DELETE FROM "{table}"')
             for row in rows:

@@ -47,7 +47,7 @@ def set_up(options):
             " No xCAT setup is required.")
         return 0
     secrets = passwords()
-    back_up()
+    back_up(bypass=False)
     say("Shutting down the xcatd daemon during database migration.")
     subprocess.call(["systemctl", "stop", "xcatd"])
     master = master_address(nostart=False)

@@ -101,15 +101,17 @@ def paths():
             pathlib.Path(f"/etc/postgresql/{version}/main"))
 
 
-def back_up():
-    """Dump the tables; what the directory held goes first."""
+def back_up(bypass=True):
+    """Dump the tables, with or without the daemon; what the directory held goes first."""
     say(f"Backing up xCAT Database to {BACKUP}.\nThis could take several minutes.")
     BACKUP.mkdir(exist_ok=True)
     for old in BACKUP.iterdir():
         old.unlink()
-    os.environ["XCATBYPASS"] = "1"
+    if bypass:
+        os.environ["XCATBYPASS"] = "1"
     if dump.dump(["-p", str(BACKUP)]):
         raise SetupError(f"dumpxCATdb -p {BACKUP} failed.")
+    os.environ["XCATBYPASS"] = "1"
 
 
 def master_address(nostart):
@@ -132,7 +134,7 @@ def initialise(data, commands, config, admitted, master):
         raise SetupError(f"awk ... {access} > {access}.xcat failed.")
     text = access.read_text()
     for address in dict.fromkeys(admitted):
-        if f" {address}/32 " not in text:
+        if address not in text:  # fgrep: 10.0.0.1 is there once 10.0.0.10 is
             text = text.replace("IPv4 local connections:", "IPv4 local connections:\n"
                                 f"host    all          all        {address}/32      md5", 1)
     access.write_text(text)

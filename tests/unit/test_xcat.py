@@ -108,6 +108,7 @@ LSXCATD = "Version 2.19.0\ndbengine=%s\ndbhost=%s\n"
         (("Pg", "10.5.106.4"), {}, "xCAT does not use postgresql at the VIP", "cfgloc"),
         (("Pg", "10.5.106.50"), {}, "xCAT's tables are empty", "restore a dump"),
         (("Pg", "10.5.106.50"), {"master": "10.5.106.50"}, "", ""),
+        (("Pg", "10.5.106.50;port=5433"), {"master": "10.5.106.50"}, "", ""),
     ],
 )
 def test_database_is_verified_by_what_xcat_says(monkeypatch, opts, lsxcatd, site, what, hint):
@@ -119,6 +120,17 @@ def test_database_is_verified_by_what_xcat_says(monkeypatch, opts, lsxcatd, site
     with pytest.raises(xcatha.HAError) as error:
         xcatha.verify_xcat(opts)
     assert error.value.what == what and hint in error.value.hint
+
+
+@pytest.mark.parametrize("row", [{"netname": ""}, {"net": ""}, {"mask": ""}])
+def test_network_that_chdef_would_refuse_is_left_as_it_is(monkeypatch, opts, row):
+    whole = {"netname": "ten", "net": "10.0.0.0", "mask": "255.0.0.0", "mgtifname": "eth0",
+             "tftpserver": ""}
+    site = {"master": opts.vip, "nameservers": opts.vip}
+    monkeypatch.setattr(xcatha, "places_of_nodes", lambda opts, site: {"10.5.106.4": "host1"})
+    for one, wrong in ((whole, 1), (dict(whole, **row), 0)):
+        monkeypatch.setattr(xcatha, "table", lambda name, one=one: [one])
+        assert len(xcatha.wrong_masters(opts, site)) == wrong
 
 
 @pytest.mark.parametrize(

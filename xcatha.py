@@ -1294,7 +1294,7 @@ def is_running(unit):
 
 
 def unit_states(*asked):
-    """{unit: (running, enabled)} of these kinds or units, or of all that are managed."""
+    """{unit: (not down, enabled)} of these kinds or units, or of all that are managed."""
     shown = units_of(*(asked or SERVICES))
     # `systemctl show` remembers old times, `is-enabled` looks at the files: one question for all
     # of them, and one more for each init script. An instance is never enabled.
@@ -1379,7 +1379,7 @@ def stop_services(kind):
     # An error with one unit does not keep the others from being stopped.
     errors = [error_of(stop_unit, unit) for unit, (running, _) in states.items() if running]
     errors += [error_of(set_boot, False, [unit]) for unit, (_, boots) in states.items() if boots]
-    # Also what runs outside its unit (restartxcatd leaves some); a dry run cannot know of it.
+    # Also what runs outside its unit (restartxcatd leaves some), but not after a pretended stop.
     if not any(("state", unit) in RUN.pretended for unit in states):
         wait_until(lambda: not processes_of(kind), LAST_BREATH, 0.02)
         if kind != "database":  # a server that outlives its unit is the administrator's to end
@@ -1400,7 +1400,7 @@ def stop_services(kind):
 
 
 def processes_of(kind, place=""):
-    """{server of a kind that runs on this host, containers left out: where it works}."""
+    """{process of a kind's servers on this host, of no container: its working directory}."""
     # Databases: all that work in this place; without one, those in the pair's links or directories.
     places, found = [place or "/"], {}
     if kind == "database" and not place:
@@ -1731,8 +1731,8 @@ def is_loopback(address):
 
 # ---- Lease and guard -----------------------------------------------------------------------
 #
-# When a node takes the lease of a dead one: when -a or -s is run on it, also by Pacemaker, and then
-# (take_lease, check_lease_is_free, other_holder; L is lease_time, 90 s or what NFSv4 tells), where
+# A node takes the lease of a dead one in a run of -a or -s alone, be it Pacemaker's, as follows
+# (take_lease, check_lease_is_free, other_holder; L is lease_time, 90 s or what NFSv4 tells). Where
 #
 #   locks reach both nodes, and
 #     the lock is free    at once; with a warning if the other's address answers: that node has
@@ -1753,7 +1753,7 @@ def is_loopback(address):
 #
 # A node that is silent is off before L is over. Two processes of the active node see to that, each
 # in a unit of its own: the lease's holder (xcatha-lease, hold_lease) sends heartbeats to the share
-# through the descriptor that it locked, and does nothing else that could wait; the fence
+# through the descriptor that it locked; what else could wait is in threads of its own. The fence
 # (xcatha-fence), started beforehand and kept in memory, has that descriptor, too, and waits for the
 # holder's word. From the start of the last heartbeat that reached the share (for L = 90 s):
 #
@@ -1774,7 +1774,7 @@ def read_lease(share):
 
 
 def lease_held_here(share):
-    """True if this node's lease unit holds the lock, and the lease names this node of this boot."""
+    """True if this node's lease unit is up, and the lease names this node and this boot."""
     if not is_running(LEASE_UNIT):
         return False
     lease = seen("lease", share, read_lease)
@@ -1811,7 +1811,7 @@ def lock_state(share, keep=None):
 
 
 def lock_decides(share):
-    """True if the lock shows a holder: it reaches both nodes, the last holder had it, it works."""
+    """True if the lock can be trusted: it reaches both nodes, the last holder had it, it works."""
     return (locks_reach(share) and read_lease(share).get("locks", True)
             and lock_state(share) != "refused")
 
@@ -1824,8 +1824,8 @@ def other_holder(share):
         """True if the holder has shown life since."""
         return read_lease(share).get("counter") != lease.get("counter")
     if not lock_decides(share):
-        # A held lock means nothing then: NFSv3 keeps a dead node's until it boots. After a clean
-        # release a node that becomes active holds it; one that looks does so for less than 2 s.
+        # A held lock means nothing then: NFSv3 keeps a dead node's until it boots. But after a
+        # clean release: who only looks holds it for less than 2 s, who becomes active for longer.
         if is_let_go(share) and wait_until(lambda: lock_state(share) != "held", 2):
             return ""
         limit = silence_limit(share, lease)
@@ -2600,7 +2600,7 @@ def restore_own_cfgloc():
         on_failure(change_file, path, read_text(path))
         write_file(path, earlier)  # also in a dry run, which has not switched it
         return "says what it said before"
-    # It named the pair's database from the start: there is no earlier text.
+    # There is no earlier text, or it names an engine of the pair, too.
     aside = backup_name(path, ".xcatbak")
     on_failure(lambda: exists(aside) and rename(aside, path))
     rename(path, aside)
@@ -2763,7 +2763,7 @@ def with_listeners(text, wanted):
 
 
 def admit_node(opts):
-    """Let the database admit the VIP and this node's address, and listen there."""
+    """Let PostgreSQL admit the VIP and this node's address and listen there, MariaDB everywhere."""
     wanted = [opts.vip, physical_address(opts)]
     if opts.dbtype == "mysql":  # each node has this setting outside the shared directory
         places = list(filter(os.path.isdir, (
@@ -2913,7 +2913,7 @@ def grant_access(opts):
     RUN.secrets += filter(None, [secret])
     if user and ask([client, "--host=" + opts.vip, "--user=" + user, "xcatdb",
                      "--execute=SELECT 1"], env={"MYSQL_PWD": secret})[0] == 0:
-        return "%s already admitted" % physical_address(opts)
+        return "already admitted"
     expect(re.match(r"^\w+$", user) and re.match(r"^\w+$", secret),
            "/etc/xcat/cfgloc has no plain user and password", "they are not alphanumeric",
            "set them with xCAT's mysqlsetup")
@@ -4701,7 +4701,7 @@ def setup(opts):
         step("Copy", copy_all, share, directories)
     step("Share's path", remember_share, share, books=True)
 
-    # All services run once with the share's data: only what works is recorded as finished.
+    # Database and xcatd run once on the share's data: only what works is recorded as finished.
     if not joining:
         if not first:  # whose data others have served
             step("Guard", guard_services, share)
@@ -4717,7 +4717,7 @@ def setup(opts):
         step("Policy", trust_names, opts)
         step("Master and nameservers", lambda: set_master(opts, known_site(share)))
 
-    # From here on its services cannot start without the lease, and the share knows this node.
+    # From here on database, xcatd and DHCP need the lease to start, and the share knows this node.
     step("Guard", guard_services, share, books=True)
     step("Node record", write_node, opts, books=True)
     step("Own cfgloc", restore_own_cfgloc, books=True)
@@ -4795,8 +4795,8 @@ def activate(opts):
     hosts, made = read_text("/etc/hosts"), begin_makers(pool, served)
     step("xcatd", start_xcatd)
 
-    # Database and xcatd are up: what fails from here on is reported (exit 4). Only Ctrl-C and a
-    # lost lease still undo the run, until the record says active.
+    # Database and xcatd are up: what fails from here on is reported (exit 4). Only SIGINT, SIGTERM
+    # and a lost lease still undo the run, until the step "Record".
     answer = pool.submit(attempt, known_site, share)
     step("Policy", trust_names, opts, failed=down)
     site, error = answer.result()
@@ -4871,9 +4871,9 @@ def stand_by(opts, state):
     """Take all steps of deactivate, with which setup ends, too; the titles of those that failed.
 
     Every step that is still safe is taken, and nothing is rolled back. state is share_state's,
-    else "unreadable" (its record) or "unknown" (no path): where the share cannot be read, record
-    and lease stay as they are; where it is silent, nothing but this host is touched, and the
-    end is an error.
+    else "unreadable" (its record) or "unknown" (no path): where the share cannot be read, the
+    record stays as it is; where it is silent, nothing but this host is touched, and the end is
+    an error.
     """
     failed, started = [], time.monotonic()
     step("Kept address", remove_file, KEPT, failed=failed, books=True)

@@ -71,13 +71,12 @@ VERSION = "1.0"
 DONE, FAILED, USAGE, REFUSED, DEGRADED, INCOMPLETE = 0, 1, 2, 3, 4, 5
 STATUS_CODES = {"active": 0, "inconsistent": 1, "standby": 3, "unknown": 4}
 
-LOG_FILE = "/var/log/xcatha.log"
-RUN_LOCK = "/run/xcatha.lock"
+LOG_FILE, RUN_LOCK = "/var/log/xcatha.log", "/run/xcatha.lock"
 COMMANDS = "/run/xcatha.commands"  # each command of a run has it open; the run removes it
 RUN_DIR, STATE_DIR = "/run/xcatha", "/var/lib/xcatha"
 TAKEN_HOSTS = STATE_DIR + "/hosts"
 INSTALLING = STATE_DIR + "/installing"  # there until an installer that has begun ends well
-OWN_CFGLOC = STATE_DIR + "/cfgloc"  # that of before the switch; while that lasts, its only copy
+OWN_CFGLOC = STATE_DIR + "/cfgloc"  # that of before the switch to the pair's database
 SWITCHING = STATE_DIR + "/switching"  # there while the database is switched
 FURTHER_DIRECTORIES = STATE_DIR + "/directories"  # one a line, those of --also
 OWN_STEPS = "/etc/xcat/ha.d"
@@ -133,7 +132,7 @@ MAKER_LIMIT = 1200  # one of xCAT's makers of DNS, DHCP and console server
 COPY_LIMIT = 7 * 24 * 3600
 LEASE_TIME = 90  # L where the filesystem does not tell it (lease_time)
 ORDERLY_LIMIT = 10  # the end of services in order, once the lease is lost
-EARLY_PROBE = 5  # so old may a probe for the VIP be
+LOCK_PATIENCE = 5  # the lock of a run, which keep_address has for a moment
 LAST_BREATH = 1  # a process whose unit has just stopped
 ANSWER_LIMIT = 0.25  # the web and the TFTP server, for a note
 SETTLE = 3  # after which two rivals without locks have seen each other
@@ -374,7 +373,7 @@ def command_environment(extra):
     path = ":".join(filter(None, [kept.get("PATH"), SYSTEM_PATH, XCAT_PATH]))
     port = re.search(r":\d+$|$", kept.get("XCATHOST", "")).group() or ":3001"  # of its own xcatd
     return dict(kept, PATH=path, LC_ALL="C", HOME="/root", XCATROOT="/opt/xcat",
-                XCATHOST="localhost" + port, **extra)
+                XCATHOST="localhost" + port, XCAT_SKIPTABLES="none", **extra)
 
 
 def kill_commands(children):
@@ -962,12 +961,8 @@ def macs_of_off(opts):
     return {mac for node in others.values() for mac in [node["mac"], *node.get("macs", [])]}
 
 
-def check_vip_is_free(opts, early=None):
+def check_vip_is_free(opts):
     """Refuse when another machine uses a VIP; all of them are asked for together."""
-    if early:  # a future of (when a probe began, its error), that will do if it found nobody
-        began, error = early.result()
-        if not error and time.monotonic() - began <= EARLY_PROBE:
-            return "used by nobody else"
     probed = [one for one in all_vips(opts) if one is opts or is_up(one.nic)]
     for one in [one for one in opts.others if one not in probed]:
         warn("{0} is not probed for: {1} is down; ip link set {1} up, or look at its link".format(
@@ -2384,10 +2379,9 @@ def database_directories(engine):
     if has_debian_layout():
         return debian
     data = top + "/data"
-    # The data alone where they are a filesystem of their own. No look through what may hang: links.
     alone = is_mount_point(data) and mount_of(data)[1] not in SHARED_LOCKS + ("nfs",) and exists(
-        data + "/PG_VERSION")
-    if link_target(top) or not link_target(data) and not alone and (
+        data + "/PG_VERSION")  # data on a filesystem of their own
+    if link_target(top) or not link_target(data) and not alone and (  # no look through links
             set(glob.glob(top + "/*/PG_VERSION")) <= {data + "/PG_VERSION"}):
         return [top]
     return [data]
@@ -2781,7 +2775,7 @@ def admit_node(opts):
         for path in (access, listeners):
             announce("write", path, "for what pgsqlsetup leaves out")
         return "%s would be admitted" % " and ".join(wanted)
-    changed = change_file(access, with_access(read_text(access).replace(LOGIN_RULE, ""), wanted))
+    changed = change_file(access, with_access(read_text(access), wanted))
     changed |= change_file(listeners, with_listeners(read_text(listeners), wanted))
     if changed and is_running(database_unit("postgresql")):
         do(["systemctl", "restart", database_unit("postgresql")], SERVICE_LIMIT)
@@ -2811,8 +2805,17 @@ def install_database(engine):
     return "installed: " + " ".join(names)
 
 
+def forget_login_rule():
+    """Take LOGIN_RULE out of pg_hba.conf, for good: no undo brings it back."""
+    path = postgres_settings() + "/pg_hba.conf"
+    if LOGIN_RULE in read_text(path):
+        write_file(path, read_text(path).replace(LOGIN_RULE, ""))
+        do(["systemctl", "reload", database_unit("postgresql")], may_fail=True)
+
+
 def put_back_switch():
     """Put cfgloc back after a switch that was killed; the new tables may be half."""
+    forget_login_rule()
     if not exists(SWITCHING):
         return "already whole"
     change_file("/etc/xcat/cfgloc", read_text(OWN_CFGLOC, None), 0o600)
@@ -2826,9 +2829,10 @@ def switch_database(opts):
     if before == opts.dbtype:
         return "already " + before
     say("  switching the database takes minutes; xcatd is down meanwhile")
-    back_up("/root/xcat-dbback", ".xcatbak")  # the tools dump all tables there
     start_xcatd()  # mysqlsetup's dump asks it
-    earlier, every_table = read_text(cfgloc, None), {"XCAT_SKIPTABLES": "none"}
+    filled = filled_tables()
+    back_up("/root/xcat-dbback", ".xcatbak")  # the tools dump all tables there
+    earlier = read_text(cfgloc, None)
     change_file(OWN_CFGLOC, earlier, 0o600)
     change_file(SWITCHING, "")
     on_failure(stop_unit, "xcatd.service")  # so that it starts anew on the old database
@@ -2847,28 +2851,32 @@ def switch_database(opts):
             do(["mv", "-T", new, data])  # in place of the package's empty directory
         admit_node(opts)  # pgsqlsetup leaves 10.0.0.1 out where it finds 10.0.0.10
         access = postgres_settings() + "/pg_hba.conf"
-        on_failure(stop_unit, database_unit("postgresql"))  # so that it forgets the rule
-        change_file(access, LOGIN_RULE + read_text(access))  # for pgsqlsetup, which is root on EL
-        start_unit(database_unit("postgresql"))
+        on_failure(forget_login_rule)
+        write_file(access, LOGIN_RULE + read_text(access))  # for pgsqlsetup, which is root on EL
+        if not start_unit(database_unit("postgresql")):
+            do(["systemctl", "reload", database_unit("postgresql")], may_fail=True)
         psql = as_postgres + ["psql", "-X", "-q", "-d", "template1"]
-        do(psql + ["-c", "SELECT pg_reload_conf()", "-c", "GRANT ALL ON SCHEMA public TO PUBLIC"])
+        do(psql + ["-c", "GRANT ALL ON SCHEMA public TO PUBLIC"])
         secret = password("XCATPGPW")
         if output_of(psql + ["-tc", "SELECT 1 FROM pg_roles WHERE rolname = 'xcatadm'"]).strip():
             do(psql, text="ALTER ROLE xcatadm PASSWORD '%s';\n" % secret)  # pgsqlsetup keeps it
         do(["pgsqlsetup", "-i", "-V", "-a", opts.vip, "-a", physical_address(opts)],
-           INSTALL_LIMIT, env=dict(every_table, XCATPGPW=secret))
-        change_file(access, read_text(access).replace(LOGIN_RULE, ""))
-        do(psql + ["-c", "SELECT pg_reload_conf()"])
+           INSTALL_LIMIT, env={"XCATPGPW": secret})
+        forget_login_rule()
     else:
         hosts = RUN_DIR + "/hosts"  # the addresses from which connections will come
         write_file(hosts, "%s\n%s\n" % (opts.vip, physical_address(opts)), 0o600)
-        do(["mysqlsetup", "-i", "-V", "-f", hosts], INSTALL_LIMIT, env=dict(
-            every_table, XCATMYSQLADMIN_PW=password("XCATMYSQLADMIN_PW"),
-            XCATMYSQLROOT_PW=password("XCATMYSQLROOT_PW"), MYSQL_HISTFILE="/dev/null"))
+        do(["mysqlsetup", "-i", "-V", "-f", hosts], INSTALL_LIMIT, env={
+            "XCATMYSQLADMIN_PW": password("XCATMYSQLADMIN_PW"),
+            "XCATMYSQLROOT_PW": password("XCATMYSQLROOT_PW"), "MYSQL_HISTFILE": "/dev/null"})
     expect(current_engine() == opts.dbtype, "the switch to %s did not happen" % opts.dbtype,
            "%s still names %s" % (cfgloc, before), "the log has the tool's output")
     remove_file(SWITCHING)  # at once: beside it, the xcatd that the tool has started is refused
-    expect_whole_tables()
+    start_xcatd()
+    lost = filled - filled_tables()  # the tool exits 0 where a row is refused, with its whole table
+    expect(not lost, "the switch has lost the table " + ", ".join(sorted(lost)), "tabdump: no rows",
+           "find the row that the new database refuses (an empty one, a long key) in "
+           "/root/xcat-dbback, correct it in the old table, then run setup again")
     unit = database_unit(opts.dbtype)
     pretend("switched", "", True)
     pretend("state", unit, "active")
@@ -2877,16 +2885,11 @@ def switch_database(opts):
     return "%s -> %s" % (before, opts.dbtype)
 
 
-def expect_whole_tables():
-    """Raise an HAError if a table has fewer rows than the tool that switched has dumped of it."""
-    start_xcatd()  # the tool exits 0 even where a row that is refused leaves its whole table empty
-    dumped = {} if RUN.dryrun else {
-        path: rows_of(read_text(path)) for path in glob.glob("/root/xcat-dbback/*.csv")}
-    lost = [path for path, rows in dumped.items() if rows and len(rows) > len(rows_of(
-        xcat(["tabdump", os.path.basename(path)[:-len(".csv")]])))]
-    expect(not lost, "the switch has lost rows", "tabdump shows fewer than " + ", ".join(lost),
-           "find the row that the new database refuses (an empty one, a long key), correct it in "
-           "the old table, then run setup again")
+def filled_tables():
+    """The xCAT tables that have rows, but for those that the tools do not move or xcatd empties."""
+    names = set() if RUN.dryrun else set(xcat(["tabdump"]).split())
+    return {name for name in names - {"auditlog", "eventlog", "token"} if "\n" in (
+        "\n" + xcat(["tabdump", name])).partition("\n#")[2].strip()}  # more than the header
 
 
 def name_vip_in_cfgloc(opts):
@@ -3015,13 +3018,11 @@ def site_attributes():
 
 def table(name):
     """The rows in force of an xCAT table, as dictionaries."""
-    return [row for row in rows_of(xcat(["tabdump", name]))
-            if (row.get("disable") or "0").lower() in ("0", "no")]
-
-
-def rows_of(text):
-    """The rows of an xCAT table as tabdump prints it; complaints may come before."""
-    return list(csv.DictReader(("\n" + text).partition("\n#")[2].splitlines(True)))
+    _, _, text = ("\n" + xcat(["tabdump", name])).partition("\n#")  # complaints may come before
+    # A network that lacks one of these is of no use, and chdef refuses to change it.
+    return [row for row in csv.DictReader(text.splitlines(True))
+            if (row.get("disable") or "0").lower() in ("0", "no")
+            and "" not in map(row.get, ("netname", "net", "mask"))]
 
 
 def start_xcatd():
@@ -3105,9 +3106,8 @@ def wrong_masters(opts, site):
     wrong = [("site", "clustersite", name, ",".join(words)) for name, words in right.items()
              if opts.vip not in site.get(name, "").split(",")]
     return wrong + [("network", row["netname"], "tftpserver", vip_of(row, opts) or opts.vip)
-                    for row in table("networks") if row["netname"] and row["net"] and row["mask"]
-                    and (row["tftpserver"] in places or (  # chdef refuses other rows
-                        row["tftpserver"] in UNSET and vip_of(row, opts)))]
+                    for row in table("networks") if row["tftpserver"] in places or (
+                        row["tftpserver"] in UNSET and vip_of(row, opts))]
 
 
 def vip_near(place, opts, netmask=""):
@@ -4691,10 +4691,9 @@ def setup(opts):
     if opts.dbtype != "sqlite":
         step("Database packages", install_database, opts.dbtype)
     run_checks(opts, check_software, check_alike)  # again: packages may have come only now
-    if first:
-        step("Database switch", switch_database, opts)
     directories = directories_to_link(opts, read_record(share))
     if first:
+        step("Database switch", switch_database, opts)
         step("Copy while running", copy_while_running, share, directories)
     step("Services", stop_all_services)
     if first:
@@ -4751,7 +4750,6 @@ def activate(opts):
     planned, repair = not active_node(record), is_active_record(record) and lease_held_here(share)
     down = []  # the titles of steps that failed and did not end the run
     pool = ThreadPoolExecutor(3)  # for what takes a second or more; the steps go on meanwhile
-    early = pool.submit(lambda: (time.monotonic(), error_of(check_vip_is_free, opts)))
     facts = pool.submit(node_facts, opts)
     fresh, before = not is_serving(opts), summary(opts)
 
@@ -4762,7 +4760,7 @@ def activate(opts):
     begin_record(opts, "activating")
 
     # The VIP before the services: a database that starts without it never listens on it.
-    step("Is the VIP free?", check_vip_is_free, opts, early)
+    step("Is the VIP free?", check_vip_is_free, opts)
     on_failure(lambda: error_of(add_history, share, "activate failed, %s (%.0f s)" % (
         "not all put back" if UNDO.failed else "put back", time.monotonic() - started)))
     for one in all_vips(opts):
@@ -5090,7 +5088,7 @@ def rollback(error, opts):
 
 def run_command(opts):
     """Guide, then run the command alone on this node, and undo it if it fails; exit code."""
-    patience = SERVICE_LIMIT if RUN.by_pacemaker else EARLY_PROBE  # keep_address takes a moment
+    patience = SERVICE_LIMIT if RUN.by_pacemaker else LOCK_PATIENCE
     with open(os.devnull if RUN.dryrun else RUN_LOCK, "a") as lock:  # a dry run may look on
         if not RUN.dryrun and not wait_until(lambda: lock_file(lock.fileno()) == "ours", patience):
             refuse("another run of xcatha.py is at work on this node",

@@ -146,8 +146,11 @@ def chdef(argv):
 
 def tabdump(argv):
     need_xcatd()
-    name = argv[-1]
+    name = argv[-1] if argv else ""
     table = load().get(name, {})
+    if not name:
+        print("\n".join(["site", *COLUMNS]))
+        return
     if name == "site":
         columns, rows = ["key", "value"], table.items()
     else:

@@ -1,10 +1,8 @@
 """Addresses: what is the node's own, what the VIP's network is."""
 
 import argparse
-import concurrent.futures
 import itertools
 import re
-import time
 
 import pytest
 
@@ -290,37 +288,6 @@ def test_vip_that_is_not_where_it_should_be_is_told(monkeypatch, places, amiss):
 @pytest.mark.parametrize("nic, device", [("eth0", "eth0"), ("bond0.5:ha", "bond0.5")])
 def test_device_of_an_alias(nic, device):
     assert xcatha.device_of(nic) == device
-
-
-@pytest.fixture
-def probes(monkeypatch, here):
-    """The probes that were made anew; nobody answers them."""
-    made = []
-    monkeypatch.setattr(xcatha, "who_answers", lambda *_, **__: made.append(1) or "")
-    return made
-
-
-def answer(age, error=None):
-    """A probe that began so many seconds ago, and the error it ended with."""
-    early = concurrent.futures.Future()
-    early.set_result((time.monotonic() - age, error))
-    return early
-
-
-@pytest.mark.parametrize(
-    "early, made",
-    [
-        (answer(age=1), 0),
-        (answer(age=1, error=xcatha.HAError("the VIP is used by another machine")), 1),
-        (answer(age=10**6), 1),
-        (None, 1),
-    ],
-    ids="good bad old none".split(),
-)
-def test_only_a_good_and_fresh_answer_counts(opts, probes, monkeypatch, early, made):
-    monkeypatch.setattr(xcatha, "EARLY_PROBE", 3600)
-    assert xcatha.check_vip_is_free(opts, early) == "used by nobody else"
-    assert len(probes) == made
 
 
 @pytest.mark.parametrize("pings, shown, mac", [

@@ -124,12 +124,13 @@ def test_database_is_verified_by_what_xcat_says(monkeypatch, opts, lsxcatd, site
 
 @pytest.mark.parametrize("row", [{"netname": ""}, {"net": ""}, {"mask": ""}])
 def test_network_that_chdef_would_refuse_is_left_as_it_is(monkeypatch, opts, row):
-    whole = {"netname": "ten", "net": "10.0.0.0", "mask": "255.0.0.0", "mgtifname": "eth0",
-             "tftpserver": ""}
     site = {"master": opts.vip, "nameservers": opts.vip}
     monkeypatch.setattr(xcatha, "places_of_nodes", lambda opts, site: {"10.5.106.4": "host1"})
+    whole = {"netname": "ten", "net": "10.0.0.0", "mask": "255.0.0.0", "mgtifname": "eth0",
+             "tftpserver": ""}
     for one, wrong in ((whole, 1), (dict(whole, **row), 0)):
-        monkeypatch.setattr(xcatha, "table", lambda name, one=one: [one])
+        text = "#%s\n%s\n" % (",".join(one), ",".join('"%s"' % value for value in one.values()))
+        monkeypatch.setattr(xcatha, "xcat", lambda argv, text=text: text)
         assert len(xcatha.wrong_masters(opts, site)) == wrong
 
 

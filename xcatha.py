@@ -4890,6 +4890,7 @@ def stand_by(opts, state):
         if is_member():
             step("Own cfgloc", restore_own_cfgloc, failed=failed, books=True)
         step("Linked directories", unlink_all, opts.path, failed=failed)
+        step("Login rule", forget_login_rule, failed=failed, books=True)  # a killed setup's
 
     # The VIP late: until here it still led administrators and clients to this node.
     for vip in sorted({*(one.vip for one in opts.others), *vips_of_lease()} - {opts.vip}):

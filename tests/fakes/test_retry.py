@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from tests.fakes.lines import SETUP
+from tests.fakes.lines import DEACTIVATE, SETUP
 from tests.fakes.test_refusals import changed
 
 CHDEF = "/opt/xcat/bin/chdef -t site -o clustersite".split()
@@ -81,6 +81,23 @@ def half_switched(node):
 def domain_on_the_share(node):
     return json.loads((node.share / "var/lib/pgsql/data/tables.json").read_text())[
         "site"]["domain"]
+
+
+@pytest.mark.parametrize("line", [SETUP, DEACTIVATE])
+def test_way_in_for_the_tool_does_not_outlive_its_killed_switch(half_switched, line):
+    access = half_switched.path("/var/lib/pgsql/data/pg_hba.conf")
+    rule = "local all postgres trust  # xcatha.py"
+    assert rule in access.read_text()
+    half_switched.xcatha(*line)
+    assert rule not in access.read_text()
+    shared = half_switched.share / "var/lib/pgsql/data/pg_hba.conf"
+    assert not shared.exists() or rule not in shared.read_text()
+
+
+def test_way_in_for_the_tool_is_not_put_back_where_the_next_run_fails(half_switched):
+    half_switched.plan("FAIL_ON", "pgsqlsetup")
+    half_switched.xcatha(*SETUP, code=1)
+    assert "xcatha.py" not in half_switched.path("/var/lib/pgsql/data/pg_hba.conf").read_text()
 
 
 @pytest.mark.timeout(120)

@@ -169,6 +169,7 @@ MAKER_FILES = {"makedns -n": ["/etc/named.conf", "/etc/bind/named.conf"],
                "makedhcp -n": ["/etc/dhcp/dhcpd.conf", "/etc/dhcpd.conf",
                                "/etc/kea/kea-dhcp4.conf"],
                "makeconservercf": ["/etc/conserver.cf", "/etc/conserver/conserver.cf"]}
+NETWORK_KEYS = ("netname", "net", "mask")  # chdef refuses to change a network without one of them
 UNSET = ("", "<xcatmaster>")  # what stands in xCAT's tables for the node's own address
 # Columns and site attributes in which an address or host name is no server's.
 NEVER_SERVERS = "netname net dynamicrange staticrange node comments disable excludenodes".split()
@@ -2830,7 +2831,7 @@ def switch_database(opts):
         return "already " + before
     say("  switching the database takes minutes; xcatd is down meanwhile")
     start_xcatd()  # mysqlsetup's dump asks it
-    filled = filled_tables()
+    before_keys = table_keys()
     back_up("/root/xcat-dbback", ".xcatbak")  # the tools dump all tables there
     earlier = read_text(cfgloc, None)
     change_file(OWN_CFGLOC, earlier, 0o600)
@@ -2851,6 +2852,7 @@ def switch_database(opts):
             do(["mv", "-T", new, data])  # in place of the package's empty directory
         admit_node(opts)  # pgsqlsetup leaves 10.0.0.1 out where it finds 10.0.0.10
         access = postgres_settings() + "/pg_hba.conf"
+        on_failure(stop_unit, database_unit("postgresql"))  # last: a reload may not have come
         on_failure(forget_login_rule)
         write_file(access, LOGIN_RULE + read_text(access))  # for pgsqlsetup, which is root on EL
         if not start_unit(database_unit("postgresql")):
@@ -2872,9 +2874,9 @@ def switch_database(opts):
     expect(current_engine() == opts.dbtype, "the switch to %s did not happen" % opts.dbtype,
            "%s still names %s" % (cfgloc, before), "the log has the tool's output")
     remove_file(SWITCHING)  # at once: beside it, the xcatd that the tool has started is refused
-    start_xcatd()
-    lost = filled - filled_tables()  # the tool exits 0 where a row is refused, with its whole table
-    expect(not lost, "the switch has lost the table " + ", ".join(sorted(lost)), "tabdump: no rows",
+    start_xcatd()  # the tool exits 0 even where one row is refused, and all of its table with it
+    lost = sorted({name for name, _ in before_keys - table_keys()})
+    expect(not lost, "the switch has lost rows of " + ", ".join(lost), "tabdump shows fewer",
            "find the row that the new database refuses (an empty one, a long key) in "
            "/root/xcat-dbback, correct it in the old table, then run setup again")
     unit = database_unit(opts.dbtype)
@@ -2885,11 +2887,11 @@ def switch_database(opts):
     return "%s -> %s" % (before, opts.dbtype)
 
 
-def filled_tables():
-    """The xCAT tables that have rows, but for those that the tools do not move or xcatd empties."""
+def table_keys():
+    """{(table, first column of a row)}, less tables that are not moved or that xcatd empties."""
     names = set() if RUN.dryrun else set(xcat(["tabdump"]).split())
-    return {name for name in names - {"auditlog", "eventlog", "token"} if "\n" in (
-        "\n" + xcat(["tabdump", name])).partition("\n#")[2].strip()}  # more than the header
+    return {(name, line.partition(",")[0]) for name in names - {"auditlog", "eventlog", "token"}
+            for line in ("\n" + xcat(["tabdump", name])).partition("\n#")[2].splitlines()}
 
 
 def name_vip_in_cfgloc(opts):
@@ -3019,10 +3021,8 @@ def site_attributes():
 def table(name):
     """The rows in force of an xCAT table, as dictionaries."""
     _, _, text = ("\n" + xcat(["tabdump", name])).partition("\n#")  # complaints may come before
-    # A network that lacks one of these is of no use, and chdef refuses to change it.
     return [row for row in csv.DictReader(text.splitlines(True))
-            if (row.get("disable") or "0").lower() in ("0", "no")
-            and "" not in map(row.get, ("netname", "net", "mask"))]
+            if (row.get("disable") or "0").lower() in ("0", "no")]
 
 
 def start_xcatd():
@@ -3106,8 +3106,9 @@ def wrong_masters(opts, site):
     wrong = [("site", "clustersite", name, ",".join(words)) for name, words in right.items()
              if opts.vip not in site.get(name, "").split(",")]
     return wrong + [("network", row["netname"], "tftpserver", vip_of(row, opts) or opts.vip)
-                    for row in table("networks") if row["tftpserver"] in places or (
-                        row["tftpserver"] in UNSET and vip_of(row, opts))]
+                    for row in table("networks") if all(map(row.get, NETWORK_KEYS)) and (
+                        row["tftpserver"] in places or (
+                            row["tftpserver"] in UNSET and vip_of(row, opts)))]
 
 
 def vip_near(place, opts, netmask=""):
@@ -3967,7 +3968,8 @@ def xcat_problems(view):
         # Attributes that name one node of the pair, and those that should name the VIP.
         places, networks = places_of_nodes(opts, site), table("networks")
         rows = [("site", "clustersite", site)]
-        rows += [("network", row["netname"], row) for row in networks]
+        rows += [("network", row["netname"], row) for row in networks
+                 if all(map(row.get, NETWORK_KEYS))]
         rows += [("node", row["node"], row) for row in table("noderes") + table("nodehm")]
         wrong, alike, groups = {}, {}, set()  # {(kind, name, attribute): (value shown, right one)}
         for kind, name, row in rows:
@@ -4127,7 +4129,7 @@ def notes(view):
         serves = site and attempt(skip_reason, "DHCP", site)[0] == ""
         forwards = read_text("/proc/sys/net/ipv4/ip_forward") == "1\n"  # else it names no gateway
         for row in serves and attempt(table, "networks")[0] or ():
-            vip = vip_of(row, opts_of(view))
+            vip = all(map(row.get, NETWORK_KEYS)) and vip_of(row, opts_of(view))
             unset = ["gateway"] if vip and forwards and row["gateway"] == "<xcatmaster>" else []
             unset += [name for name in ("logservers", "ntpservers") if vip
                       and row.get(name) in UNSET and site.get(name, "") in UNSET]
@@ -4794,7 +4796,7 @@ def activate(opts):
     step("xcatd", start_xcatd)
 
     # Database and xcatd are up: what fails from here on is reported (exit 4). Only SIGINT, SIGTERM
-    # and a lost lease still undo the run, until the step "Record".
+    # and a lost lease still undo the run, until "Record" is written.
     answer = pool.submit(attempt, known_site, share)
     step("Policy", trust_names, opts, failed=down)
     site, error = answer.result()

@@ -49,7 +49,7 @@ def test_table_with_a_row_that_the_new_database_refuses_is_not_lost(lab, engine)
     for key in (LONG, "system"):
         xcat(one, "chtab", f"key={key}", "passwd.username=root")
     said = one.fail(*line, code=1).stderr
-    assert "the switch has lost the table passwd" in said and "/root/xcat-dbback" in said
+    assert "the switch has lost rows of passwd" in said and "/root/xcat-dbback" in said
     assert "This node is as it was found" in said
     assert "system" in xcat(one, "tabdump", "passwd")
     xcat(one, "chtab", "-d", f"key={LONG}", "passwd")

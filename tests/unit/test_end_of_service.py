@@ -8,6 +8,7 @@ import errno
 import logging
 import os
 import select
+import threading
 import time
 
 import pytest
@@ -163,20 +164,20 @@ def test_node_that_stands_by_in_time_is_not_rebooted_later(lose, monkeypatch):
 
 def test_log_that_hangs_holds_up_no_other_thread(monkeypatch, tmp_path):
     """A write to /var/log that never ends must not keep the VIP here."""
-    pipe = str(tmp_path / "log")
-    os.mkfifo(pipe)
-    ends = [os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)]
-    with contextlib.suppress(BlockingIOError):
-        while os.write(ends[1], bytes(4096)):
-            pass
-    monkeypatch.setattr(xcatha, "LOG_FILE", pipe)
-    monkeypatch.setattr(xcatha.logging.root, "handlers", [])
-    hanging = xcatha.beside(xcatha.log_loss, "the lease is lost")
-    assert xcatha.wait_until(lambda: logging.raiseExceptions is False, 10)
-    assert xcatha.beside(xcatha.log.info, "the VIP goes").result(10) is None
-    assert not hanging.done()
-    os.set_blocking(ends[0], True)
-    os.read(ends[0], 1 << 20)
-    hanging.result(10)
-    for end in ends:
-        os.close(end)
+    writing, goes_on = threading.Event(), threading.Event()
+
+    class Hanging(logging.StreamHandler):
+        def emit(self, record):
+            writing.set()
+            goes_on.wait()
+
+    with open(str(tmp_path / "log"), "w") as stream:
+        monkeypatch.setattr(xcatha.logging.root, "handlers", [])
+        monkeypatch.setattr(
+            xcatha, "open_log", lambda path: logging.root.addHandler(Hanging(stream)))
+        hanging = xcatha.beside(xcatha.log_loss, "the lease is lost")
+        assert writing.wait(10)
+        assert xcatha.beside(xcatha.log.info, "the VIP goes").result(10) is None
+        assert not hanging.done()
+        goes_on.set()
+        assert hanging.result(10) is None

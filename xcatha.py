@@ -16,8 +16,7 @@ admits, and of xCAT cfgloc, site.master, site.nameservers, networks.tftpserver a
 
 What it promises:
   - A step looks, acts and looks again; what is right already is left as it is.
-  - All checks come before the first change, those of packages again once they are installed; a
-    refusal (exit 3) leaves the node as it was, but for new packages.
+  - Checks come before the first change; a refusal (exit 3) leaves all but new packages as it was.
   - A failed run is undone (exit 1); after a kill, the same command finishes the job.
   - Nothing is deleted: what a link replaces is kept as NAME.xcatbak, and a half copy is never
     taken for whole.
@@ -67,7 +66,6 @@ with suppress(ImportError):  # EL 10 has none
     import netifaces
 
 VERSION = "1.0"
-
 DONE, FAILED, USAGE, REFUSED, DEGRADED, INCOMPLETE = 0, 1, 2, 3, 4, 5
 STATUS_CODES = {"active": 0, "inconsistent": 1, "standby": 3, "unknown": 4}
 
@@ -367,7 +365,7 @@ def without_secrets(text):
 
 def command_environment(extra):
     """The caller's environment, with xCAT's and the system's directories and the C locale."""
-    # Left out: what leads psql or mysql to another server, or changes the form of xCAT's output.
+    # Left out: what leads psql or mysql elsewhere or changes xCAT's output. Dumps have all tables.
     kept = {name: value for name, value in os.environ.items()
             if name not in ("XCATCFG", "XCATBYPASS", "LANGUAGE") + PASSWORD_VARIABLES
             and not name.startswith(("PG", "MYSQL_", "XCATSHOW", "XCATXML"))}
@@ -2168,7 +2166,7 @@ def is_readable(channel, deadline):
 
 
 def lose_lease(*_):
-    """Wait for the fence's end; do its part if it was killed."""
+    """Wait for the fence's end; do its part if it was killed. An older unit still names VIPs."""
     fcntl.flock(os.open(RUN_DIR, os.O_RDONLY), fcntl.LOCK_EX)  # until this process ends
     if os.path.exists(ARMED):
         lease = json.loads(read_text(ARMED))
@@ -2259,8 +2257,8 @@ def log_loss(text):
         os.write(console, ("\r\nxcatha: %s\r\n" % text).encode())
         os.close(console)
     open_log(LOG_FILE)
-    handlers, logging.root.handlers = logging.root.handlers, []  # a log that hangs holds up this
-    for handler in handlers:  # thread alone
+    handlers, logging.root.handlers = logging.root.handlers, []  # no other thread waits for them
+    for handler in handlers:
         handler.handle(log.makeRecord("", logging.CRITICAL, "", 0, "%s", (text,), None))
         os.fsync(handler.stream.fileno())
 
@@ -2809,16 +2807,18 @@ def install_database(engine):
 def forget_login_rule():
     """Take LOGIN_RULE out of pg_hba.conf, for good: no undo brings it back."""
     path = postgres_settings() + "/pg_hba.conf"
-    if LOGIN_RULE in read_text(path):
-        write_file(path, read_text(path).replace(LOGIN_RULE, ""))
+    text = read_text(path)
+    if LOGIN_RULE in text:
+        write_file(path, text.replace(LOGIN_RULE, ""))
         do(["systemctl", "reload", database_unit("postgresql")], may_fail=True)
+    return "taken out of pg_hba.conf" if LOGIN_RULE in text else "already out"
 
 
 def put_back_switch():
-    """Put cfgloc back after a switch that was killed; the new tables may be half."""
-    forget_login_rule()
+    """Put back what a killed switch has left, whose new tables may be half: login rule, cfgloc."""
+    outcome = forget_login_rule()
     if not exists(SWITCHING):
-        return "already whole"
+        return outcome
     change_file("/etc/xcat/cfgloc", read_text(OWN_CFGLOC, None), 0o600)
     change_file(SWITCHING, None)
     return "cfgloc says what it said before"
@@ -2891,7 +2891,7 @@ def table_keys():
     """{(table, first column of a row)}, less tables that are not moved or that xcatd empties."""
     names = set() if RUN.dryrun else set(xcat(["tabdump"]).split())
     return {(name, line.partition(",")[0]) for name in names - {"auditlog", "eventlog", "token"}
-            for line in ("\n" + xcat(["tabdump", name])).partition("\n#")[2].splitlines()}
+            for line in xcat(["tabdump", name]).splitlines() if line.startswith(('"', ","))}
 
 
 def name_vip_in_cfgloc(opts):

@@ -205,8 +205,9 @@ STARTS_AT_BOOT = ("enabled", "enabled-runtime")
 UNSTORABLE = r"rsync: (\[\w+\] )?(set_acl|rsync_xal_set): .*: Operation not supported \(95\)$"
 UP, DOWN = ("active", "reloading"), ("inactive", "failed")  # ActiveState; else it is on its way
 GUARDED = ("database", "xcatd", "DHCP")
-# Filesystems whose flock(2) another node sees, or that only one node can mount.
+# Filesystems whose flock(2) another node sees; all that other nodes see; those of one disk.
 SHARED_LOCKS = ("nfs4", "ceph", "gfs2", "ocfs2", "lustre")
+SHARED = SHARED_LOCKS + ("nfs", "gpfs", "beegfs", "glusterfs", "fuse.glusterfs", "fuse.ceph-fuse")
 BLOCK_FILESYSTEMS = ("ext2", "ext3", "ext4", "xfs", "btrfs")
 # Filesystems that one machine at a time can have mounted, or should.
 UNSHARED = BLOCK_FILESYSTEMS + ("overlay", "tmpfs", "zfs")
@@ -1549,7 +1550,7 @@ def fstab():
 def mounts_at_boot(share, links):
     """(problem, its fix) of fstab's lines that mount over a link or what one node alone may use."""
     for number, line, point, fstype, at_boot in fstab():
-        if point in links and at_boot and fstype not in SHARED_LOCKS + ("nfs",):
+        if point in links and at_boot and fstype not in SHARED:
             yield ("%s is mounted at boot: /etc/fstab:%d has `%s`" % (point, number, line),
                    "sed -i '%ds/^/#/' /etc/fstab && systemctl daemon-reload" % number)
     # The share lies on the nearest; what is mounted on a directory above is this node's own.
@@ -2378,7 +2379,7 @@ def database_directories(engine):
     if has_debian_layout():
         return debian
     data = top + "/data"
-    alone = is_mount_point(data) and mount_of(data)[1] not in SHARED_LOCKS + ("nfs",) and exists(
+    alone = is_mount_point(data) and mount_of(data)[1] not in SHARED and exists(
         data + "/PG_VERSION")  # data on a filesystem of their own
     if link_target(top) or not link_target(data) and not alone and (  # no look through links
             set(glob.glob(top + "/*/PG_VERSION")) <= {data + "/PG_VERSION"}):
@@ -2392,7 +2393,7 @@ def directories_to_link(opts, record):
         XCAT_DIRECTORIES + database_directories(opts.dbtype) + opts.also)
     # Less what is a mount of its own of storage that both nodes see.
     return [path for path in dict.fromkeys(as_here(chosen)) if path not in opts.exclude and not (
-        mount_of(path)[0] == path and mount_of(path)[1] in SHARED_LOCKS + ("nfs",))]
+        mount_of(path)[0] == path and mount_of(path)[1] in SHARED)]
 
 
 def as_here(directories):
@@ -4610,17 +4611,17 @@ def release_record(share, started):
 def finish(opts, failed, not_done=(), site=None):
     """Say the closing lines of a command, what matters most at the end; exit code."""
     # What failed keeps a node from being a standby, what was not_done does not.
-    code, active, lacking = DONE, opts.command == "activate", [*failed, *not_done]
-    if RUN.dryrun:
-        say("Dry run: nothing was changed.")
-    elif failed and not active:
+    active, lacking = opts.command == "activate", [*failed, *not_done]
+    code = DEGRADED if lacking else DONE
+    if failed and not active:
         raise HAError("this node is not a clean standby yet: %s" % ", ".join(failed),
                       "see the errors above", "fix them, then run: xcatha.py -d", INCOMPLETE)
+    if RUN.dryrun:
+        say("Dry run: nothing was changed.")
     else:
         for note, fix in site and attempt(list, delivery_notes(opts.vip, site))[0] or ():
             say("note: %s\n  fix: %s" % (note, fix))
         if lacking:
-            code = DEGRADED
             say("%s, but not done or not up: %s. See the errors above." % (
                 "Active" if active else "Standby", ", ".join(lacking)), sys.stderr)
         say("This machine is set to primary management node successfully..." if active else
@@ -4802,7 +4803,7 @@ def activate(opts):
     site, error = answer.result()
     if error:
         report(error)
-        down.append("DNS, DHCP and console server, of which xCAT did not tell")
+        down.append("DNS, DHCP and console server (xCAT did not answer)")
         futures.wait(made.values())
     else:
         step("Long host name", write_hosts, opts, site, failed=down)

@@ -123,7 +123,7 @@ def test_failover_goes_on_where_xcat_does_not_tell_its_site_table(served):
     served.plan("FAIL_ON", "tabdump site")
     done, runs = activate(served, code=4)
     assert "evidence: exit 1, fake: planned fault" in done.stderr
-    assert "not done or not up: DNS, DHCP and console server, of which xCAT did not tell." in (
+    assert "not done or not up: DNS, DHCP and console server (xCAT did not answer)." in (
         done.stderr)
     assert served.run("systemctl", "is-active", "named", "xcatd").stdout == "active\n" * 2
     served.heal()

@@ -25,7 +25,7 @@ def pair():
             host.succeed("systemctl", "enable", "slurmdbd")
         pair.activate(lab.host1)
         chapter = README.read_text().split("Your own services and directories\n---")[1]
-        lines = re.search(r"code-block:: sh\n\n((?:    .+\n)+)", chapter)[1]
+        lines = re.search(r"::\n\n((?:    .+\n)+)", chapter)[1]
         lab.host1.succeed("sh", "-ec", lines)
         lab.host2.succeed("systemctl", "disable", "slurmdbd")
         yield pair

@@ -202,7 +202,8 @@ def test_link_to_elsewhere_is_no_share(run_state):
 
 @pytest.mark.parametrize(
     "fstype, linked",
-    [("nfs4", False), ("nfs", False), ("ceph", False), ("lustre", False), ("ext4", True)],
+    [("nfs4", False), ("nfs", False), ("ceph", False), ("lustre", False), ("gpfs", False),
+     ("fuse.glusterfs", False), ("ext4", True)],
 )
 def test_directory_on_a_mount_of_its_own_is_linked_unless_both_nodes_see_it(
     mounts, opts, fstype, linked

@@ -75,7 +75,7 @@ RUN_DIR, STATE_DIR = "/run/xcatha", "/var/lib/xcatha"
 TAKEN_HOSTS = STATE_DIR + "/hosts"
 INSTALLING = STATE_DIR + "/installing"  # there until an installer that has begun ends well
 OWN_CFGLOC = STATE_DIR + "/cfgloc"  # that of before the switch to the pair's database
-SWITCHING = STATE_DIR + "/switching"  # there while the database is switched
+SWITCHING = STATE_DIR + "/switching"  # there until the switched tables were compared
 FURTHER_DIRECTORIES = STATE_DIR + "/directories"  # one a line, those of --also
 OWN_STEPS = "/etc/xcat/ha.d"
 # No directory can be linked in which one of these lies, or that lies in one of these.
@@ -94,7 +94,6 @@ RB_AUTOBOOT = 0x01234567  # reboot(2)
 NEEDRESTART = "/etc/needrestart/conf.d"
 GO_XCAT = ("https://raw.githubusercontent.com/xcat2/xcat-core/master/"
            "xCAT-server/share/xcat/tools/go-xcat")
-GO_XCAT_KNOWS = "almalinux centos debian fedora ol rhel rocky sles ubuntu".split()
 XCAT_PATH = "/opt/xcat/bin:/opt/xcat/sbin:/opt/xcat/share/xcat/tools"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # The beginnings of lines that a terminal shows in red, yellow or green (ECMA-48, no-color.org).
@@ -160,7 +159,7 @@ MYSQL = ["mysql", "mariadb"]  # MariaDB's client, which from 11.4 on may lack it
 PROCESSES = {"console": "goconserver|conserver", "DHCP": "dhcpd|kea-dhcp[46]|makedhcp",
              "DNS": "named|makedns", "xcatd": "xcatd|xCATd",
              "database": "postgres|postmaster|mysqld|mariadbd"}
-ALIAS = r"(?<=[\w.-]):(?!noboot)[^,;|:\s]+"  # in site.dhcpinterfaces: DHCP cannot listen on it
+ALIAS = r"(?<=[\w.-]):(?!noboot)[^,;|:\s]+"  # of NICs in xCAT's tables
 MAKERS = {"DNS": "makedns", "DHCP": "makedhcp"}
 # What xCAT's makers rewrite; the last of makeconservercf is what Debian's conserver reads.
 MAKER_FILES = {"makedns -n": ["/etc/named.conf", "/etc/bind/named.conf"],
@@ -204,7 +203,7 @@ STARTS_AT_BOOT = ("enabled", "enabled-runtime")
 # What rsync says of an ACL or attribute that a filesystem cannot store.
 UNSTORABLE = r"rsync: (\[\w+\] )?(set_acl|rsync_xal_set): .*: Operation not supported \(95\)$"
 UP, DOWN = ("active", "reloading"), ("inactive", "failed")  # ActiveState; else it is on its way
-GUARDED = ("database", "xcatd", "DHCP")
+GUARDED = ("database", "xcatd", "DHCP", "console")  # makegocons lets its server start at boot
 # Filesystems whose flock(2) another node sees; all that other nodes see; those of one disk.
 SHARED_LOCKS = ("nfs4", "ceph", "gfs2", "ocfs2", "lustre")
 SHARED = SHARED_LOCKS + ("nfs", "gpfs", "beegfs", "glusterfs", "fuse.glusterfs", "fuse.ceph-fuse")
@@ -925,11 +924,10 @@ def vip_amiss(vip, nic, netmask):
     """Where the VIP is instead of on its NIC, with its label and prefix; "" if all is right."""
     # The first address of a subnet keeps its label: others there and routes depend on it.
     label = nic if ":" in nic or have("ip") else nic + ":ha"
-    wrong = ["%(local)s/%(prefixlen)d on %(label)s" % dict(place, local=vip)
-             for place in vip_places(vip) if place["dev"] != device_of(nic)
-             or place["prefixlen"] != network_of(vip, netmask).prefixlen
+    right = device_of(nic), network_of(vip, netmask).prefixlen
+    wrong = [place for place in vip_places(vip) if (place["dev"], place["prefixlen"]) != right
              or place["label"] != label and place.get("secondary")]
-    return ", ".join(wrong)
+    return ", ".join("%s/%d on %s" % (vip, place["prefixlen"], place["label"]) for place in wrong)
 
 
 def who_answers(address, nic, ping=True, off=()):
@@ -1198,7 +1196,7 @@ def write_hosts(opts, site):
 RESOLV_CONF_MAKERS = {
     "NetworkManager": 'nmcli connection modify "$(nmcli -g GENERAL.CONNECTION device show {nic})" '
                       'ipv4.dns "{servers}" && nmcli device reapply {nic}',
-    "systemd": "resolvectl dns {nic} {servers}",
+    "systemd": "resolvectl dns {nic} {servers} (and no 127.0.0.53 in site.forwarders)",
     "resolvconf": "printf 'nameserver %s\\n' {servers} | resolvconf -a {nic}.xcatha",
     "netconfig": 'NETCONFIG_DNS_STATIC_SERVERS="{servers}" in /etc/sysconfig/network/config, then '
                  "netconfig update -f",
@@ -1403,9 +1401,13 @@ def processes_of(kind, place=""):
                   for path in database_directories(engine)]
     for one in psutil.process_iter():
         with suppress(psutil.Error, OSError):  # it has ended, or root alone may look
-            if re.match(r"(?:%s)\b" % PROCESSES[kind], one.name()) and is_own_namespace(one.pid):
+            # The TFTP server that xcatd has started outlives it now and then.
+            tftp = kind == "xcatd" and one.name() == "in.tftpd"
+            named = re.match(r"(?:%s)\b" % PROCESSES[kind], one.name())
+            if (named or tftp) and is_own_namespace(one.pid):
                 directory = one.cwd()
-                if any(lies_in(directory, place) for place in places):
+                within = [link_target("/tftpboot") or "?"] if tftp else places
+                if any(lies_in(directory, place) for place in within):
                     found[one] = directory
     return found
 
@@ -1666,9 +1668,11 @@ def active_node(record):
 
 def save_hosts(share):
     """Save the active node's /etc/hosts on the share, for the node that takes over."""
-    text = read_text("/etc/hosts")
-    if not is_active_record(read_record(share)):
+    text, record = read_text("/etc/hosts"), read_record(share)
+    if not is_active_record(record):
         return "left alone: this node is not the active one"
+    if record["vip"] not in dict(parse_hosts(text)):  # `makehosts -n` keeps only the nodes' lines
+        return "left alone: /etc/hosts lacks the VIP"
     path = state_file(share, "hosts")
     if ("may change", "/etc/hosts") in RUN.pretended:
         for name in (path, TAKEN_HOSTS):
@@ -2449,8 +2453,9 @@ def expect_data(path):
 def unlink_directory(share, path):
     """Remove the directory's link into the share, and bring back what it was before."""
     target = link_target(path)
-    if target and not leads_to(share, path):
-        warn("%s is a link to %s, not into the share; left as it is" % (path, target))
+    if target and not (leads_to(share, path) and (
+            backups_of(path) or exists(guard_file("xcatd.service")))):
+        warn("%s is a link to %s, not made by xcatha; left as it is" % (path, target))
         return
     if target:
         # Where a database server still works in it, the link stays and that is an HAError.
@@ -2494,6 +2499,8 @@ def unlink_all(share):
     if "/etc/postgresql" in changed:
         do(["systemctl", "daemon-reload"])
     raise_all(errors)
+    for path in itertools.filterfalse(exists, changed):
+        warn("nothing local was kept of %s: reinstall xCAT, or make it" % path)
     return "local again: " + " ".join(changed) if changed else "already local"
 
 
@@ -2815,11 +2822,24 @@ def forget_login_rule():
     return "taken out of pg_hba.conf" if LOGIN_RULE in text else "already out"
 
 
+def check_switch(_):
+    """No killed switch has left tables, perhaps half of them, that may have been used since."""
+    # The tool itself starts xcatd at its end; from then on the mark is not empty.
+    if exists(SWITCHING) and read_text("/etc/xcat/cfgloc") != read_text(OWN_CFGLOC) and (
+            time.time() - os.stat(SWITCHING).st_mtime > INSTALL_LIMIT
+            or not read_text(SWITCHING) and is_running("xcatd.service")):
+        yield ("setup was killed when it switched the database, and xcatd may have run since",
+               SWITCHING, "if all definitions are there (systemctl start xcatd; lsdef), rm {0}; if "
+               "not, touch {0} && systemctl stop xcatd; then run this again".format(SWITCHING))
+
+
 def put_back_switch():
     """Put back what a killed switch has left, whose new tables may be half: login rule, cfgloc."""
     outcome = forget_login_rule()
+    run_checks(None, check_switch)
     if not exists(SWITCHING):
         return outcome
+    stop_unit("xcatd.service")  # which keeps the cfgloc that it has read
     change_file("/etc/xcat/cfgloc", read_text(OWN_CFGLOC, None), 0o600)
     change_file(SWITCHING, None)
     return "cfgloc says what it said before"
@@ -2865,21 +2885,23 @@ def switch_database(opts):
             do(psql, text="ALTER ROLE xcatadm PASSWORD '%s';\n" % secret)  # pgsqlsetup keeps it
         do(["pgsqlsetup", "-i", "-V", "-a", opts.vip, "-a", physical_address(opts)],
            INSTALL_LIMIT, env={"XCATPGPW": secret})
-        forget_login_rule()
     else:
+        admit_node(opts)  # mysqlsetup looks for a bind-address in few places
         hosts = RUN_DIR + "/hosts"  # the addresses from which connections will come
         write_file(hosts, "%s\n%s\n" % (opts.vip, physical_address(opts)), 0o600)
         do(["mysqlsetup", "-i", "-V", "-f", hosts], INSTALL_LIMIT, env={
             "XCATMYSQLADMIN_PW": password("XCATMYSQLADMIN_PW"),
             "XCATMYSQLROOT_PW": password("XCATMYSQLROOT_PW"), "MYSQL_HISTFILE": "/dev/null"})
+    write_file(SWITCHING, "to be compared\n")
+    forget_login_rule()
     expect(current_engine() == opts.dbtype, "the switch to %s did not happen" % opts.dbtype,
            "%s still names %s" % (cfgloc, before), "the log has the tool's output")
-    remove_file(SWITCHING)  # at once: beside it, the xcatd that the tool has started is refused
     start_xcatd()  # the tool exits 0 even where one row is refused, and all of its table with it
     lost = sorted({name for name, _ in before_keys - table_keys()})
     expect(not lost, "the switch has lost rows of " + ", ".join(lost), "tabdump shows fewer",
            "find the row that the new database refuses (an empty one, a long key) in "
            "/root/xcat-dbback, correct it in the old table, then run setup again")
+    remove_file(SWITCHING)
     unit = database_unit(opts.dbtype)
     pretend("switched", "", True)
     pretend("state", unit, "active")
@@ -2985,9 +3007,9 @@ def install_xcat(opts):
     remove_file(INSTALLING)
     pretend_installed("xcatd", XCAT_DIRECTORIES, True)
     if RUN.dryrun:
+        guard = guard_file("UNIT")
         for verb, what in (("run", "systemctl stop UNIT"), ("run", "systemctl disable UNIT"),
-                           ("make", os.path.dirname(guard_file("UNIT"))),
-                           ("write", guard_file("UNIT"))):
+                           ("make", os.path.dirname(guard)), ("write", guard)):
             announce(verb, what, "for a DNS, DHCP or console server that the installation brings")
     expect(xcat_installed(), "go-xcat ended without an error, but xCAT is not installed",
            "/opt/xcat/sbin/xcatd is missing", "see /tmp/go-xcat.log")
@@ -3046,9 +3068,8 @@ def verify_xcat(opts):
     expect(shown.get("dbengine") == engine and (engine == "SQLite" or host == opts.vip),
            "xCAT does not use %s at the VIP" % opts.dbtype, "lsxcatd -a: dbengine=%s, dbhost=%s" % (
                shown.get("dbengine"), host), "see /etc/xcat/cfgloc")
-    expect(site_attributes().get("master"), "xCAT's tables are empty",
-           "tabdump site shows no master",
-           "restore a dump, such as a switch's: restorexCATdb -p /root/xcat-dbback")
+    expect(site_attributes().get("master"), "xCAT's tables are empty", "tabdump site shows no "
+           "master", "restore a dump, such as a switch's: restorexCATdb -p /root/xcat-dbback")
     return "lsxcatd shows %s%s" % (engine, "" if opts.dbtype == "sqlite" else " at " + opts.vip)
 
 
@@ -3219,7 +3240,7 @@ def start_dns_or_dhcp(kind, site, fresh, stale, maker, dns=None):
     """Make DNS or DHCP serve what xCAT's tables and this node's /etc/hosts say."""
     reason, error = skip_reason(kind, site), maker.result() if maker else None  # waits for its end
     if reason:
-        if maker and running_units(kind):  # that maker has started it
+        if (maker or fresh) and running_units(kind):  # that maker has started it, or xcatd
             stop_services(kind)
         return "skipped: " + reason
     if not (fresh or stale) and running_units(kind):
@@ -3228,7 +3249,9 @@ def start_dns_or_dhcp(kind, site, fresh, stale, maker, dns=None):
         # makedns and makedhcp share one key of OMAPI and must not both create it.
         if dns and not any(row.get("key") == "omapi" for row in table("passwd")):
             dns.result()
-        error = error_of(run_maker, [MAKERS[kind], "-n"])
+        # On this node alone: a service node that is down would make it fail.
+        alone = {"XCATBYPASS": "1"} if kind == "DHCP" else None
+        error = error_of(run_maker, [MAKERS[kind], "-n"], env=alone)
         if not running_units(kind):  # one that complains of a single network has done the rest
             raise_all([error])
     # Of two DHCP servers the one whose file makedhcp has just written.
@@ -3239,7 +3262,7 @@ def start_dns_or_dhcp(kind, site, fresh, stale, maker, dns=None):
         announce("run", "systemctl start " + unit, "if it is down then")
     elif not running_units(kind):  # the maker's exit status proves nothing about the server
         start_unit(unit)
-    raise_all([error, error_of(run_maker, ["makedhcp", "-a"]) if kind == "DHCP" else None])
+    raise_all([error, error_of(run_maker, ["makedhcp", "-a", "-l"]) if kind == "DHCP" else None])
     return "running: " + short_names(*(running_units(kind) or ["in a real run"]))
 
 
@@ -3304,9 +3327,8 @@ def start_optional(opts, site, fresh, stale=False, made=None):
     # made is begin_makers' futures; stale: hosts file or tables have changed since they began.
     down, made = [], made or {}
     if site is None:  # a dry run that cannot ask xCAT's tables
-        for kind, makers in (("DNS", ["makedns -n"]), ("DHCP", ["makedhcp -n", "makedhcp -a"]),
-                             ("console", ["makegocons", "makegocons --cleanup",
-                                          "makeconservercf"])):
+        for kind, makers in (("DNS", ["makedns -n"]), ("DHCP", ["makedhcp -n", "makedhcp -a -l"]),
+                ("console", ["makegocons", "makegocons --cleanup", "makeconservercf"])):
             for maker in makers if units_of(kind) else []:
                 for _, kept in originals(maker.split()):
                     announce("write", kept, "if xCAT's tables ask for it")
@@ -3370,7 +3392,8 @@ def export_directories(share=""):
     if share:  # what of it leaves this node again if the run fails
         on_failure(withdraw_exports, share)
     status, out, err = do(["exportfs", "-r", "-a"], may_fail=True)
-    return "not all exported: %s" % last_line(out, err) if status else "exported"
+    hint = "; give its line fsid=NUMBER, alike on both nodes" if "fsid" in out + err else ""
+    return "not all exported: %s%s" % (last_line(out, err), hint) if status else "exported"
 
 
 def withdraw_exports(share):
@@ -3522,7 +3545,12 @@ def check_pair(opts):
         target = link_target(path)
         if target and not leads_to(opts.path, path):
             yield ("%s is a link to %s" % (path, target), "it should point to " + opts.path + path,
-                   "remove that link, or leave the directory out with --exclude " + path)
+                   "rm {0} && mkdir {0} && mount --bind {1} {0}; or leave the directory out with "
+                   "--exclude {0}".format(path, target))
+    for path in database_directories(opts.dbtype):
+        if path in opts.exclude or mount_of(path)[0] == path and mount_of(path)[1] in SHARED:
+            yield ("%s would not be on the share" % path, "it is excluded, or a mount of its own",
+                   "no --exclude, no mount there: its files belong in " + opts.path + path)
     if share_has_data(opts.path) and engine_named_in(first) != opts.dbtype:
         yield ("%s/etc/xcat/cfgloc does not name %s" % (opts.path, opts.dbtype),
                first.split("|")[0] or "it is empty", "restore its first line from a backup")
@@ -3560,10 +3588,6 @@ def check_storage(opts):
         yield ("%s is mounted %s, which %s" % (share, option, harm), "mount options of %s" % mount,
                "write `{0}` instead in /etc/fstab; umount {1}; mount {1}".format(right, mount))
     above = itertools.accumulate(["/"] + share.split("/")[1:], os.path.join)
-    if share.startswith(("/home/", "/root/")) and "=no" not in output_of(
-            ["systemctl", "show", "--property=ProtectHome", database_unit(opts.dbtype) or "none"]):
-        yield ("%s is hidden from the database server" % share,
-               "its unit has ProtectHome= (systemd.exec(5))", "mount the share elsewhere")
     closed = [path for path in above if not os.stat(path).st_mode & stat.S_IXOTH]
     if closed:
         yield ("only root may enter %s" % closed[0], "its mode is %o" % stat.S_IMODE(
@@ -3615,29 +3639,19 @@ def check_software(opts):
                "%s is enforced, and no rule names %s" % (denied.group(1), opts.path),
                "echo '{0}/var/lib/mysql/ r, {0}/var/lib/mysql/** rwk,' >>/etc/apparmor.d/local/{1} "
                "&& apparmor_parser -r /etc/apparmor.d/{1}".format(opts.path, name))
-    # go-xcat, where it is needed, is there and knows this distribution.
-    missing = not xcat_installed()
-    if missing and not (opts.go_xcat.startswith("https://") or os.path.isfile(opts.go_xcat)):
+    if opts.path.startswith(("/home/", "/root/")) and "=no" not in output_of(
+            ["systemctl", "show", "--property=ProtectHome", database_unit(opts.dbtype) or "none"]):
+        yield ("%s is hidden from the database server" % opts.path,
+               "its unit has ProtectHome= (systemd.exec(5))", "mount the share elsewhere")
+    if not xcat_installed() and not (
+            opts.go_xcat.startswith("https://") or os.path.isfile(opts.go_xcat)):
         yield ("there is no go-xcat at %s" % opts.go_xcat, "no such file, no https address",
                "give a local copy with --go-xcat FILE")
-    if missing and os_version().split()[0] not in GO_XCAT_KNOWS:
-        yield ("go-xcat does not know this distribution", os_version(),
-               "install xCAT on this node by hand, then run this again")
-    elif missing and is_debian() and "DISTRIB_CODENAME=" not in read_text("/etc/lsb-release"):
-        yield ("go-xcat cannot tell the release of this distribution",
-               "/etc/lsb-release has no line DISTRIB_CODENAME=...",
-               "add it, with --xcat-core's name of the release, or install xCAT, then run this")
     # The engine that xCAT uses is on this node, or can be switched.
     engine = current_engine()
     if share_has_data(opts.path):
         return
-    tables = read_cfgloc().rpartition(":")[2] or "/opt/xcat/cfg"  # xCAT's default, where it exists
-    if engine == opts.dbtype == "sqlite" and exists(tables + "/site.sqlite") and not any(
-            lies_in(tables, path) for path in XCAT_DIRECTORIES + opts.also):
-        yield ("xCAT's tables are in %s, which is not shared" % tables, "the other node lacks them",
-               "systemctl stop xcatd && mv {0}/*.sqlite /etc/xcat/ && echo SQLite:/etc/xcat "
-               ">/etc/xcat/cfgloc, then run this again".format(shlex.quote(tables)))
-    elif engine == opts.dbtype:
+    if engine == opts.dbtype:
         host = (re.findall(r"host=([^|;\s]+)", read_cfgloc()) + [opts.vip])[0]
         found = output_of(["getent", "ahostsv4", host], SHARE_LIMIT).split()
         if found and not {opts.vip, *(address for _, address, _ in addresses())} & set(found):
@@ -3674,12 +3688,7 @@ def check_data(opts):
             and not opts.peer_is_off):
         yield ("setup on %s is not finished" % record["host"], "recorded on the share",
                "run setup there again; if it is dead, power it off, then add --peer-is-off here")
-    used = exists(SWITCHING) and (is_running("xcatd.service") or (
-        time.time() - os.stat(SWITCHING).st_mtime > INSTALL_LIMIT))
-    if used and current_engine() == opts.dbtype:
-        yield ("setup was killed when it switched the database, and xcatd may have run since",
-               SWITCHING, "if all definitions are there (systemctl start xcatd; lsdef), rm {0}; if "
-               "not, touch {0} && systemctl stop xcatd; then run this again".format(SWITCHING))
+    yield from check_switch(opts)
     if share_has_data(opts.path):
         return
     # xCAT's own data is where the links will be, as far as xCAT can be asked now.
@@ -3696,14 +3705,19 @@ def check_data(opts):
         yield ("the database is not in %s" % " or ".join(places), "a server works in %s" %
                ", ".join(working), "move its data there, then run this again")
     wanted, needed = directories_to_link(opts, {}), 0
+    for path in wanted + opts.exclude:
+        if leads_to(opts.path, path) and not backups_of(path):
+            yield ("%s is a link that xcatha has not made" % path, "to " + link_target(path),
+                   "mv {1} {1}.own && rm {0} && mkdir {0} && "
+                   "mount --bind {1}.own {0}".format(path, opts.path + path))
     for path in wanted:
+        if link_target(path):  # an earlier run's, which ends before this one copies
+            continue
         if xcat_installed():
             expect_data(path)
         if exists(opts.path + path) and not record:
             yield ("%s is in the way" % (opts.path + path), "the share holds no complete set",
                    "move it away")
-        if link_target(path):  # an earlier run's, which ends before this one copies
-            continue
         nested = [point for point, *_ in mounts() if point.startswith(path + "/")]
         if mount_of(path)[1] == "btrfs":  # rsync stays out of subvolumes, which no table lists
             devices = {place: os.lstat(place).st_dev for place, *_ in os.walk(path)}
@@ -3938,6 +3952,8 @@ def active_problems(view):
     if view["host_name"]["running"] != record["host_name"]:
         yield "the host name is %s, not %s" % (view["host_name"]["running"],
                                                record["host_name"]), again
+    if record["vip"] not in dict(parse_hosts(read_text("/etc/hosts"))):
+        yield "/etc/hosts lacks the VIP", again
     lost = [path for path in as_here(record.get("directories", [])) if path not in view["links"]]
     if lost:
         yield "not linked into the share: " + " ".join(lost), again
@@ -3967,9 +3983,8 @@ def xcat_problems(view):
         for what in optional_down(view["record"], site):
             yield "%s is down" % what, complete
         # Attributes that name one node of the pair, and those that should name the VIP.
-        places, networks = places_of_nodes(opts, site), table("networks")
-        rows = [("site", "clustersite", site)]
-        rows += [("network", row["netname"], row) for row in networks
+        places, rows = places_of_nodes(opts, site), [("site", "clustersite", site)]
+        rows += [("network", row["netname"], row) for row in table("networks")
                  if all(map(row.get, NETWORK_KEYS))]
         rows += [("node", row["node"], row) for row in table("noderes") + table("nodehm")]
         wrong, alike, groups = {}, {}, set()  # {(kind, name, attribute): (value shown, right one)}
@@ -3977,11 +3992,14 @@ def xcat_problems(view):
             for attribute in [key for key in row if row[key] and key not in NEVER_SERVERS]:
                 near = kind == "network" and vip_of(row, opts) or vip_near(row[attribute], opts)
                 # `host1|eth1` in dhcpinterfaces: where no name is this host's, DHCP uses all NICs.
-                vip = opts.host_name if attribute.endswith("interfaces") else near or opts.vip
-                right = with_vip(row[attribute], places, vip)
-                if right:
-                    wrong[kind, name, attribute] = row[attribute] + ", ", right
-        wrong.update((tuple(key), ("", value)) for *key, value in wrong_masters(opts, site))
+                nics, value = attribute.endswith("interfaces"), row[attribute]
+                right = with_vip(value, places, opts.host_name if nics else near or opts.vip)
+                why = ", not the VIP" if right else ", an alias, where no server listens"
+                if not right and (nics or attribute == "mgtifname"):
+                    right = re.sub(ALIAS, "", value)
+                if right not in ("", value):
+                    wrong[kind, name, attribute] = value + why, right
+        wrong.update((tuple(key), ("not the VIP", one)) for *key, one in wrong_masters(opts, site))
         anew = " && makedhcp -n && makedhcp -a" if "DHCP" in running else ""
         if any(kind == "node" for kind, _, _ in wrong):
             groups = {row.get("groupname") for row in table("nodegroup")}.union(
@@ -3993,19 +4011,10 @@ def xcat_problems(view):
             alike.setdefault((kind, attribute, value, ",".join(words)), []).append(name)
         for (kind, attribute, value, right), names in alike.items():  # be it a thousand nodes
             shown = ", ".join(names[:3]) + (" and %d more" % len(names[3:]) if names[3:] else "")
-            yield "%s of %s is %snot the VIP" % (attribute, shown, value), pasted(
-                ["chdef", "-t", kind, "-o", ",".join(names), attribute + "=" + right]) + (
-                    anew if kind == "network" or attribute == "dhcpinterfaces" else "")
-        nics = site.get("dhcpinterfaces", "")
-        devices = re.sub(ALIAS, "", nics)
-        if devices != nics:
-            yield "dhcpinterfaces of clustersite has an alias: %s" % nics, (
-                "chdef -t site -o clustersite dhcpinterfaces=" + shlex.quote(devices) + anew)
-        for row in networks:
-            if ":" in row["mgtifname"].replace("!remote!", ""):
-                yield "mgtifname of %s is the alias %s" % (row["netname"], row["mgtifname"]), (
-                    "chdef -t network -o %s mgtifname=%s" % (
-                        shlex.quote(row["netname"]), shlex.quote(device_of(row["mgtifname"]))))
+            makers = " && makedns -n" if attribute == "dnsinterfaces" else anew if (
+                kind == "network" or attribute == "dhcpinterfaces") else ""
+            yield "%s of %s is %s" % (attribute, shown, value), pasted(
+                ["chdef", "-t", kind, "-o", ",".join(names), attribute + "=" + right]) + makers
         yield from boot_file_problems(opts, places)
     except HAError as error:
         if not RUN.unanswered:
@@ -4112,7 +4121,15 @@ def notes(view):
         if view["record"].get("not_done"):
             yield "the last activate did not do all: %s" % ", ".join(view["record"]["not_done"]), (
                 line_to_paste(dict(view, pacemaker=""), "-a"))
-        yield from package_notes(view)
+        # Where this node was upgraded when it stood by, packages wrote into its own directory.
+        kept = "".join(backups_of("/install")[-1:])
+        for path in glob.glob("/install/postscripts/*") if kept else ():
+            own = kept + path[len("/install"):]
+            if os.path.isfile(own) and int(os.path.getmtime(own)) > int(os.path.getmtime(path)):
+                line = REINSTALL.get(package_manager(), "reinstall the package xCAT") + " && mknb "
+                yield "%s is older than this node's xCAT, which was upgraded on the standby" % (
+                    path), line + os.uname().machine.replace("ppc64le", "ppc64")
+                break
     nodes = view["nodes"]
     keys = {name: node["ssh_key"] for name, node in nodes.items() if node.get("ssh_key")}
     if len(set(keys.values())) > 1:  # the active node's counts, else that of the node set up first
@@ -4183,20 +4200,6 @@ def first_public_file(directory):
                 "-type", "f", "-print", "-quit"], ANSWER_LIMIT)[1].rstrip("\n")
 
 
-def package_notes(view):
-    """xCAT's files on the share that are older than this node's, upgraded when it stood by."""
-    names = output_of(["dpkg-query", "-L", "xcat"] if is_debian() else ["rpm", "-ql", "xCAT"])
-    for path, name in itertools.product(view["links"], names.splitlines()):
-        local = backups_of(path)[-1:] if name.startswith(path + "/") else []
-        times = [int(os.path.getmtime(file)) if os.path.isfile(file) else 0
-                 for file in [name] + [copy + name[len(path):] for copy in local]]
-        if max(times) > times[0]:
-            yield "%s is older than this node's xCAT, which was upgraded on the standby" % name, (
-                "%s && mknb %s" % (REINSTALL.get(package_manager(), "reinstall the package xCAT"),
-                                   os.uname().machine.replace("ppc64le", "ppc64")))
-            return
-
-
 def status(opts):
     """Show this node and the pair; exit code 0 active, 3 standby, 1 inconsistent, 4 unknown."""
     RUN.patience = STATUS_PATIENCE
@@ -4259,15 +4262,14 @@ def guide(opts):
     if not missing:
         return command
     opts.path = opts.path or find_share(opts)
-    opts.vip = opts.vip or next(iter(vips_of_lease()), None)
     if opts.path and share_state(opts.path, opts.command == "activate") == "answers":
         report(error_of(fill_in_from_share, opts))
+    opts.vip = opts.vip or next(iter(vips_of_lease()), None)
     if opts.path or missing != needed:
         require(opts, *needed)
     if not opts.yes and not sys.stdin.isatty():
-        raise HAError("missing: " + " ".join(FLAGS[name] for name in missing),
-                      "no terminal to ask on", "give them, or --yes to take what is recorded",
-                      USAGE)
+        raise HAError("missing: " + " ".join(FLAGS[name] for name in missing), "no terminal to ask "
+                      "on", "give them, or --yes to take what is recorded", USAGE)
     if not opts.path:
         command = by_hand
         shared = [path for path in XCAT_DIRECTORIES if is_mount_point(path) or link_target(path)]
@@ -4469,10 +4471,9 @@ def begin_record(opts, state):
     on_failure(restore_record, read_text(path, None))
     pair, *others = [{name: getattr(one, name) for name in ("vip", "netmask", "host_name")}
                      for one in all_vips(opts)]
-    pair.update({"others": others} if others else {}, dbtype=opts.dbtype)
-    write_record(share, state=state, host=physical_host_name(), since=now(),
-                 lease=read_record(share).get("lease"),
-                 console=services_in_use(share)["console"], **pair)
+    pair.update({"others": others} if others else {}, dbtype=opts.dbtype,
+                lease=read_record(share).get("lease"), console=services_in_use(share)["console"])
+    write_record(share, state=state, host=physical_host_name(), since=now(), **pair)
 
 
 def services_in_use(share):
@@ -4893,7 +4894,7 @@ def stand_by(opts, state):
         if is_member():
             step("Own cfgloc", restore_own_cfgloc, failed=failed, books=True)
         step("Linked directories", unlink_all, opts.path, failed=failed)
-        step("Login rule", forget_login_rule, failed=failed, books=True)  # a killed setup's
+        step("Earlier switch", put_back_switch, failed=failed, books=True)
 
     # The VIP late: until here it still led administrators and clients to this node.
     for vip in sorted({*(one.vip for one in opts.others), *vips_of_lease()} - {opts.vip}):
@@ -4968,8 +4969,7 @@ def build_parser():
     for flags, words in ((("-s", "--setup"), "set this node up as a member of the pair"),
                          (("-a", "--activate"), "make this node the active one"),
                          (("-d", "--deactivate"), "make this node a standby"),
-                         (("--status",), "show what is going on; 0 active, 3 standby, "
-                                         "1 inconsistent, 4 unknown")):
+                         (("--status",), "look; 0 active, 3 standby, 1 inconsistent, 4 unknown")):
         command.add_argument(*flags, dest="command", action="store_const",
                              const=flags[-1].strip("-"), help=words)
     for name, (flags, kind, words) in PAIR_OPTIONS.items():
@@ -4983,9 +4983,8 @@ def build_parser():
     parser.add_argument("--verbose", action="store_true", help="show each command as it runs")
     parser.add_argument("--yes", action="store_true", help="do not ask in guided mode")
     parser.add_argument("--json", action="store_true", help="print --status as JSON, for programs")
-    parser.add_argument("--peer-is-off", action="store_true",
-                        help="you have powered the other node off; its lease is watched (90 s on "
-                             "most shares), then taken")
+    parser.add_argument("--peer-is-off", action="store_true", help="you have powered the other "
+                        "node off; its lease is watched (90 s on most shares), then taken")
     parser.add_argument("--exclude", type=check["directory"], action="append", default=[],
                         metavar="DIR", help="a directory that is shared otherwise and not linked")
     parser.add_argument("--also", type=check["directory"], action="append", default=[],

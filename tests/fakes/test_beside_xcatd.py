@@ -88,7 +88,7 @@ def test_makers_of_a_killed_run_run_again_though_their_servers_run(served):
     before = len(served.calls())
     served.xcatha(*ACTIVATE)
     again = [" ".join(call[:2]) for call in served.calls()[before:]]
-    assert {"makedns -n", "makedhcp -n", "makedhcp -a"} <= set(again)
+    assert {"makedns -n", "makedhcp -n", "makedhcp -a -l"} <= set(again)
 
 
 def test_run_that_was_undone_has_let_go_of_the_lease(members, served):

@@ -1,5 +1,6 @@
 """What users of such tools have reported, and does not happen here."""
 
+import re
 import subprocess
 
 from tests.fakes.lines import ACTIVATE, DEACTIVATE
@@ -53,9 +54,9 @@ def test_dhcp_of_which_one_network_failed_is_completed_and_begun_anew_by_the_nex
     said = host1.xcatha(*ACTIVATE, code=4).stderr
     assert "Could not add the subnet" in said
     log = host1.path("/var/log/xcatha.log").read_text()
-    assert "makedhcp -a (" in log and "[Passed]" in log.split("makedhcp -a (")[1].split("\n")[0]
+    assert re.search(r"makedhcp -a -l \(.*\[Passed\]", log)
     assert "note: the last activate did not do all: DHCP" in host1.xcatha("--status").stdout
     host1.succeed("mv", makedhcp + ".real", makedhcp)
     assert ALREADY not in host1.xcatha(*ACTIVATE).stdout
-    assert host1.path("/var/log/xcatha.log").read_text().count("makedhcp -a (") == 2
+    assert host1.path("/var/log/xcatha.log").read_text().count("makedhcp -a -l (") == 2
     assert ALREADY in host1.xcatha(*ACTIVATE).stdout

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.fakes.lines import SETUP
+from tests.fakes.lines import ACTIVATE, DEACTIVATE, SETUP
 from tests.fakes.test_refusals import changed, refused
 from tests.fakes.test_refusals_of_state import write_cfgloc
 
@@ -54,25 +54,6 @@ def test_database_that_works_in_another_directory(node):
     node.succeed("rm", drop_in)
     node.succeed("systemctl", "restart", "postgresql")
     assert "is not in" not in node.run(*node.script(*SETUP, "--dryrun")).stderr
-
-
-@pytest.mark.parametrize("named", ["SQLite:/var/lib/tables", "/var/lib/tables", ""])
-def test_tables_of_sqlite_outside_what_is_shared(node, named):
-    """The other node would serve without them; no cfgloc means /opt/xcat/cfg where that is."""
-    install(node)
-    place = named.rpartition(":")[2] or "/opt/xcat/cfg"
-    node.succeed("mkdir", "-p", place)
-    write_cfgloc(node, named + "\n")
-    node.succeed("touch", f"{place}/site.sqlite")
-    said = refused(node, *SQLITE)
-    assert f"xCAT's tables are in {place}, which is not shared" in said
-    node.succeed("sh", "-c", next_line(said).partition(", then")[0])
-    shared_otherwise = node.script(*SQLITE, "--exclude", "/etc/xcat", "--dryrun")
-    assert "not shared" not in node.run(*shared_otherwise).stderr
-    assert node.succeed("cat", "/etc/xcat/cfgloc") == "SQLite:/etc/xcat\n"
-    node.succeed("test", "-e", "/etc/xcat/site.sqlite")
-    assert "not shared" not in node.run(*node.script(*SQLITE, "--dryrun")).stderr
-    assert "not shared" not in node.run(*node.script(*SETUP, "--dryrun")).stderr
 
 
 def test_postgresql_of_pgdg(node):
@@ -172,3 +153,58 @@ def test_share_whose_parent_only_root_may_enter(node):
     assert "only root may enter /srv/deep\n" in said
     node.succeed("sh", "-c", next_line(said).partition(": ")[2])
     node.xcatha(*line, "--dryrun")
+
+
+# ---- Links and mounts of the administrator's own ------------------------------------------------
+
+BY_HAND = "mkdir -p $(dirname /HA{0}) && cp -aT {0} /HA{0} && mv {0} {0}.before && ln -s /HA{0} {0}"
+
+
+def carry_out(node, said):
+    node.succeed("sh", "-ec", next_line(said).partition("; or leave")[0])
+
+
+@pytest.mark.parametrize("more", [[], ["--exclude", "/install"]])
+def test_link_into_the_share_that_xcatha_has_not_made(node, more):
+    """Its undo and -d would take the link away, and nothing is behind it."""
+    install(node)
+    node.succeed("touch", "/install/image")
+    node.succeed("sh", "-ec", BY_HAND.format("/install"))
+    said = refused(node, *SETUP, *more)
+    assert "/install is a link that xcatha has not made" in said and "in the way" not in said
+    carry_out(node, said)
+    node.xcatha(*SETUP, *more)
+    node.succeed("test", "-e", "/install/image" if more else "/HA/install/image")
+
+
+@pytest.mark.parametrize("path", ["/install", "/tftpboot"])
+def test_link_to_another_disk(node, path):
+    install(node)
+    node.succeed("sh", "-ec", "mkdir /data && touch {0}/image && mv {0} /data && ln -s /data{0} {0}"
+                 .format(path))
+    carry_out(node, refused(node, *SETUP))
+    node.xcatha(*SETUP)
+    node.succeed("test", "-e", f"/HA{path}/image")
+
+
+def test_links_of_a_node_that_was_never_set_up_stay(node):
+    install(node)
+    for path in ("/install", "/etc/xcat"):
+        node.succeed("sh", "-ec", BY_HAND.format(path))
+    said = node.run(*node.script("-d", "--yes", "-v", "10.5.106.50")).stderr
+    assert "/install is a link to /HA/install, not made by xcatha; left as it is" in said
+    assert node.succeed("readlink", "/install", "/etc/xcat").split() == [
+        "/HA/install", "/HA/etc/xcat"]
+
+
+def test_directory_of_which_nothing_local_was_kept_is_told(node):
+    node.xcatha(*SETUP)
+    node.xcatha(*ACTIVATE)
+    node.succeed("mv", "/tftpboot.xcatbak", "/tftpboot.mine")
+    assert "nothing local was kept of /tftpboot" in node.xcatha(*DEACTIVATE).stderr
+
+
+def test_directory_of_the_database_that_is_left_out(node):
+    said = refused(node, *SETUP, "--exclude", "/var/lib/pgsql")
+    assert "/var/lib/pgsql would not be on the share" in said
+    assert next_line(said) == "no --exclude, no mount there: its files belong in /HA/var/lib/pgsql"

@@ -114,10 +114,12 @@ FRESH = {
         "mv /HA/install /HA/mine"),
     "a foreign link": Case(
         "mv /install /srv/install; ln -s /srv/install /install", SETUP,
-        "/install is a link to /srv/install\n.*\n.*next: remove that link, or leave the directory "
-        "out with --exclude /install", "", [*SETUP, "--exclude", "/install"]),
-    "the same, removed": Case(
-        "", SETUP, "/install is a link to /srv/install", "rm /install"),
+        "/install is a link to /srv/install\n.*\n.*next: rm /install && "
+        "mkdir /install && mount --bind /srv/install /install; or leave the directory out with "
+        "--exclude /install", "", [*SETUP, "--exclude", "/install"]),
+    "the same, a mount": Case(
+        "", SETUP, "/install is a link to /srv/install",
+        "rm /install && mkdir /install && mount --bind /srv/install /install"),
     "a filesystem below a directory": Case(
         "mkdir -p /install/iso; mount -t tmpfs tmpfs /install/iso", SETUP,
         "filesystems are mounted below /install\n.*/install/iso\n.*next: unmount",
@@ -141,20 +143,14 @@ FRESH = {
         "echo 'Pg:dbname=xcatdb;host=10.5.106.4|xcatadm|x' >/etc/xcat/cfgloc", ON_SQLITE,
         "xCAT already uses postgresql on this node\n.*\n.*next: run setup with -t postgresql", "",
         SETUP),
-    "a release that go-xcat cannot tell": Case(
-        f"rm -rf /etc/xcat /etc/lsb-release; {SYSTEM.format('debian')}", ON_SQLITE,
-        "go-xcat cannot tell the release of this distribution\n.*\n.*next: add it",
-        "echo DISTRIB_CODENAME=jammy >/etc/lsb-release"),
     "a distribution that pgsqlsetup does not know": Case(
-        "", SETUP, "xCAT's pgsqlsetup cannot work on this distribution\n.*\n.*next: .* use -t "
-        "mysql or -t sqlite", "", ON_SQLITE),
-    "a distribution that go-xcat does not know": Case(
-        SYSTEM.format("slackware"), ON_SQLITE,
-        "go-xcat does not know this distribution\n.*\n.*next: install xCAT on this node by hand",
-        f"{GO_XCAT} --yes install"),
+        f"rm -rf /etc/xcat; {SYSTEM.format('debian')}", SETUP,
+        "xCAT's pgsqlsetup cannot work on this distribution\n.*\n.*next: .* use -t mysql or "
+        "-t sqlite", "", ON_SQLITE),
     "a node that was never set up": Case(
-        "", ACTIVATE, "the share /HA holds no finished setup\n.*\n.*next: run setup first: "
-        "xcatha.py -s", "", ON_SQLITE),
+        f"{GO_XCAT} --yes install", ACTIVATE,
+        "the share /HA holds no finished setup\n.*\n.*next: run setup first: xcatha.py -s", "",
+        ON_SQLITE),
     "another run": Case(
         RUN_OF_ANOTHER, DEACTIVATE,
         "another run of xcatha.py is at work on this node\n.*\n.*next: wait for its end",

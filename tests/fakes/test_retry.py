@@ -146,6 +146,36 @@ def test_xcatd_that_has_run_with_the_new_tables_since_then_is_refused(
     assert domain_on_the_share(half_switched) == domain
 
 
+@pytest.mark.timeout(120)
+def test_switch_that_was_killed_before_its_tables_were_compared_is_made_again(node):
+    """The xcatd that the tool has started keeps the tables of the killed switch."""
+    node.succeed("/usr/local/lib/fakes/go-xcat", "--yes", "install")
+    node.succeed(*CHDEF, "domain=newest.test")
+    node.plan("SIGKILL_ON", "systemctl reload postgresql.service")
+    assert node.run(*node.script(*SETUP)).returncode == -signal.SIGKILL
+    node.heal()
+    assert node.path("/etc/xcat/cfgloc").read_text().startswith("Pg:")
+    node.succeed("systemctl", "start", "xcatd")
+    node.succeed(*CHDEF, "domain=lost.test")
+    calls = len(node.calls())
+    node.xcatha(*SETUP)
+    assert domain_on_the_share(node) == "newest.test"
+    names = [call[:3] for call in node.calls()[calls:]]
+    assert names.index(["systemctl", "stop", "xcatd.service"]) < [
+        name[0] for name in names].index("pgsqlsetup")
+
+
+def test_deactivate_puts_back_what_a_killed_switch_has_left(half_switched):
+    half_switched.succeed("touch", "-d", "2 days ago", SWITCHING)
+    said = half_switched.xcatha(*DEACTIVATE, code=5).stderr
+    assert f"rm {SWITCHING}" in said and half_switched.path(SWITCHING).exists()
+    half_switched.succeed("touch", SWITCHING)
+    half_switched.xcatha(*DEACTIVATE)
+    assert not half_switched.path(SWITCHING).exists()
+    cfgloc = half_switched.path("/etc/xcat/cfgloc")
+    assert not cfgloc.exists() or not cfgloc.read_text().startswith("Pg:")
+
+
 def test_failed_switch_leaves_no_mark(node):
     node.plan("FAIL_ON", "pgsqlsetup")
     node.xcatha(*SETUP, code=1)

@@ -117,3 +117,46 @@ def test_nfs_that_came_from_the_vip_is_told_that_it_is_gone(members):
     wait_for(lambda: told.exists() and told.read_text() == "connected\n", 10, "the connection")
     host1.xcatha(*DEACTIVATE)
     wait_for(lambda: "abort" in told.read_text(), 5, "the end of the connection")
+
+
+# ---- What xCAT's own commands do beside ---------------------------------------------------------
+
+
+def test_hosts_file_without_the_vip_is_told_and_completed_from_the_share(members):
+    """`makehosts -n` keeps only localhost and the nodes."""
+    host1, _ = members
+    host1.succeed("sh", "-c", "echo 10.9.0.1 nfsstore >>/etc/hosts")
+    host1.xcatha(*ACTIVATE)
+    host1.write("/etc/hosts", "127.0.0.1 localhost\n")
+    said = host1.xcatha("--status", code=1).stdout
+    assert "PROBLEM: /etc/hosts lacks the VIP" in said
+    host1.xcatha(*ACTIVATE)
+    hosts = host1.path("/etc/hosts").read_text()
+    assert "10.9.0.1 nfsstore" in hosts and "10.5.106.50 hamn" in hosts
+    assert host1.xcatha("--status").stdout.endswith("host1: active\n")
+
+
+def test_console_server_that_starts_at_boot_does_not_start_without_the_lease(members):
+    """Each makegocons enables its server."""
+    for unit in ("conserver", "xcatd", "dhcpd"):
+        drop_in = members[0].path(f"/etc/systemd/system/{unit}.service.d/xcatha.conf")
+        assert "BindsTo=xcatha-lease.service" in drop_in.read_text()
+
+
+def test_tftp_server_that_outlives_xcatd_does_not_keep_the_share_busy(members):
+    host1, _ = members
+    host1.xcatha(*ACTIVATE)
+    host1.succeed("sh", "-c", "cp /bin/sleep /root/in.tftpd; "
+                  "for place in /tftpboot/ /srv; do (cd -P $place && "
+                  "setsid /root/in.tftpd 600 >/dev/null 2>&1 &) done")
+    host1.xcatha(*DEACTIVATE)
+    left = host1.succeed("pgrep", "in.tftpd").split()
+    assert [host1.succeed("readlink", f"/proc/{pid}/cwd") for pid in left] == ["/srv\n"]
+    host1.succeed("pkill", "in.tftpd")
+
+
+def test_deactivate_believes_the_record_before_the_lease(members):
+    host1, _ = members
+    host1.xcatha(*ACTIVATE)
+    host1.write("/run/xcatha.vips", "10.6.0.50\n10.5.106.50\n")  # as setup leaves it, killed
+    assert "-v 10.5.106.50\n" in host1.xcatha("-d", "--yes").stdout

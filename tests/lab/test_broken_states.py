@@ -198,7 +198,7 @@ def test_noderes_names_a_physical_address(active):
 def test_interface_of_a_network_is_an_alias(active):
     network = xcat(active, "lsdef", "-t", "network").split()[0]
     xcat(active, "chdef", "-t", "network", "-o", network, "mgtifname=eth0:0")
-    follow_problem(active, f"mgtifname of {network} is the alias eth0:0")
+    follow_problem(active, f"mgtifname of {network} is eth0:0, an alias, where no server listens")
 
 
 # ---- Both nodes ------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from tests.lab.lab import PRODUCT, Lab
 from tests.lab.pair import DOMAIN, VIP, Pair, cluster_lab, xcat
 
 TIMES = {"xcatd": [4.4], "makedns -n": [4.4, 5.8], "makedhcp -n": [3.8, 5.4],
-         "makedhcp -a": [1.7, 4.5]}
+         "makedhcp -a": [1.7, 4.5], "makedhcp -a -l": [1.7, 4.5]}
 # What each of them cannot do without, one after the other, from the database on.
 CHAINS = {"xcatd": 4.4, "named": 5.8, "isc-dhcp-server": 5.4 + 1.7}
 MORE = 1.5

@@ -370,7 +370,7 @@ def test_share_that_mariadb_may_not_see_is_refused(opts, mounts, monkeypatch):
     monkeypatch.setattr(xcatha, "database_unit", lambda engine: "mariadb.service")
     monkeypatch.setattr(xcatha, "output_of", lambda argv: "ProtectHome=yes\n")
     opts.dbtype, opts.path = "mysql", "/home/HA"
-    what, evidence, _ = next(xcatha.check_storage(opts))
+    what, evidence, _ = next(xcatha.check_software(opts))
     assert what == "/home/HA is hidden from the database server" and "ProtectHome=" in evidence
 
 

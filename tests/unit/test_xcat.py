@@ -174,3 +174,46 @@ def test_a_thousand_rows_that_need_the_same_change_are_one_problem(monkeypatch):
     assert group == ("tftpserver of compute is 10.5.106.4, not the VIP",
                      "chdef -t group -o compute tftpserver=10.5.106.50")
     assert len(asked) == len(set(asked)) + 1  # wrong_masters reads the networks, too
+
+
+def test_dhcp_server_that_only_xcatd_has_started_is_stopped_where_the_site_has_another(monkeypatch):
+    """On Ubuntu xcatd starts it, whatever the site table says."""
+    stopped = []
+    for name, value in (("skip_reason", "site.externaldhcpservers is set"),
+                        ("running_units", ["isc-dhcp-server.service"])):
+        monkeypatch.setattr(xcatha, name, lambda *_, value=value: value)
+    monkeypatch.setattr(xcatha, "stop_services", stopped.append)
+    for fresh in (False, True):
+        outcome = xcatha.start_dns_or_dhcp("DHCP", {}, fresh, False, None)
+        assert outcome == "skipped: site.externaldhcpservers is set"
+    assert stopped == ["DHCP"]
+
+
+@pytest.mark.parametrize("attribute, after", [
+    ("dhcpinterfaces", " && makedhcp -n && makedhcp -a"), ("dnsinterfaces", " && makedns -n")])
+def test_servers_do_not_listen_on_an_alias(monkeypatch, attribute, after):
+    values = {"master": "10.5.106.50", "nameservers": "10.5.106.50", attribute: "eth0:0,eth1"}
+    site = [{"key": key, "value": value} for key, value in values.items()]
+    monkeypatch.setattr(xcatha, "table", lambda name: site if name == "site" else [])
+    for name, value in (("optional_down", []), ("read_cfgloc", ""), ("boot_file_problems", []),
+                        ("vip_here", "eth0"), ("line_to_paste", "-a"), ("places_of_nodes", {})):
+        monkeypatch.setattr(xcatha, name, lambda *_, value=value: value)
+    monkeypatch.setattr(xcatha, "with_vip", lambda *_: "")
+    view = {"record": {"vip": "10.5.106.50", "netmask": "255.0.0.0", "host_name": "hamn"},
+            "share": {"path": "/HA"}, "services": {
+                kind: {"kind": kind, "running": True} for kind in ("xcatd", "DHCP")}}
+    [(what, fix)] = xcatha.xcat_problems(view)
+    assert what == attribute + " of clustersite is eth0:0,eth1, an alias, where no server listens"
+    assert fix == "chdef -t site -o clustersite %s=eth0,eth1%s" % (attribute, after)
+
+
+@pytest.mark.parametrize("maker, env", [("DHCP", {"XCATBYPASS": "1"}), ("DNS", None)])
+def test_service_node_that_is_down_does_not_keep_dhcp_from_being_made(monkeypatch, maker, env):
+    made = []
+    for name, value in (("skip_reason", ""), ("running_units", ["a.service"]), ("table", []),
+                        ("servers_of", {"a.service": {}})):
+        monkeypatch.setattr(xcatha, name, lambda *_, value=value: value)
+    monkeypatch.setattr(xcatha, "run_maker", lambda argv, env=None: made.append((argv, env)))
+    xcatha.start_dns_or_dhcp(maker, {}, True, False, None)
+    assert made[0] == ([xcatha.MAKERS[maker], "-n"], env)
+    assert made[1:] == ([(["makedhcp", "-a", "-l"], None)] if maker == "DHCP" else [])

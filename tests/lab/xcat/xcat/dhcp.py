@@ -20,12 +20,17 @@ KEY = "xcat_key"
 
 
 def makedhcp(db, reply, args):
-    """-n: new configuration; -a or a noderange: host entries; -d: delete them; -q: show them."""
+    """-n: new configuration; -a or a noderange: host entries; -d: delete them; -q: show them.
+
+    -l: on this host alone, no service node is asked.
+    """
     parser = Options("makedhcp")
-    for flag in "nadq":
+    for flag in "nadql":
         parser.add_argument(f"-{flag}", action="store_true")
     parser.add_argument("noderange", nargs="?")
     options = parser.parse_args(args)
+    if options.l and (options.n or options.q):
+        raise CommandError("The -l or --localonly option is not valid with -n or -q")
     with locked():
         if db.site().get("externaldhcpservers"):
             return

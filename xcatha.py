@@ -2340,7 +2340,7 @@ def unguarded_units(drop_in=""):
 
 
 def guard_services(share):
-    """Bind database, xcatd and DHCP to the lease: without it nobody can start them."""
+    """Bind what is GUARDED to the lease: without it nobody can start these services."""
     # Not ordered among themselves: a unit that never stops must not hold up the others.
     text = "[Unit]\nBindsTo={0}\nAfter={0}\nRequiresMountsFor={1}\n".format(LEASE_UNIT, share)
     missing = unguarded_units(text)
@@ -2395,13 +2395,13 @@ def directories_to_link(opts, record):
     """The directories that are links on the active node: as recorded, else by engine."""
     chosen = record.get("directories") or (
         XCAT_DIRECTORIES + database_directories(opts.dbtype) + opts.also)
-    # Less what is a mount of its own of storage that both nodes see.
+    # Less what is itself a mount point of storage that both nodes see.
     return [path for path in dict.fromkeys(as_here(chosen)) if path not in opts.exclude and not (
         mount_of(path)[0] == path and mount_of(path)[1] in SHARED)]
 
 
 def as_here(directories):
-    """Directories to link, less what is not the pair's on this node: other PostgreSQL clusters."""
+    """Directories to link, with PostgreSQL's as they are on this node, other clusters left out."""
     whole, own = ENGINES["postgresql"]["directories"], database_directories("postgresql")
     if set(whole) & set(own) or not set(whole) & set(directories):
         return directories
@@ -2437,7 +2437,7 @@ def unmount(path):
 
 
 def expect_data(path):
-    """Refuse a directory without the data: an empty one, or one with its filesystem not mounted."""
+    """Refuse a directory that is not mounted, and /install or /etc/xcat if empty or missing."""
     kept = RUN_DIR + "/mounted" + path
     empty = path in ("/install", "/etc/xcat") and (
         not os.path.isdir(path) or set(os.listdir(path)) <= {"lost+found"})
@@ -2472,7 +2472,7 @@ def link_all(share, directories):
     """Make all directories links into the share; what was there is kept."""
     changed = [path for path in directories if not leads_to(share, path)]
     further = [path for path in directories if path not in all_directories()]
-    if further:  # before the links, which this node could not find without its record otherwise
+    if further:  # before the links: -d could not find them where the share is away
         change_file(FURTHER_DIRECTORIES, read_text(FURTHER_DIRECTORIES) + "".join(
             path + "\n" for path in further))
     for path in changed:
@@ -2535,7 +2535,7 @@ def rsync_line(share, path, running=False):
 
 def copy_while_running(share, directories):
     """Copy the bulk while the services still run; copy_all makes it complete."""
-    # No copy bears its final name, and those that are made later start empty.
+    # Every copy gets its partial name; those that copy_all makes start empty.
     for path in directories:
         mark_partial(share, path)
         if not RUN.dryrun:
@@ -2581,8 +2581,8 @@ def read_cfgloc(share=""):
 
 
 def wrong_cfgloc():
-    """This node's own cfgloc, if it leads to the pair's database; else ""."""
-    # With it, xCAT past its daemon (a package's xcatconfig) works on the active node's tables.
+    """The path of this node's own cfgloc, if it names the pair's engine; else ""."""
+    # With it, what asks no xcatd (a package's xcatconfig) writes the active node's tables.
     home = "".join(backups_of("/etc/xcat")[-1:]) if link_target("/etc/xcat") else "/etc/xcat"
     path = home + "/cfgloc"
     readable = home and not is_mount_point(home) and os.access(through_links(path), os.R_OK)
@@ -2592,7 +2592,7 @@ def wrong_cfgloc():
 
 
 def restore_own_cfgloc():
-    """Make this node's own cfgloc what it was before setup switched the database."""
+    """Give this node the cfgloc of before the switch, or move its cfgloc aside."""
     path, earlier = wrong_cfgloc(), read_text(OWN_CFGLOC)
     if not path:
         return "already leads elsewhere"
@@ -2764,7 +2764,7 @@ def with_listeners(text, wanted):
 
 
 def admit_node(opts):
-    """Let PostgreSQL admit the VIP and this node's address and listen there, MariaDB everywhere."""
+    """Let PostgreSQL admit the VIP and this node, and listen there; MariaDB listen everywhere."""
     wanted = [opts.vip, physical_address(opts)]
     if opts.dbtype == "mysql":  # each node has this setting outside the shared directory
         places = list(filter(os.path.isdir, (
@@ -2800,7 +2800,7 @@ def install_database(engine):
     if not manager:
         raise HAError("%s is not installed" % engine, "no known package manager",
                       "install its server and Perl's %s" % perl)
-    # Only what is missing: a server of another origin is not to meet the distribution's.
+    # Only what is missing: no distribution's server beside one of another origin.
     names = list(itertools.compress(PACKAGES[manager][engine], lacking()))
     line = [manager, "install", "-y"] + names
     # What is there counts: zypper exits 106 where it did it all, but skipped some repository.
@@ -2823,18 +2823,18 @@ def forget_login_rule():
 
 
 def check_switch(_):
-    """No killed switch has left tables, perhaps half of them, that may have been used since."""
-    # The tool itself starts xcatd at its end; from then on the mark is not empty.
+    """No switch was killed whose new tables, perhaps half of them, xcatd may have used since."""
+    # The mark is empty while the tool works, which starts xcatd as its last act.
     if exists(SWITCHING) and read_text("/etc/xcat/cfgloc") != read_text(OWN_CFGLOC) and (
             time.time() - os.stat(SWITCHING).st_mtime > INSTALL_LIMIT
             or not read_text(SWITCHING) and is_running("xcatd.service")):
-        yield ("setup was killed when it switched the database, and xcatd may have run since",
-               SWITCHING, "if all definitions are there (systemctl start xcatd; lsdef), rm {0}; if "
-               "not, touch {0} && systemctl stop xcatd; then run this again".format(SWITCHING))
+        yield ("setup was killed while it switched the database, and xcatd may have run since",
+               SWITCHING, "if all definitions are there (systemctl start xcatd; lsdef), rm {0}; to "
+               "drop them touch {0} && systemctl stop xcatd; then run this again".format(SWITCHING))
 
 
-def put_back_switch():
-    """Put back what a killed switch has left, whose new tables may be half: login rule, cfgloc."""
+def undo_killed_switch():
+    """Undo a killed switch, whose new tables may be half: login rule out, old cfgloc back."""
     outcome = forget_login_rule()
     run_checks(None, check_switch)
     if not exists(SWITCHING):
@@ -2873,7 +2873,7 @@ def switch_database(opts):
             do(["mv", "-T", new, data])  # in place of the package's empty directory
         admit_node(opts)  # pgsqlsetup leaves 10.0.0.1 out where it finds 10.0.0.10
         access = postgres_settings() + "/pg_hba.conf"
-        on_failure(stop_unit, database_unit("postgresql"))  # last: a reload may not have come
+        on_failure(stop_unit, database_unit("postgresql"))  # even if the rule's reload fails
         on_failure(forget_login_rule)
         write_file(access, LOGIN_RULE + read_text(access))  # for pgsqlsetup, which is root on EL
         if not start_unit(database_unit("postgresql")):
@@ -2943,7 +2943,7 @@ def grant_access(opts):
                      "--execute=SELECT 1"], env={"MYSQL_PWD": secret})[0] == 0:
         return "already admitted"
     expect(re.match(r"^\w+$", user) and re.match(r"^\w+$", secret),
-           "/etc/xcat/cfgloc has no plain user and password", "they are not alphanumeric",
+           "/etc/xcat/cfgloc has no plain user and password", "empty or not alphanumeric",
            "set them with xCAT's mysqlsetup")
     if RUN.dryrun:
         announce("run", "mysql --user=root --batch", "unless this node is admitted already")
@@ -3249,8 +3249,7 @@ def start_dns_or_dhcp(kind, site, fresh, stale, maker, dns=None):
         # makedns and makedhcp share one key of OMAPI and must not both create it.
         if dns and not any(row.get("key") == "omapi" for row in table("passwd")):
             dns.result()
-        # On this node alone: a service node that is down would make it fail.
-        alone = {"XCATBYPASS": "1"} if kind == "DHCP" else None
+        alone = {"XCATBYPASS": "1"} if kind == "DHCP" else None  # a service node may be down
         error = error_of(run_maker, [MAKERS[kind], "-n"], env=alone)
         if not running_units(kind):  # one that complains of a single network has done the rest
             raise_all([error])
@@ -3449,7 +3448,7 @@ def check_host(opts):
                install_command([packages[name] for name in missing]))
     elif "iputils" not in "".join(ask(["arping", "-V"])[1:]):
         yield ("arping is not that of iputils", "arping -V", install_command(["iputils-arping"]))
-    # PATH is a directory on a mount of its own, not read-only.
+    # The share is a directory on a mount of its own, not read-only.
     if share_state(opts.path, True) == "silent":
         yield ("the share %s does not answer" % opts.path, "stat: no end within %d s" %
                SHARE_LIMIT, "bring its server or network back")
@@ -3486,7 +3485,7 @@ def check_recorded(opts, *names):
 
 def check_pair(opts):
     """The share's record and data, the options and this node's links agree."""
-    record, first = read_record(opts.path), read_cfgloc(opts.path)
+    record, cfgloc = read_record(opts.path), read_cfgloc(opts.path)
     yield from check_recorded(opts, "vip", "netmask", "dbtype", "host_name")
     for path in glob.glob(state_file(glob.escape(opts.path), "nodes", "*.json")):
         if not parse_object(read_text(path), NODE_KEYS):
@@ -3508,14 +3507,14 @@ def check_pair(opts):
         if node.get("address") in PAIR.vips:
             yield ("the VIP %s is %s's physical address" % (node["address"], name),
                    "recorded on the share", "choose an address that no node has")
-        elsewhere = name == physical_host_name() and node["address"] not in {
+        lost = name == physical_host_name() and node["address"] not in {
             address for _, address, _ in addresses()}
-        if elsewhere and who_answers(node["address"], opts.nic):
+        if lost and who_answers(node["address"], opts.nic):
             yield ("another machine has this node's name, %s" % name,
                    "%s, which the share records of it, answers" % node["address"],
                    "give each its own in /etc/hostname; if that one is no member, move away " +
                    state_file(opts.path, "nodes", name + ".json"))
-    bound = exists(guard_file("xcatd.service"))  # is_member would take a foreign link for the share
+    bound = exists(guard_file("xcatd.service"))  # is_member counts hand-made links, too
     if bound and not record and not share_has_data(opts.path):
         yield ("%s holds nothing of this node's pair" % opts.path, "this node is a member of one",
                "mount the pair's share; for a new pair see the README, Dismantling a pair, first")
@@ -3551,9 +3550,9 @@ def check_pair(opts):
         if path in opts.exclude or mount_of(path)[0] == path and mount_of(path)[1] in SHARED:
             yield ("%s would not be on the share" % path, "it is excluded, or a mount of its own",
                    "no --exclude, no mount there: its files belong in " + opts.path + path)
-    if share_has_data(opts.path) and engine_named_in(first) != opts.dbtype:
+    if share_has_data(opts.path) and engine_named_in(cfgloc) != opts.dbtype:
         yield ("%s/etc/xcat/cfgloc does not name %s" % (opts.path, opts.dbtype),
-               first.split("|")[0] or "it is empty", "restore its first line from a backup")
+               cfgloc.split("|")[0] or "it is empty", "restore its first line from a backup")
     # On data of the 2018 script, which has no lease, no other node of its list may answer.
     if record or is_serving(opts):
         return
@@ -3575,12 +3574,12 @@ def check_finished(opts):
         yield ("the share %s holds no finished setup" % opts.path, "no record says so",
                "run setup first: xcatha.py -s")
     if not xcat_installed():
-        yield ("xCAT is not installed on this node", "no /opt/xcat/sbin/xcatd, or " + INSTALLING,
+        yield ("xCAT is not installed on this node", "no xcatd, or not finished: " + INSTALLING,
                "run setup on this node: xcatha.py -s")
 
 
 def check_storage(opts):
-    """The share is mounted, and may be entered and written, as a database needs it."""
+    """The share has mount options fit for a database, may be entered, and root may write."""
     share = opts.path
     mount, _, options = mount_of(share)
     for option in {"soft", "softerr", "nocto"}.intersection(options):
@@ -3676,7 +3675,7 @@ def check_alike(opts, mine=None):
             if mine[fact] and node.get(fact) and mine[fact] != node[fact]:
                 yield ("%s differs from %s" % (fact, name),
                        "%s here, %s there" % (mine[fact], node[fact]),
-                       "make them alike; if {0} is so by now, run xcatha.py {1} on {0} first (-a "
+                       "make them alike; if {0} was upgraded, run xcatha.py {1} on {0} first (-a "
                        "where -s is refused, too); if it is gone for good, move away {2}".format(
                            name, command, state_file(opts.path, "nodes", name + ".json")))
 
@@ -3760,7 +3759,7 @@ def nic_of_further(one, node):
 
 
 def fill_in_from_share(opts):
-    """Fill in options that were not given: from the record, the shared cfgloc or by default."""
+    """Fill in what was not given: from the record, shared cfgloc, /etc/hosts, or by default."""
     opts.path = os.path.realpath(opts.path)
     record, me = read_record(opts.path), read_nodes(opts.path).get(physical_host_name(), {})
     opts.vip, opts.nic = opts.vip or record.get("vip"), opts.nic or me.get("nic")
@@ -3877,7 +3876,7 @@ def line_to_paste(view, command):
 
 
 def problems(view):
-    """(problem, the command that fixes it) of every inconsistency."""
+    """(problem, what to do about it) of every inconsistency."""
     share, record = view["share"]["path"], view["record"]
     active = active_node(record) == view["host"]  # or about to be
     for path, wrong in view["own_steps"].items():
@@ -3916,8 +3915,8 @@ def problems(view):
             elif known:
                 yield "%s differs: %s here, %s" % (fact, value, ", ".join(
                     "%s on %s" % (there, name) for name, there in known.items())), (
-                        "upgrade the older node; where that was done, run what its --status says, "
-                        "or xcatha.py -a there if that is this line")
+                        "upgrade the older node; if that is done, run what its --status says, or "
+                        "xcatha.py -a there if it says this, too")
         if finished and wrong_cfgloc():
             yield "%s of this node's own leads to the pair's database" % wrong_cfgloc(), (
                 line_to_paste(view, "-a" if active else "-d"))
@@ -3939,7 +3938,7 @@ def active_problems(view):
     if not view["lease"]["held_here"]:
         yield "the record says active, but the lease is not held: %s (see %s)" % (
             "it was lost" if view["lease"].get("boot") == boot_id() else
-            "this node has started again since", LOG_FILE), again
+            "this node has rebooted since", LOG_FILE), again
     me = view["nodes"].get(view["host"], {})
     nics = dict(me.get("nics", {}), **{record["vip"]: me.get("nic")})
     for vip, mask in [(one["vip"], one["netmask"]) for one in recorded_vips(record)]:
@@ -4057,7 +4056,7 @@ def boot_file_problems(opts, places):
 
 
 def standby_problems(view):
-    """What a standby has and should not have."""
+    """What is wrong on a standby."""
     clean = line_to_paste(view, "-d")
     into_share = linked_into(view["share"]["path"])
     if into_share:
@@ -4115,7 +4114,7 @@ def notes(view):
     active = active_node(view["record"])
     if view["record"] and active != view["host"] and (
             with_saved_hosts(share) != read_text("/etc/hosts")):
-        yield "/etc/hosts differs from the active node's; activate adds its lines", (
+        yield "/etc/hosts lacks changes of the active node's; -s or -a takes them", (
             line_to_paste(view, "-s"))
     if active == view["host"]:
         if view["record"].get("not_done"):
@@ -4140,22 +4139,22 @@ def notes(view):
                 holder, line_to_paste(view, "-s")))
     vip, nic = view["vip"]["address"], view["vip"]["nic"]
     if active == view["host"] and nic:
-        # The problems tell what xCAT or systemd has against it.
+        # If xCAT or systemd fails here, the problems say so.
         running = os.geteuid() == 0 and view["services"].get("xcatd.service", {}).get("running")
         site = running and attempt(site_attributes)[0] or {}
         yield from delivery_notes(vip, site)
         serves = site and attempt(skip_reason, "DHCP", site)[0] == ""
         forwards = read_text("/proc/sys/net/ipv4/ip_forward") == "1\n"  # else it names no gateway
         for row in serves and attempt(table, "networks")[0] or ():
-            vip = all(map(row.get, NETWORK_KEYS)) and vip_of(row, opts_of(view))
-            unset = ["gateway"] if vip and forwards and row["gateway"] == "<xcatmaster>" else []
-            unset += [name for name in ("logservers", "ntpservers") if vip
+            near = all(map(row.get, NETWORK_KEYS)) and vip_of(row, opts_of(view))
+            unset = ["gateway"] if near and forwards and row["gateway"] == "<xcatmaster>" else []
+            unset += [name for name in ("logservers", "ntpservers") if near
                       and row.get(name) in UNSET and site.get(name, "") in UNSET]
             if unset:
                 line = ["chdef", "-t", "network", "-o", row["netname"]]
                 yield "DHCP names this node's own address as %s of %s" % (
                     " and ".join(unset), row["netname"]), pasted(line + [
-                        name + "=" + vip for name in unset]) + " && makedhcp -n && makedhcp -a"
+                        name + "=" + near for name in unset]) + " && makedhcp -n && makedhcp -a"
 
 
 def delivery_notes(vip, site):
@@ -4306,6 +4305,7 @@ def by_hand(opts):
     if opts.command == "deactivate":
         for kind in SERVICES:
             step("Stop " + kind, stop_services, kind, failed=failed)
+        step("Earlier switch", undo_killed_switch, failed=failed, books=True)
         if not failed:
             say("Now take the VIP down and unmount the shared data.")
     else:
@@ -4679,7 +4679,7 @@ def setup(opts):
         UNDO.tidied = True
         step("Earlier services", stop_all_services)
     step("Earlier links", unlink_all, share, books=True)
-    step("Earlier switch", put_back_switch, books=True)
+    step("Earlier switch", undo_killed_switch, books=True)
 
     # xCAT's installer writes the address and name that the node has while it runs into its tables.
     if not joining:
@@ -4720,7 +4720,7 @@ def setup(opts):
         step("Policy", trust_names, opts)
         step("Master and nameservers", lambda: set_master(opts, known_site(share)))
 
-    # From here on database, xcatd and DHCP need the lease to start, and the share knows this node.
+    # From here on what is GUARDED needs the lease to start, and the share knows this node.
     step("Guard", guard_services, share, books=True)
     step("Node record", write_node, opts, books=True)
     step("Own cfgloc", restore_own_cfgloc, books=True)
@@ -4894,7 +4894,7 @@ def stand_by(opts, state):
         if is_member():
             step("Own cfgloc", restore_own_cfgloc, failed=failed, books=True)
         step("Linked directories", unlink_all, opts.path, failed=failed)
-        step("Earlier switch", put_back_switch, failed=failed, books=True)
+        step("Earlier switch", undo_killed_switch, failed=failed, books=True)
 
     # The VIP late: until here it still led administrators and clients to this node.
     for vip in sorted({*(one.vip for one in opts.others), *vips_of_lease()} - {opts.vip}):

@@ -116,7 +116,7 @@ def test_tool_that_still_works_is_ended_and_the_switch_begins_anew(half_switched
 def test_tables_that_may_have_been_used_since_are_not_switched_again_by_themselves(half_switched):
     half_switched.succeed("touch", "-d", "2 days ago", SWITCHING)
     said = half_switched.xcatha(*SETUP, code=3).stderr
-    assert "setup was killed when it switched the database, and xcatd may have run since" in said
+    assert "setup was killed while it switched the database, and xcatd may have run since" in said
     assert f"touch {SWITCHING} && systemctl stop xcatd; then run this again" in said
     half_switched.succeed("touch", SWITCHING)
     half_switched.xcatha(*SETUP)
@@ -139,7 +139,7 @@ def test_xcatd_that_has_run_with_the_new_tables_since_then_is_refused(
     half_switched.succeed("systemctl", "start", "postgresql", "xcatd")
     half_switched.succeed(*CHDEF, "master=10.5.106.50", "domain=since.test")
     said = half_switched.xcatha(*SETUP, code=3).stderr
-    assert "setup was killed when it switched the database, and xcatd may have run since" in said
+    assert "setup was killed while it switched the database, and xcatd may have run since" in said
     assert remedy in said
     half_switched.succeed(*remedy.split())
     half_switched.xcatha(*SETUP)

@@ -1196,7 +1196,7 @@ def write_hosts(opts, site):
 RESOLV_CONF_MAKERS = {
     "NetworkManager": 'nmcli connection modify "$(nmcli -g GENERAL.CONNECTION device show {nic})" '
                       'ipv4.dns "{servers}" && nmcli device reapply {nic}',
-    "systemd": "resolvectl dns {nic} {servers} (and no 127.0.0.53 in site.forwarders)",
+    "systemd": "resolvectl dns {nic} {servers}  # and no 127.0.0.53 in site.forwarders",
     "resolvconf": "printf 'nameserver %s\\n' {servers} | resolvconf -a {nic}.xcatha",
     "netconfig": 'NETCONFIG_DNS_STATIC_SERVERS="{servers}" in /etc/sysconfig/network/config, then '
                  "netconfig update -f",
@@ -1671,9 +1671,9 @@ def save_hosts(share):
     text, record = read_text("/etc/hosts"), read_record(share)
     if not is_active_record(record):
         return "left alone: this node is not the active one"
-    if record["vip"] not in dict(parse_hosts(text)):  # `makehosts -n` keeps only the nodes' lines
-        return "left alone: /etc/hosts lacks the VIP"
     path = state_file(share, "hosts")
+    if record["vip"] not in dict(parse_hosts(text)):  # `makehosts -n` keeps only the nodes' lines
+        text = merge_saved_hosts("", text, read_text(path), ())
     if ("may change", "/etc/hosts") in RUN.pretended:
         for name in (path, TAKEN_HOSTS):
             announce("write", name, "if /etc/hosts changes")
@@ -2445,16 +2445,15 @@ def expect_data(path):
     if not link_target(path) and (empty or away and not is_mount_point(path)):
         refuse("%s is %s" % (path, "empty" if empty else "not mounted"),
                "xCAT is installed, so its data must be elsewhere",
-               "mount --bind %s %s" % (kept, path) if is_mount_point(kept) else
-               ("take its line out of /etc/fstab, if that is no longer used, or " if away else "") +
-               "mount it or restore it: mount %s" % path)
+               "mount --bind %s %s" % (kept, path) if is_mount_point(kept) else "restore it, take "
+               "a line out of /etc/fstab that is no longer used, or mount it: mount %s" % path)
 
 
 def unlink_directory(share, path):
     """Remove the directory's link into the share, and bring back what it was before."""
     target = link_target(path)
-    if target and not (leads_to(share, path) and (
-            backups_of(path) or exists(guard_file("xcatd.service")))):
+    signs = guard_file("xcatd.service"), state_file(share), share + "/etc/xcat/ha_mn"
+    if target and not (leads_to(share, path) and (backups_of(path) or any(map(exists, signs)))):
         warn("%s is a link to %s, not made by xcatha; left as it is" % (path, target))
         return
     if target:
@@ -2833,16 +2832,15 @@ def check_switch(_):
                "drop them touch {0} && systemctl stop xcatd; then run this again".format(SWITCHING))
 
 
-def undo_killed_switch():
+def undo_switch():
     """Undo a killed switch, whose new tables may be half: login rule out, old cfgloc back."""
     outcome = forget_login_rule()
-    run_checks(None, check_switch)
     if not exists(SWITCHING):
         return outcome
     stop_unit("xcatd.service")  # which keeps the cfgloc that it has read
     change_file("/etc/xcat/cfgloc", read_text(OWN_CFGLOC, None), 0o600)
     change_file(SWITCHING, None)
-    return "cfgloc says what it said before"
+    return "cfgloc as before; definitions made since then are dropped"
 
 
 def switch_database(opts):
@@ -3240,7 +3238,7 @@ def start_dns_or_dhcp(kind, site, fresh, stale, maker, dns=None):
     """Make DNS or DHCP serve what xCAT's tables and this node's /etc/hosts say."""
     reason, error = skip_reason(kind, site), maker.result() if maker else None  # waits for its end
     if reason:
-        if (maker or fresh) and running_units(kind):  # that maker has started it, or xcatd
+        if (maker or fresh and kind == "DHCP") and running_units(kind):  # by the maker or xcatd
             stop_services(kind)
         return "skipped: " + reason
     if not (fresh or stale) and running_units(kind):
@@ -3349,8 +3347,6 @@ def start_optional(opts, site, fresh, stale=False, made=None):
 def own_steps(when, top=OWN_STEPS):
     """{executable: why it is not run, "" if it is} of own steps; when is a regular expression."""
     found, place = {}, through_links(top)
-    if exists(place) and not os.path.isdir(place):
-        return {top: "it is no directory"}
     for name in sorted(os.listdir(place) if exists(place) else ()):
         if re.match(when + r"-[\w-]+\Z", name, re.ASCII):
             looked = [os.lstat(through_links(path)) for path in (top, os.path.join(top, name))]
@@ -3364,8 +3360,6 @@ def own_steps(when, top=OWN_STEPS):
 
 def fix_of_step(path):
     """The line that makes an own step one that is run."""
-    if os.path.basename(path) == os.path.basename(OWN_STEPS):
-        return "mv {0} {0}.old, then make it a directory".format(path)
     return "look into it, then: chown root {0} {1} && chmod go-w {0} && chmod 755 {1}".format(
         os.path.dirname(path), path)
 
@@ -3543,10 +3537,10 @@ def check_pair(opts):
     for path in directories_to_link(opts, record):
         target = link_target(path)
         if target and not leads_to(opts.path, path):
+            own = " && mkdir {0} && mount --bind {1} {0}" if not backups_of(path) else ""
             yield ("%s is a link to %s" % (path, target), "it should point to " + opts.path + path,
-                   "rm {0} && mkdir {0} && mount --bind {1} {0}; or leave the directory out with "
-                   "--exclude {0}".format(path, target))
-    for path in database_directories(opts.dbtype):
+                   ("rm {0}" + own + "; or add --exclude {0}").format(path, os.path.realpath(path)))
+    for path in [path for path in database_directories(opts.dbtype) if path[:5] != "/etc/"]:
         if path in opts.exclude or mount_of(path)[0] == path and mount_of(path)[1] in SHARED:
             yield ("%s would not be on the share" % path, "it is excluded, or a mount of its own",
                    "no --exclude, no mount there: its files belong in " + opts.path + path)
@@ -3651,6 +3645,12 @@ def check_software(opts):
     if share_has_data(opts.path):
         return
     if engine == opts.dbtype:
+        place = read_cfgloc().rpartition(":")[2] or "/opt/xcat/cfg"  # xCAT's default, if it exists
+        if engine == "sqlite" and exists(place + "/site.sqlite") and not any(
+                lies_in(place, path) for path in XCAT_DIRECTORIES + opts.also):
+            yield ("xCAT's tables are in %s, which is not shared" % place, "the other lacks them",
+                   "systemctl stop xcatd && mv {0}/*.sqlite /etc/xcat/ && echo SQLite:/etc/xcat >"
+                   "/etc/xcat/cfgloc, then run this again".format(shlex.quote(place)))
         host = (re.findall(r"host=([^|;\s]+)", read_cfgloc()) + [opts.vip])[0]
         found = output_of(["getent", "ahostsv4", host], SHARE_LIMIT).split()
         if found and not {opts.vip, *(address for _, address, _ in addresses())} & set(found):
@@ -3707,8 +3707,7 @@ def check_data(opts):
     for path in wanted + opts.exclude:
         if leads_to(opts.path, path) and not backups_of(path):
             yield ("%s is a link that xcatha has not made" % path, "to " + link_target(path),
-                   "mv {1} {1}.own && rm {0} && mkdir {0} && "
-                   "mount --bind {1}.own {0}".format(path, opts.path + path))
+                   "rm {0} && mv {1} {0}".format(path, opts.path + path))
     for path in wanted:
         if link_target(path):  # an earlier run's, which ends before this one copies
             continue
@@ -3811,7 +3810,8 @@ def look_around(opts):
                 view["record"], view["nodes"] = read_record(share), read_nodes(share)
                 view["history"] = read_text(state_file(share, "history")).splitlines()[-5:]
                 view["lease"] = dict(read_lease(share), held_here=False)
-                view["own_steps"] = own_steps("(activated|deactivate)", share + OWN_STEPS)
+                view["own_steps"] = attempt(
+                    own_steps, "(activated|deactivate)", share + OWN_STEPS)[0] or {}
         except PermissionError:
             view["unseen"].append("the record and the lease: only root may read them")
         except HAError as error:
@@ -3888,7 +3888,7 @@ def problems(view):
             yield from xcat_problems(view)  # its tables are root's
         # What is wrong on the share, and with this node's membership.
         finished = record["state"] not in UNFINISHED
-        join = line_to_paste(view, "-a" if active and finished else "-s")
+        join = line_to_paste(dict(view, pacemaker=""), "-a" if active and finished else "-s")
         for path in all_directories():
             half = share + path + PARTIAL
             if finished and exists(half):
@@ -3952,7 +3952,7 @@ def active_problems(view):
         yield "the host name is %s, not %s" % (view["host_name"]["running"],
                                                record["host_name"]), again
     if record["vip"] not in dict(parse_hosts(read_text("/etc/hosts"))):
-        yield "/etc/hosts lacks the VIP", again
+        yield "/etc/hosts lacks the VIP", line_to_paste(dict(view, pacemaker=""), "-a")
     lost = [path for path in as_here(record.get("directories", [])) if path not in view["links"]]
     if lost:
         yield "not linked into the share: " + " ".join(lost), again
@@ -4305,7 +4305,6 @@ def by_hand(opts):
     if opts.command == "deactivate":
         for kind in SERVICES:
             step("Stop " + kind, stop_services, kind, failed=failed)
-        step("Earlier switch", undo_killed_switch, failed=failed, books=True)
         if not failed:
             say("Now take the VIP down and unmount the shared data.")
     else:
@@ -4679,7 +4678,7 @@ def setup(opts):
         UNDO.tidied = True
         step("Earlier services", stop_all_services)
     step("Earlier links", unlink_all, share, books=True)
-    step("Earlier switch", undo_killed_switch, books=True)
+    step("Earlier switch", undo_switch, books=True)
 
     # xCAT's installer writes the address and name that the node has while it runs into its tables.
     if not joining:
@@ -4878,6 +4877,7 @@ def stand_by(opts, state):
     an error.
     """
     failed, started = [], time.monotonic()
+    tidy = forget_login_rule if error_of(run_checks, opts, check_switch) else undo_switch
     step("Kept address", remove_file, KEPT, failed=failed, books=True)
 
     # What the node that takes over needs to know.
@@ -4894,7 +4894,7 @@ def stand_by(opts, state):
         if is_member():
             step("Own cfgloc", restore_own_cfgloc, failed=failed, books=True)
         step("Linked directories", unlink_all, opts.path, failed=failed)
-        step("Earlier switch", undo_killed_switch, failed=failed, books=True)
+        step("Earlier switch", tidy, failed=failed, books=True)
 
     # The VIP late: until here it still led administrators and clients to this node.
     for vip in sorted({*(one.vip for one in opts.others), *vips_of_lease()} - {opts.vip}):

@@ -50,6 +50,15 @@ def test_deactivate_removes_the_links_and_writes_a_released_record(serving):
     assert record(serving)["state"] == "standby"
 
 
+def test_deactivate_removes_links_of_which_no_backup_is_left(serving):
+    serving.succeed("sh", "-c", "rm -r /install.xcatbak /tftpboot.xcatbak /var/lib/pgsql.xcatbak")
+    said = serving.xcatha(*DEACTIVATE).stderr
+    for path in ("/install", "/tftpboot", "/var/lib/pgsql"):
+        assert f"nothing local was kept of {path}: reinstall xCAT, or make it" in said
+        assert serving.run("test", "-L", path).returncode
+    assert record(serving)["state"] == "standby"
+
+
 def test_activate_adds_lease_and_record_and_restarts_nothing(serving):
     before = servers(serving)
     serving.xcatha(*ACTIVATE)

@@ -56,6 +56,25 @@ def test_database_that_works_in_another_directory(node):
     assert "is not in" not in node.run(*node.script(*SETUP, "--dryrun")).stderr
 
 
+@pytest.mark.parametrize("named", ["SQLite:/var/lib/tables", "/var/lib/tables", ""])
+def test_tables_of_sqlite_outside_what_is_shared(node, named):
+    """The other node would serve without them; no cfgloc means /opt/xcat/cfg where that is."""
+    install(node)
+    place = named.rpartition(":")[2] or "/opt/xcat/cfg"
+    node.succeed("mkdir", "-p", place)
+    write_cfgloc(node, named + "\n")
+    node.succeed("touch", f"{place}/site.sqlite")
+    said = refused(node, *SQLITE)
+    assert f"xCAT's tables are in {place}, which is not shared" in said
+    node.succeed("sh", "-c", next_line(said).partition(", then")[0])
+    shared_otherwise = node.script(*SQLITE, "--exclude", "/etc/xcat", "--dryrun")
+    assert "not shared" not in node.run(*shared_otherwise).stderr
+    assert node.succeed("cat", "/etc/xcat/cfgloc") == "SQLite:/etc/xcat\n"
+    node.succeed("test", "-e", "/etc/xcat/site.sqlite")
+    assert "not shared" not in node.run(*node.script(*SQLITE, "--dryrun")).stderr
+    assert "not shared" not in node.run(*node.script(*SETUP, "--dryrun")).stderr
+
+
 def test_postgresql_of_pgdg(node):
     unit = "/usr/lib/systemd/system/postgresql-15.service"
     node.succeed("tee", unit, input="[Service]\nExecStart=/bin/true\n")
@@ -115,7 +134,7 @@ def test_directory_that_is_mounted_by_hand_is_not_replaced_by_what_lies_below_it
     node.succeed("tee", "-a", "/etc/fstab", input="/dev/drbd1 /tftpboot xfs noauto,_netdev 0 0\n")
     said = refused(node, *SETUP)
     assert "/tftpboot is not mounted" in said
-    assert "take its line out of /etc/fstab, if that is no longer used, or mount" in next_line(said)
+    assert "a line out of /etc/fstab that is no longer used, or mount it: mount" in next_line(said)
     node.succeed("sed", "-i", "/drbd1/d", "/etc/fstab")
     node.xcatha(*SETUP, "--dryrun")
 
@@ -161,7 +180,7 @@ BY_HAND = "mkdir -p $(dirname /HA{0}) && cp -aT {0} /HA{0} && mv {0} {0}.before 
 
 
 def carry_out(node, said):
-    node.succeed("sh", "-ec", next_line(said).partition("; or leave")[0])
+    node.succeed("sh", "-ec", next_line(said).partition("; or add")[0])
 
 
 @pytest.mark.parametrize("more", [[], ["--exclude", "/install"]])
@@ -175,13 +194,15 @@ def test_link_into_the_share_that_xcatha_has_not_made(node, more):
     carry_out(node, said)
     node.xcatha(*SETUP, *more)
     node.succeed("test", "-e", "/install/image" if more else "/HA/install/image")
+    assert more or node.run("test", "-L", "/install").returncode
 
 
-@pytest.mark.parametrize("path", ["/install", "/tftpboot"])
-def test_link_to_another_disk(node, path):
+@pytest.mark.parametrize("path, link", [
+    ("/install", "/data/install"), ("/tftpboot", "data/tftpboot")])
+def test_link_to_another_disk(node, path, link):
     install(node)
-    node.succeed("sh", "-ec", "mkdir /data && touch {0}/image && mv {0} /data && ln -s /data{0} {0}"
-                 .format(path))
+    node.succeed("sh", "-ec",
+                 f"mkdir /data; touch {path}/image; mv {path} /data; ln -s {link} {path}")
     carry_out(node, refused(node, *SETUP))
     node.xcatha(*SETUP)
     node.succeed("test", "-e", f"/HA{path}/image")

@@ -115,8 +115,8 @@ FRESH = {
     "a foreign link": Case(
         "mv /install /srv/install; ln -s /srv/install /install", SETUP,
         "/install is a link to /srv/install\n.*\n.*next: rm /install && "
-        "mkdir /install && mount --bind /srv/install /install; or leave the directory out with "
-        "--exclude /install", "", [*SETUP, "--exclude", "/install"]),
+        "mkdir /install && mount --bind /srv/install /install; or add --exclude /install", "",
+        [*SETUP, "--exclude", "/install"]),
     "the same, a mount": Case(
         "", SETUP, "/install is a link to /srv/install",
         "rm /install && mkdir /install && mount --bind /srv/install /install"),

@@ -125,14 +125,17 @@ def test_nfs_that_came_from_the_vip_is_told_that_it_is_gone(members):
 def test_hosts_file_without_the_vip_is_told_and_completed_from_the_share(members):
     """`makehosts -n` keeps only localhost and the nodes."""
     host1, _ = members
-    host1.succeed("sh", "-c", "echo 10.9.0.1 nfsstore >>/etc/hosts")
+    host1.succeed("sh", "-c", "printf '10.9.0.1 nfsstore\\n10.9.0.6 cn1\\n' >>/etc/hosts")
     host1.xcatha(*ACTIVATE)
-    host1.write("/etc/hosts", "127.0.0.1 localhost\n")
+    host1.write("/etc/hosts", "127.0.0.1 localhost\n10.9.0.7 cn1\n")  # renumbered
+    saved = host1.path("/HA/.xcatha/hosts")
+    wait_for(lambda: "10.9.0.7 cn1" in saved.read_text(), 60, "the holder to save it")
     said = host1.xcatha("--status", code=1).stdout
     assert "PROBLEM: /etc/hosts lacks the VIP" in said
     host1.xcatha(*ACTIVATE)
     hosts = host1.path("/etc/hosts").read_text()
     assert "10.9.0.1 nfsstore" in hosts and "10.5.106.50 hamn" in hosts
+    assert "\n10.9.0.7 cn1\n" in hosts and "\n10.9.0.6 cn1" not in hosts
     assert host1.xcatha("--status").stdout.endswith("host1: active\n")
 
 

@@ -107,7 +107,7 @@ def test_hosts_files_differ(active, standby):
     define_node(active, 7)
     saved = active.share / ".xcatha/hosts"
     wait_for(lambda: "cn7" in saved.read_text(), 30, "cn7 on the share")
-    follow_note(standby, "/etc/hosts differs")
+    follow_note(standby, "/etc/hosts lacks changes")
     assert "cn7" in standby.succeed("cat", "/etc/hosts")
 
 

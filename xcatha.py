@@ -203,7 +203,7 @@ STARTS_AT_BOOT = ("enabled", "enabled-runtime")
 # What rsync says of an ACL or attribute that a filesystem cannot store.
 UNSTORABLE = r"rsync: (\[\w+\] )?(set_acl|rsync_xal_set): .*: Operation not supported \(95\)$"
 UP, DOWN = ("active", "reloading"), ("inactive", "failed")  # ActiveState; else it is on its way
-GUARDED = ("database", "xcatd", "DHCP", "console")  # makegocons lets its server start at boot
+GUARDED = ("database", "xcatd", "DHCP")
 # Filesystems whose flock(2) another node sees; all that other nodes see; those of one disk.
 SHARED_LOCKS = ("nfs4", "ceph", "gfs2", "ocfs2", "lustre")
 SHARED = SHARED_LOCKS + ("nfs", "gpfs", "beegfs", "glusterfs", "fuse.glusterfs", "fuse.ceph-fuse")
@@ -2331,7 +2331,7 @@ def guard_file(unit):
 
 def unguarded_units(drop_in=""):
     """The units of a member that must not run without the lease, but lack a (or this) drop-in."""
-    shown = units_of(*GUARDED)
+    shown = units_of(*GUARDED, *["console"] * bool(drop_in))  # pairs of old may lack the console's
     units = sorted(unit for unit in shown if "@" not in unit)
     if any("@" in unit for unit in shown):
         units.append("postgresql@%s.service" % pair_cluster())
@@ -2340,7 +2340,7 @@ def unguarded_units(drop_in=""):
 
 
 def guard_services(share):
-    """Bind what is GUARDED to the lease: without it nobody can start these services."""
+    """Bind what is GUARDED and the console server to the lease: they cannot start without it."""
     # Not ordered among themselves: a unit that never stops must not hold up the others.
     text = "[Unit]\nBindsTo={0}\nAfter={0}\nRequiresMountsFor={1}\n".format(LEASE_UNIT, share)
     missing = unguarded_units(text)

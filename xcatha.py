@@ -96,8 +96,7 @@ GO_XCAT = ("https://raw.githubusercontent.com/xcat2/xcat-core/master/"
            "xCAT-server/share/xcat/tools/go-xcat")
 XCAT_PATH = "/opt/xcat/bin:/opt/xcat/sbin:/opt/xcat/share/xcat/tools"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# The beginnings of lines that a terminal shows in red, yellow or green (ECMA-48, no-color.org).
-COLOURS = {"PROBLEM": 31, "ERROR": 31, "WARNING": 33, "This machine is set": 32}
+COLOURS = {"PROBLEM": 31, "ERROR": 31, "WARNING": 33, "This machine is set": 32}  # ECMA-48
 # What other parts rely on in the share's files; a file that lacks any of it is not believed.
 RECORD_KEYS = ("vip", "netmask", "host_name", "dbtype", "state", "host", "since", "lease")
 RECORD_KEYS_1 = ("vip", "netmask", "host_name", "dbtype", "finished", "released", "active")
@@ -2350,7 +2349,7 @@ def guard_services(share):
         change_file(guard_file(unit), text)
     if os.path.isdir(NEEDRESTART):
         change_file(NEEDRESTART + "/xcatha.conf", "push @{$nrconf{blacklist_rc}}, qr(^xcatha-);\n")
-    shown = output_of(["systemctl", "show", "--property=NeedDaemonReload", *units_of(*GUARDED)])
+    shown = output_of(["systemctl", "show", "--property=NeedDaemonReload", *units_of(*SERVICES)])
     if missing or "yes" in shown:  # a killed run may have made them
         do(["systemctl", "daemon-reload"])
     return "bound to the lease: " + short_names(*missing) if missing else "already bound"
@@ -2858,8 +2857,7 @@ def switch_database(opts):
     on_failure(stop_unit, "xcatd.service")  # so that it starts anew on the old database
     on_failure(change_file, cfgloc, earlier, 0o600)
     if opts.dbtype == "postgresql":
-        # PostgreSQL 15 took CREATE on schema public away (its release notes, E.1). pgsqlsetup needs
-        # it and does not notice, so the template of new databases grants it first.
+        # pgsqlsetup needs CREATE on schema public, which PostgreSQL 15 took away (its notes, E.1).
         data, as_postgres = "/var/lib/pgsql/data", ["runuser", "-u", "postgres", "--"]
         if data == postgres_settings() and not exists(data + "/PG_VERSION"):
             new = "/var/lib/pgsql/.xcatha-new"  # one that is killed leaves half a cluster
@@ -3237,8 +3235,8 @@ def skip_reason(kind, site):
 def start_dns_or_dhcp(kind, site, fresh, stale, maker, dns=None):
     """Make DNS or DHCP serve what xCAT's tables and this node's /etc/hosts say."""
     reason, error = skip_reason(kind, site), maker.result() if maker else None  # waits for its end
-    if reason:
-        if (maker or fresh and kind == "DHCP") and running_units(kind):  # by the maker or xcatd
+    if reason:  # a maker that ran ahead, or xcatd, may have started the server
+        if (maker or fresh and kind == "DHCP" and is_member()) and running_units(kind):
             stop_services(kind)
         return "skipped: " + reason
     if not (fresh or stale) and running_units(kind):
@@ -3537,9 +3535,10 @@ def check_pair(opts):
     for path in directories_to_link(opts, record):
         target = link_target(path)
         if target and not leads_to(opts.path, path):
-            own = " && mkdir {0} && mount --bind {1} {0}" if not backups_of(path) else ""
+            kept = backups_of(path)[-1:] if target.endswith(path) else []  # xcatha's link ends so
+            line = "rm {0} && mv {1} {0}" if kept else "rm {0} && mkdir {0} && mount --bind {1} {0}"
             yield ("%s is a link to %s" % (path, target), "it should point to " + opts.path + path,
-                   ("rm {0}" + own + "; or add --exclude {0}").format(path, os.path.realpath(path)))
+                   (line + "; or add --exclude {0}").format(path, *kept, os.path.realpath(path)))
     for path in [path for path in database_directories(opts.dbtype) if path[:5] != "/etc/"]:
         if path in opts.exclude or mount_of(path)[0] == path and mount_of(path)[1] in SHARED:
             yield ("%s would not be on the share" % path, "it is excluded, or a mount of its own",
@@ -3705,9 +3704,10 @@ def check_data(opts):
                ", ".join(working), "move its data there, then run this again")
     wanted, needed = directories_to_link(opts, {}), 0
     for path in wanted + opts.exclude:
-        if leads_to(opts.path, path) and not backups_of(path):
+        if leads_to(opts.path, path) and not (backups_of(path) and exists(state_file(opts.path))):
+            line = "systemctl stop xcatd {2}; rm {0} && mv {1} {0}"
             yield ("%s is a link that xcatha has not made" % path, "to " + link_target(path),
-                   "rm {0} && mv {1} {0}".format(path, opts.path + path))
+                   line.format(path, opts.path + path, unit))
     for path in wanted:
         if link_target(path):  # an earlier run's, which ends before this one copies
             continue
@@ -4120,8 +4120,7 @@ def notes(view):
         if view["record"].get("not_done"):
             yield "the last activate did not do all: %s" % ", ".join(view["record"]["not_done"]), (
                 line_to_paste(dict(view, pacemaker=""), "-a"))
-        # Where this node was upgraded when it stood by, packages wrote into its own directory.
-        kept = "".join(backups_of("/install")[-1:])
+        kept = "".join(backups_of("/install")[-1:])  # packages wrote there while it stood by
         for path in glob.glob("/install/postscripts/*") if kept else ():
             own = kept + path[len("/install"):]
             if os.path.isfile(own) and int(os.path.getmtime(own)) > int(os.path.getmtime(path)):
@@ -4678,7 +4677,7 @@ def setup(opts):
         UNDO.tidied = True
         step("Earlier services", stop_all_services)
     step("Earlier links", unlink_all, share, books=True)
-    step("Earlier switch", undo_switch, books=True)
+    step("Killed switch", undo_switch, books=True)
 
     # xCAT's installer writes the address and name that the node has while it runs into its tables.
     if not joining:
@@ -4873,11 +4872,12 @@ def stand_by(opts, state):
 
     Every step that is still safe is taken, and nothing is rolled back. state is share_state's,
     else "unreadable" (its record) or "unknown" (no path): where the share cannot be read, the
-    record stays as it is; where it is silent, nothing but this host is touched, and the end is
-    an error.
+    record stays as it is; where it is silent, only this host is touched, and that is an error.
     """
     failed, started = [], time.monotonic()
-    tidy = forget_login_rule if error_of(run_checks, opts, check_switch) else undo_switch
+    used = error_of(run_checks, opts, check_switch)
+    if used and not RUN.dryrun:  # it asks xcatd, which ends below: from now on the mark says so
+        os.utime(SWITCHING, (0, 0))
     step("Kept address", remove_file, KEPT, failed=failed, books=True)
 
     # What the node that takes over needs to know.
@@ -4894,7 +4894,7 @@ def stand_by(opts, state):
         if is_member():
             step("Own cfgloc", restore_own_cfgloc, failed=failed, books=True)
         step("Linked directories", unlink_all, opts.path, failed=failed)
-        step("Earlier switch", tidy, failed=failed, books=True)
+        step("Killed switch", forget_login_rule if used else undo_switch, failed=failed, books=True)
 
     # The VIP late: until here it still led administrators and clients to this node.
     for vip in sorted({*(one.vip for one in opts.others), *vips_of_lease()} - {opts.vip}):

@@ -208,6 +208,17 @@ def test_link_to_another_disk(node, path, link):
     node.succeed("test", "-e", f"/HA{path}/image")
 
 
+def test_link_of_an_earlier_share_gives_way_to_the_local_copy_of_it(members):
+    host1, _ = members
+    host1.succeed("sh", "-ec", "mv /tftpboot /tftpboot.xcatbak; ln -s /OLD/tftpboot /tftpboot")
+    said = refused(host1, *ACTIVATE)
+    assert next_line(said).startswith("rm /tftpboot && mv /tftpboot.xcatbak /tftpboot; or add")
+    carry_out(host1, said)
+    host1.xcatha(*ACTIVATE)
+    host1.xcatha(*DEACTIVATE)
+    assert host1.run("test", "-e", "/tftpboot.xcatbak").returncode
+
+
 def test_links_of_a_node_that_was_never_set_up_stay(node):
     install(node)
     for path in ("/install", "/etc/xcat"):

@@ -180,6 +180,7 @@ def test_deactivate_leaves_tables_that_may_have_been_used_to_the_next_setup(half
     half_switched.xcatha(*DEACTIVATE)
     assert half_switched.path(SWITCHING).exists()
     assert half_switched.path("/etc/xcat/cfgloc").read_text().startswith("Pg:")
+    assert "touch " + SWITCHING in half_switched.xcatha(*SETUP, code=3).stderr
 
 
 def test_failed_switch_leaves_no_mark(node):

@@ -179,7 +179,7 @@ def test_a_thousand_rows_that_need_the_same_change_are_one_problem(monkeypatch):
 def test_dhcp_server_that_only_xcatd_has_started_is_stopped_where_the_site_has_another(monkeypatch):
     """On Ubuntu xcatd starts it, whatever the site table says."""
     stopped = []
-    for name, value in (("skip_reason", "site.externaldhcpservers is set"),
+    for name, value in (("skip_reason", "site.externaldhcpservers is set"), ("is_member", True),
                         ("running_units", ["isc-dhcp-server.service"])):
         monkeypatch.setattr(xcatha, name, lambda *_, value=value: value)
     monkeypatch.setattr(xcatha, "stop_services", stopped.append)

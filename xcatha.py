@@ -2330,7 +2330,7 @@ def guard_file(unit):
 
 def unguarded_units(drop_in=""):
     """The units of a member that must not run without the lease, but lack a (or this) drop-in."""
-    shown = units_of(*GUARDED, *["console"] * bool(drop_in))  # pairs of old may lack the console's
+    shown = units_of(*GUARDED, *(["console"] if drop_in else []))  # older pairs may lack it
     units = sorted(unit for unit in shown if "@" not in unit)
     if any("@" in unit for unit in shown):
         units.append("postgresql@%s.service" % pair_cluster())
@@ -3540,7 +3540,7 @@ def check_pair(opts):
             yield ("%s is a link to %s" % (path, target), "it should point to " + opts.path + path,
                    (line + "; or add --exclude {0}").format(path, *kept, os.path.realpath(path)))
     for path in [path for path in database_directories(opts.dbtype) if path[:5] != "/etc/"]:
-        if path in opts.exclude or mount_of(path)[0] == path and mount_of(path)[1] in SHARED:
+        if not directories_to_link(opts, {"directories": [path]}):
             yield ("%s would not be on the share" % path, "it is excluded, or a mount of its own",
                    "no --exclude, no mount there: its files belong in " + opts.path + path)
     if share_has_data(opts.path) and engine_named_in(cfgloc) != opts.dbtype:

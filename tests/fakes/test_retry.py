@@ -65,14 +65,19 @@ def test_what_was_written_through_the_links_of_a_killed_setup_is_kept(node):
 SWITCHING = "/var/lib/xcatha/switching"
 
 
+def kill_setup_at(node, command):
+    """Kill the setup of a management node when it runs this command."""
+    node.succeed("/usr/local/lib/fakes/go-xcat", "--yes", "install")
+    node.succeed(*CHDEF, "domain=newest.test")
+    node.plan("SIGKILL_ON", command)
+    assert node.run(*node.script(*SETUP)).returncode == -signal.SIGKILL
+    node.heal()
+
+
 @pytest.fixture
 def half_switched(node):
     """A management node whose setup was killed; cfgloc names PostgreSQL, without its tables."""
-    node.succeed("/usr/local/lib/fakes/go-xcat", "--yes", "install")
-    node.succeed(*CHDEF, "domain=newest.test")
-    node.plan("SIGKILL_ON", "pgsqlsetup")
-    assert node.run(*node.script(*SETUP)).returncode == -signal.SIGKILL
-    node.heal()
+    kill_setup_at(node, "pgsqlsetup")
     node.succeed("systemctl", "stop", "xcatd")  # as the tool does before it changes anything
     write(node, "/etc/xcat/cfgloc", "Pg:dbname=xcatdb;host=10.5.106.50|xcatadm|cluster\n")
     return node
@@ -149,11 +154,7 @@ def test_xcatd_that_has_run_with_the_new_tables_since_then_is_refused(
 @pytest.mark.timeout(120)
 def test_switch_that_was_killed_before_its_tables_were_compared_is_made_again(node):
     """The xcatd that the tool has started keeps the tables of the killed switch."""
-    node.succeed("/usr/local/lib/fakes/go-xcat", "--yes", "install")
-    node.succeed(*CHDEF, "domain=newest.test")
-    node.plan("SIGKILL_ON", "systemctl reload postgresql.service")
-    assert node.run(*node.script(*SETUP)).returncode == -signal.SIGKILL
-    node.heal()
+    kill_setup_at(node, "systemctl reload postgresql.service")
     assert node.path("/etc/xcat/cfgloc").read_text().startswith("Pg:")
     node.succeed("systemctl", "start", "xcatd")
     node.succeed(*CHDEF, "domain=lost.test")
